@@ -1,0 +1,88 @@
+"""Rules of approval: who may decide, when a gate is satisfied. Pure; the database says it too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from animus.domain.access import Actor, PrincipalKind, Role
+from animus.domain.derived_state import GateClosing
+from animus.domain.errors import Conflict, Forbidden, SelfApproval
+from animus.domain.ids import PersonId
+from animus.domain.verdicts import GateRule
+
+
+class DecisionVerdict(StrEnum):
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+class PlanDigestMismatch(Conflict):
+    code = "plan_digest_mismatch"
+    is_denial = True
+
+
+class GateClosed(Conflict):
+    code = "gate_closed"
+    is_denial = True
+
+
+class GateExpired(Conflict):
+    code = "gate_expired"
+    is_denial = True
+
+
+class AlreadyDecided(Conflict):
+    code = "already_decided"
+    is_denial = True
+
+
+class NotAnApprover(Forbidden):
+    code = "not_an_approver"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenGate:
+    """A gate at the moment of a decision; times by the database's clock."""
+
+    rule: GateRule
+    plan_digest: bytes
+    requester: PersonId
+    deadline: datetime
+    closing: GateClosing | None
+    decided_by: frozenset[PersonId]
+
+
+def check_decision(gate: OpenGate, actor: Actor, *, plan_digest: bytes, now: datetime) -> None:
+    """Raise the one clear refusal, or return where `actor` may decide on this gate now."""
+    if Role(gate.rule.role) not in actor.roles:
+        raise NotAnApprover(f"Deciding here needs the role {gate.rule.role!r} on the project.")
+    if actor.kind is not PrincipalKind.PERSON and actor.name not in gate.rule.service_accounts:
+        raise NotAnApprover("Persons decide here; the policy names no such service account.")
+    if actor.person_id == gate.requester:
+        raise SelfApproval(
+            "You asked for this run, or answer for who did. A second person must decide."
+        )
+    if gate.plan_digest != plan_digest:
+        raise PlanDigestMismatch(
+            "The gate is about another plan. Read the plan again and decide on its digest."
+        )
+    if gate.closing is GateClosing.EXPIRED or (gate.closing is None and now >= gate.deadline):
+        raise GateExpired("The deadline has passed; this gate takes no decision any more.")
+    if gate.closing is not None:
+        raise GateClosed(f"The gate is closed: {gate.closing}.")
+    if actor.person_id in gate.decided_by:
+        raise AlreadyDecided("You, or an account you answer for, have decided on this gate.")
+
+
+def closing_of(
+    rule: GateRule, verdicts: Sequence[DecisionVerdict], *, now: datetime, deadline: datetime
+) -> GateClosing | None:
+    """How the gate closes with these decisions at `now`; None while it stays open."""
+    if DecisionVerdict.REJECT in verdicts:
+        return GateClosing.REJECTED
+    if sum(1 for verdict in verdicts if verdict is DecisionVerdict.APPROVE) >= rule.quorum:
+        return GateClosing.SATISFIED
+    return GateClosing.EXPIRED if now >= deadline else None

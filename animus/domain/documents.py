@@ -1,0 +1,128 @@
+"""What every document of the domain has in common: frozen, closed, decoded with places.
+
+A document is what people write and what is hashed: pipeline, environment lock, policy, run spec.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, TypeVar, get_args
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    Strict,
+    StringConstraints,
+    ValidationError,
+    model_serializer,
+)
+from pydantic_core import ErrorDetails
+
+from animus.domain import patterns
+from animus.domain.canonical import JsonObject, pointer_token
+from animus.domain.errors import Fault, InvalidDocument
+
+Name = Annotated[str, StringConstraints(pattern=patterns.NAME)]
+Text = Annotated[str, StringConstraints(max_length=2_000)]
+DigestText = Annotated[str, StringConstraints(pattern=patterns.DIGEST)]
+Int = Annotated[int, Strict()]
+Number = Annotated[float, Strict()]
+Bool = Annotated[bool, Strict()]
+
+
+class Document(BaseModel):
+    """Base of documents. Unknown keys are refused, values never change type on the way in."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        serialize_by_alias=True,
+        validate_by_alias=True,
+        use_attribute_docstrings=True,
+    )
+
+    def content(self) -> JsonObject:
+        """The document as the JSON value that is canonicalised, hashed and shown."""
+        return self.model_dump(mode="json")
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, serialize: SerializerFunctionWrapHandler) -> JsonObject:
+        """What is absent is left out, wherever the document is written: its digest shows it."""
+        written: JsonObject = serialize(self)
+        return {key: value for key, value in written.items() if value is not None}
+
+
+D = TypeVar("D", bound=BaseModel)
+
+
+def decode_document(model: type[D], value: object, *, what: str) -> D:
+    """Read `value` (decoded JSON) as `model`, or raise `InvalidDocument` with every fault."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        faults = tuple(faults_of(error.errors(include_url=False, include_input=False), model))
+        raise InvalidDocument(f"This is not a valid {what}.", faults) from None
+
+
+def faults_of(errors: Sequence[ErrorDetails], model: type[BaseModel] | None) -> Iterator[Fault]:
+    """Faults for pydantic's errors: pointers for places, "did you mean" for unknown keys."""
+    for error in errors:
+        pointer = "".join(f"/{pointer_token(str(part))}" for part in error["loc"])
+        message = error["msg"]
+        if error["type"] == "extra_forbidden":
+            message = _unknown_key(str(error["loc"][-1]), _siblings(model, error["loc"][:-1]))
+        elif error["type"] == "string_pattern_mismatch":
+            message = _pattern_message(message)
+        elif error["type"] == "value_error":
+            message = message.removeprefix("Value error, ")
+        yield Fault(pointer=pointer, message=message, code=error["type"])
+
+
+def _pattern_message(message: str) -> str:
+    for pattern, readable in patterns.READABLE.items():
+        if pattern in message:
+            return readable
+    return message
+
+
+def _unknown_key(key: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    if near:
+        return f"There is no key {key!r} here. Did you mean {near[0]!r}?"
+    return f"There is no key {key!r} here. Known keys: {', '.join(sorted(known)) or 'none'}."
+
+
+def _siblings(model: type[BaseModel] | None, path: Sequence[int | str]) -> tuple[str, ...]:
+    """The keys that the object at `path` may have, as far as the model's types tell."""
+    here = model
+    for part in path:
+        here = _model_at(here, part)
+    if here is None:
+        return ()
+    return tuple(field.alias or name for name, field in here.model_fields.items())
+
+
+def _model_at(outer: type[BaseModel] | None, part: int | str) -> type[BaseModel] | None:
+    """The model below key `part`; an index or a free key stays within the same collection."""
+    if outer is None:
+        return None
+    for name, field in outer.model_fields.items():
+        if part in (name, field.alias):
+            return _model_within(field.annotation)
+    return outer
+
+
+def _model_within(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inner = (_model_within(argument) for argument in get_args(annotation))
+    return next((model for model in inner if model is not None), None)
+
+
+def items(limit: int) -> Any:
+    """A field that holds a list of at most `limit` items; required, even when empty."""
+    return Field(max_length=limit)

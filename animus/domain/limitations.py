@@ -1,0 +1,66 @@
+"""Limitations: recorded reasons why a claim about a run is weaker than it could be."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from animus.domain.documents import Document
+
+
+class LimitationCode(StrEnum):
+    CODE_MISSING = "code_missing"
+    CODE_CLAIMED = "code_claimed"
+    CODE_UNCOMMITTED = "code_uncommitted"
+    SUBMODULE = "submodule"
+    SUBMODULES_MORE = "submodules_more"
+    LFS_POINTER = "lfs_pointer"
+    LFS_POINTERS_MORE = "lfs_pointers_more"
+    CHANGED_FILE = "changed_file"
+    CHANGED_FILES_MORE = "changed_files_more"
+    CODE_IN_IMAGE = "code_in_image"
+    ENVIRONMENT_UNLOCKED = "environment_unlocked"
+    PACKAGES_UNLOCKED = "packages_unlocked"
+    DATASET_MISSING = "dataset_missing"
+    RUNTIME_RUNC = "runtime_runc"
+    CONTAINER_EXECUTOR = "container_executor"
+    EGRESS_UNFILTERED = "egress_unfiltered"
+    TELEMETRY_NETWORK = "telemetry_network"
+
+
+EXPLANATIONS: dict[LimitationCode, str] = {
+    LimitationCode.CODE_MISSING: "No commit is named: nobody can tell which code ran.",
+    LimitationCode.CODE_CLAIMED: "The commit is claimed, not recomputed from the bytes that ran.",
+    LimitationCode.CODE_UNCOMMITTED: "The code that runs differs from the commit that is named.",
+    LimitationCode.SUBMODULE: "A submodule's content is not part of the proved source.",
+    LimitationCode.SUBMODULES_MORE: "More submodules are outside the proved source than are named.",
+    LimitationCode.LFS_POINTERS_MORE: "More files are Git LFS pointers than are named.",
+    LimitationCode.LFS_POINTER: "A file is a Git LFS pointer; its content is not proved.",
+    LimitationCode.CHANGED_FILE: "A file differs from the commit.",
+    LimitationCode.CHANGED_FILES_MORE: "More files differ from the commit than are named.",
+    LimitationCode.CODE_IN_IMAGE: "The code is only in the image; its commit is a claim.",
+    LimitationCode.ENVIRONMENT_UNLOCKED: "No environment lock: only the image digests are known.",
+    LimitationCode.PACKAGES_UNLOCKED: "The lock names no packages; only the image digest is known.",
+    LimitationCode.DATASET_MISSING: "The pipeline reads no dataset version that Animus knows.",
+    LimitationCode.RUNTIME_RUNC: "runc shares the host's kernel with the step; it is no sandbox.",
+    LimitationCode.CONTAINER_EXECUTOR: "One machine's container engine, not a cluster: its "
+    "administrator can reach into a running step.",
+    LimitationCode.EGRESS_UNFILTERED: "This executor cannot limit egress to the hosts named: the "
+    "step reaches every host.",
+    LimitationCode.TELEMETRY_NETWORK: "The step reaches the api and, with signed URLs, the store.",
+}
+
+PRODUCTION_NEEDS = frozenset(
+    {
+        LimitationCode.CODE_MISSING,
+        LimitationCode.ENVIRONMENT_UNLOCKED,
+        LimitationCode.DATASET_MISSING,
+    }
+)
+"""A production run with one of these is rejected, unless a published policy accepts it."""
+
+
+class Limitation(Document):
+    """`subject` names what it is about (a step, a path, an alias), or is empty for the run."""
+
+    code: LimitationCode
+    subject: str = ""

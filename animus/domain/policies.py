@@ -1,0 +1,137 @@
+"""Policies as data: documents of CEL rules, the bounds a version must keep, their digests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from animus.domain.canonical import canonical_bytes
+from animus.domain.digests import Digest, digest_of_canonical
+from animus.domain.documents import Document, Int, Name, Text, decode_document
+from animus.domain.errors import Fault, InvalidDocument
+from animus.domain.limitations import LimitationCode
+from animus.domain.pipeline_short_form import seconds_of
+from animus.domain.verdicts import MAX_DEADLINE_SECONDS, MAX_QUORUM, Effect
+
+TAG = "animus.policy/v1"
+MAX_RULES = 50
+MAX_RULE_BYTES = 2_048
+MAX_NESTING = 2
+"""Comprehensions within comprehensions: the library has no cost limit, so depth is bounded here."""
+
+_COMPREHENSION = re.compile(r"\.\s*(all|exists|exists_one|map|filter)\s*\(")
+_TEXT = re.compile(
+    r"""[rRbB]{0,2}("{3}.*?"{3}|'{3}.*?'{3}|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')""", re.S
+)
+
+
+class ApprovalDemand(Document):
+    role: Literal["reviewer", "admin"] = "reviewer"
+    quorum: Annotated[Int, Field(ge=1, le=MAX_QUORUM)] = 1
+    deadline: Annotated[
+        Int,
+        BeforeValidator(seconds_of, json_schema_input_type=Int | str),
+        Field(ge=60, le=MAX_DEADLINE_SECONDS),
+    ]
+    service_accounts: Annotated[tuple[Name, ...], Field(max_length=20)] = ()
+    """Service accounts that may decide too. Without this only persons decide."""
+
+
+class Rule(Document):
+    id: Name
+    when: Annotated[str, StringConstraints(min_length=1)]
+    """A CEL expression over `plan` that gives true or false."""
+    effect: Effect
+    reason: Text
+    approval: ApprovalDemand | None = None
+    accept: Annotated[tuple[LimitationCode, ...], Field(max_length=20)] = ()
+    """Limitations that production forbids, accepted where this rule matches."""
+
+
+class PolicyDocument(Document):
+    schema_: Annotated[Literal["animus.policy/v1"], Field(alias="schema")]
+    description: Text | None = None
+    rules: Annotated[tuple[Rule, ...], Field(min_length=1, max_length=MAX_RULES)]
+
+
+DEFAULT_POLICY_NAME = "default"
+DEFAULT_POLICY = {
+    "schema": "animus.policy/v1",
+    "description": "Development is allowed; production needs one reviewer within three days.",
+    "rules": [
+        {
+            "id": "development-is-allowed",
+            "when": "plan.classification == 'development'",
+            "effect": "allow",
+            "reason": "Development runs need no approval.",
+        },
+        {
+            "id": "production-needs-a-reviewer",
+            "when": "plan.classification == 'production'",
+            "effect": "require_approval",
+            "reason": "A second person decides on every production run.",
+            "approval": {"role": "reviewer", "quorum": 1, "deadline": "3d"},
+        },
+    ],
+}
+
+
+def read_policy(value: object) -> PolicyDocument:
+    """Types and bounds; whether the expressions compile is asked of the rule judge."""
+    policy = decode_document(PolicyDocument, value, what="policy")
+    faults = tuple(_bound_faults(policy))
+    if faults:
+        raise InvalidDocument("This policy breaks a bound.", faults)
+    return policy
+
+
+def policy_bytes(policy: PolicyDocument) -> bytes:
+    return canonical_bytes(policy.content())
+
+
+def policy_digest(canonical: bytes) -> Digest:
+    return digest_of_canonical(TAG, canonical)
+
+
+def comprehension_depth(expression: str) -> int:
+    """How deep comprehensions stand in each other, counted on the text without its strings."""
+    bare = _TEXT.sub("''", expression)
+    opening = {match.end() - 1 for match in _COMPREHENSION.finditer(bare)}
+    stack: list[bool] = []
+    deepest = 0
+    for at, char in enumerate(bare):
+        if char in "([{":
+            stack.append(at in opening)
+            deepest = max(deepest, sum(stack))
+        elif char in ")]}" and stack:
+            stack.pop()
+    return deepest
+
+
+def _bound_faults(policy: PolicyDocument) -> Iterator[Fault]:
+    seen: set[str] = set()
+    for index, rule in enumerate(policy.rules):
+        place = f"/rules/{index}"
+        if rule.id in seen:
+            yield Fault(pointer=f"{place}/id", message=f"The rule {rule.id!r} is there twice.")
+        seen.add(rule.id)
+        if len(rule.when.encode()) > MAX_RULE_BYTES:
+            yield Fault(
+                pointer=f"{place}/when", message=f"A rule has at most {MAX_RULE_BYTES} bytes."
+            )
+        elif comprehension_depth(rule.when) > MAX_NESTING:
+            yield Fault(
+                pointer=f"{place}/when",
+                message=f"all, exists, map and filter stand at most {MAX_NESTING} deep.",
+            )
+        demands = rule.effect is Effect.REQUIRE_APPROVAL
+        if demands != (rule.approval is not None):
+            yield Fault(
+                pointer=f"{place}/approval",
+                message="'approval' goes with effect 'require_approval', and only with it.",
+            )
+        if rule.accept and rule.effect is Effect.DENY:
+            yield Fault(pointer=f"{place}/accept", message="A rule that denies accepts nothing.")

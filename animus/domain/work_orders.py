@@ -1,0 +1,164 @@
+"""Work orders, assignments and attempt results: what control and agent say to each other, signed.
+
+A work order is the signed permission to execute one attempt on one cluster. The assignment is
+the work itself, bound to the order by its digest. The result is the agent's signed answer.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, Field
+
+from animus.domain.attempts import AttemptOutcome
+from animus.domain.canonical import canonical_bytes
+from animus.domain.digests import Digest, digest_of_canonical
+from animus.domain.documents import Bool, DigestText, Document, Int, Name, Text
+from animus.domain.errors import Refused
+from animus.domain.pipelines import Step
+from animus.domain.runs import FailureClass
+
+ORDER_TAG = "animus.work-order/v1"
+ASSIGNMENT_TAG = "animus.step/v1"
+RESULT_TAG = "animus.attempt-result/v1"
+STOP_TAG = "animus.stop-receipt/v1"
+NIL_DIGEST = "sha256:" + "0" * 64
+
+MAX_OUTPUTS = 64
+
+
+class OrderRefused(Refused):
+    code = "order_refused"
+
+
+class ResultRefused(Refused):
+    code = "result_refused"
+
+
+class WorkOrder(Document):
+    schema_: Annotated[Literal["animus.work-order/v1"], Field(alias="schema")] = (
+        "animus.work-order/v1"
+    )
+    order_id: str
+    project_id: str
+    run_id: str
+    step: Name
+    attempt: Annotated[Int, Field(ge=1)]
+    cluster: Name
+    plan_digest: DigestText
+    step_digest: DigestText
+    not_before: AwareDatetime
+    not_after: AwareDatetime
+
+
+class AssignedInput(Document):
+    name: Name
+    source: Literal["dataset", "artifact"]
+    kind: Literal["file", "manifest"]
+    digest: DigestText
+    """Of the manifest's canonical bytes with its tag, or SHA-256 of the file."""
+
+
+class AssignedCode(Document):
+    commit: str
+    object_format: Literal["sha1", "sha256"]
+    path: str
+    pack_sha256: DigestText
+
+
+class Assignment(Document):
+    """Everything a step is given; content only, so equal work has an equal digest."""
+
+    schema_: Annotated[Literal["animus.step/v1"], Field(alias="schema")] = "animus.step/v1"
+    step: Step
+    inputs: tuple[AssignedInput, ...]
+    code: AssignedCode | None = None
+    parameters: dict[str, Any]
+
+
+class ResultOutput(Document):
+    name: Name
+    kind: Literal["file", "manifest"]
+    sha256: DigestText
+    """Of the file's bytes, or of the manifest's canonical bytes (without tag)."""
+    size: Annotated[Int, Field(ge=0)]
+    """Bytes of that object."""
+
+
+class ResultLog(Document):
+    sha256: DigestText
+    size: Annotated[Int, Field(ge=0)]
+    truncated: Bool
+
+
+class Failure(Document):
+    failure_class: FailureClass
+    code: Name
+    message: Text
+    """Plain words for the person who reads the run; no user data."""
+
+
+class Posture(Document):
+    """How main was really confined, as the agent saw it. Its claim, marked as such."""
+
+    executor: Name
+    engine: str
+    runtime: str
+    image: str
+    """The digest of the image that ran, as the engine reported it."""
+    user: str
+    network: str
+    read_only_root: Bool
+    capabilities: tuple[str, ...]
+    no_new_privileges: Bool
+    seccomp: str
+    memory_bytes: Int
+    millicores: Int
+    pids: Int
+
+
+class AttemptResult(Document):
+    schema_: Annotated[Literal["animus.attempt-result/v1"], Field(alias="schema")] = (
+        "animus.attempt-result/v1"
+    )
+    order_digest: DigestText
+    outcome: AttemptOutcome
+    failure: Failure | None = None
+    exit_code: Int | None = None
+    started_at: AwareDatetime | None = None
+    finished_at: AwareDatetime
+    outputs: Annotated[tuple[ResultOutput, ...], Field(max_length=MAX_OUTPUTS)] = ()
+    log: ResultLog | None = None
+    posture: Posture | None = None
+
+
+class StopReceipt(Document):
+    """The agent's word that nothing of an attempt is left on its cluster."""
+
+    schema_: Annotated[Literal["animus.stop-receipt/v1"], Field(alias="schema")] = (
+        "animus.stop-receipt/v1"
+    )
+    order_digest: DigestText
+    stopped_at: AwareDatetime
+
+
+def sealed(document: Document) -> bytes:
+    """The canonical bytes that are signed and kept."""
+    return canonical_bytes(document.content())
+
+
+def order_digest(canonical: bytes) -> Digest:
+    return digest_of_canonical(ORDER_TAG, canonical)
+
+
+def assignment_digest(canonical: bytes) -> Digest:
+    return digest_of_canonical(ASSIGNMENT_TAG, canonical)
+
+
+def check_order_time(order: WorkOrder, now: datetime) -> None:
+    """Raise `OrderRefused` outside the order's time; the caller's clock may differ by little."""
+    if now < order.not_before:
+        raise OrderRefused("The work order is not valid yet. Compare the clocks.")
+    if now > order.not_after:
+        raise OrderRefused("The work order has expired.")
