@@ -1,0 +1,258 @@
+"""Protocols of what has more than one real implementation, and the values that cross them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from animus.domain.canonical import JsonObject
+from animus.domain.digests import Digest
+from animus.domain.errors import AnimusError, Conflict, Unavailable
+from animus.domain.ids import PrincipalId, ProjectId, RunId
+from animus.domain.policy_evaluation import RuleAnswer
+
+
+class ObjectStoreUnavailable(Unavailable):
+    """No answer, or none in time: the same call may succeed later."""
+
+    code = "object_store_unavailable"
+
+
+class ObjectStoreMisconfigured(Unavailable):
+    """The store answers and refuses us. Retryable: work waits for the operator's repair."""
+
+    code = "object_store_misconfigured"
+
+
+class ObjectStoreUnfit(AnimusError):
+    """The store does not keep a promise that Animus rests on: nothing may start with it."""
+
+    code = "object_store_unfit"
+
+
+class ObjectMissing(Conflict):
+    code = "object_missing"
+
+
+class ObjectWrongSize(Conflict):
+    code = "object_wrong_size"
+
+
+class ObjectWrongDigest(Conflict):
+    code = "object_wrong_digest"
+
+
+class VerifiedBy(StrEnum):
+    """Who computed the SHA-256 that an object's row claims."""
+
+    STORE_PUT = "store-put"
+    STORE_COPY = "store-copy"
+    STREAM = "stream"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresignedPut:
+    """Permission to upload exactly one content to one place. The URL is a secret.
+
+    The uploader sends `headers` as they are, the announced content, and no other `x-amz-` header.
+    """
+
+    url: str
+    headers: Mapping[str, str]
+    expires_at: datetime
+    method: str = "PUT"
+
+    def __repr__(self) -> str:
+        return _without_query(self.method, self.url)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresignedGet:
+    """Permission to download one version of one object. The URL is a secret."""
+
+    url: str
+    expires_at: datetime
+    method: str = "GET"
+
+    def __repr__(self) -> str:
+        return _without_query(self.method, self.url)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredObject:
+    """What the store says about the newest version under a key."""
+
+    size: int
+    version_id: str | None
+    sha256: Digest | None
+    """The store's own digest over the whole object, where it computes one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectContent:
+    """What reading every byte of a version showed."""
+
+    sha256: Digest
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedObject:
+    """A version whose size and SHA-256 are those that were announced."""
+
+    version_id: str
+    verified_by: VerifiedBy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreCapabilities:
+    """What a probe saw the store do. Each is a promise some part of Animus rests on."""
+
+    checks_put_checksum: bool
+    """A body with another SHA-256 than the signed one is refused. Else `verify` reads all bytes."""
+    checks_length: bool
+    """A body with another length than the signed one is refused."""
+    refuses_overwrite: bool
+    """`if-none-match: *` is obeyed: a used URL writes nothing."""
+    refuses_unsigned_copy: bool
+    """A copy-source header that was not signed is refused or ignored, so that the holder of an
+    upload URL can't have the store copy another project's object into his own."""
+    versioning: bool
+    """Writing again under a key keeps the version that was verified."""
+
+
+class ObjectStore(Protocol):
+    """Content-addressed objects of projects. Bytes go between clients and store, not through us.
+
+    Every coroutine may raise `ObjectStoreUnavailable` and `ObjectStoreMisconfigured`.
+    """
+
+    async def prepare(self) -> None:
+        """Create the buckets that are missing. Idempotent; safe in several processes at once."""
+
+    async def probe(self) -> StoreCapabilities:
+        """Try the store's promises, and remember whether its checksums can be trusted.
+
+        Raises `ObjectStoreUnfit` if Animus must not run on this store.
+        """
+
+    async def is_ready(self) -> bool:
+        """Whether the store answers us in time. Never raises."""
+
+    def presign_put(
+        self, project_id: ProjectId, sha256: bytes, *, size: int, expires: timedelta
+    ) -> PresignedPut:
+        """For whoever uploads, at the public endpoint. Raises `TooLarge`."""
+
+    def presign_get(
+        self,
+        project_id: ProjectId,
+        sha256: bytes,
+        *,
+        version_id: str,
+        expires: timedelta,
+        filename: str | None = None,
+    ) -> PresignedGet:
+        """For whoever downloads, at the public endpoint; always as an attachment."""
+
+    async def find_object(self, project_id: ProjectId, sha256: bytes) -> StoredObject | None:
+        """What the store says it has. Proves nothing: see `verify`."""
+
+    async def verify(self, project_id: ProjectId, sha256: bytes, *, size: int) -> VerifiedObject:
+        """Commit an upload. Raises `ObjectMissing`, `ObjectWrongSize`, `ObjectWrongDigest`.
+
+        Reads the whole object where the store's checksum is absent or not to be trusted.
+        """
+
+    async def get_bytes(
+        self, project_id: ProjectId, sha256: bytes, *, version_id: str, limit: int
+    ) -> bytes:
+        """A small document, verified. Raises `ObjectMissing`, `ObjectWrongDigest`, `TooLarge`."""
+
+    async def stream_digest(
+        self, project_id: ProjectId, sha256: bytes, *, version_id: str
+    ) -> ObjectContent:
+        """Read every byte and say what it is. Raises `ObjectMissing`."""
+
+    async def discard(self, project_id: ProjectId, sha256: bytes, *, version_id: str) -> None:
+        """Delete a version that no row names, such as an upload that failed `verify`. Idempotent.
+
+        Until then its key is taken: overwriting is refused.
+        """
+
+    async def close(self) -> None:
+        """Release connections and threads."""
+
+
+class RuleJudge(Protocol):
+    """Evaluates policy rules, bounded in time. Never raises for what a rule does."""
+
+    @property
+    def library(self) -> str:
+        """Name and version of the evaluator, kept with every verdict."""
+
+    async def answer(self, plan: JsonObject, expressions: Sequence[str], /) -> Sequence[RuleAnswer]:
+        """One answer for each expression, in order; an error or a timeout is an answer."""
+
+    async def faults(self, expressions: Sequence[str], /) -> Sequence[str | None]:
+        """For each expression what keeps it from being published, or None."""
+
+
+class Signer(Protocol):
+    """Holds one Ed25519 private key and never shows it."""
+
+    @property
+    def public_key(self) -> bytes:
+        """32 raw bytes."""
+
+    def sign(self, tag: str, canonical: bytes, /) -> bytes:
+        """The signature over the tag and the canonical bytes."""
+
+
+class WorkflowStatus(StrEnum):
+    """How a run's workflow stands in Temporal."""
+
+    RUNNING = "running"
+    CLOSED = "closed"
+    """It ended by itself: completed or failed."""
+    TERMINATED = "terminated"
+    CANCELED = "canceled"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowSubject:
+    """A run as its workflow is started for it: ids, and what operators search by."""
+
+    run_id: RunId
+    project_id: ProjectId
+    project: str
+    name: str
+    classification: str
+    state: str
+    requested_by: PrincipalId
+
+
+class RunWorkflows(Protocol):
+    """The durable workflows behind runs. Every method may raise `Unavailable`."""
+
+    async def wake(self, subject: WorkflowSubject, /) -> None:
+        """Start the workflow if it never ran, and signal it. Leaves a closed one alone."""
+
+    async def restart(self, subject: WorkflowSubject, /) -> None:
+        """Start it again although one of its id has closed; a running one is left alone."""
+
+    async def status(self, run_id: RunId, /) -> tuple[WorkflowStatus, str]:
+        """How it stands, and which execution says so (empty where there is none)."""
+
+    async def recently_closed(self, since: datetime, /) -> Sequence[RunId]:
+        """Runs whose workflows closed since then, by Temporal's visibility store."""
+
+
+def _without_query(method: str, url: str) -> str:
+    parts = urlsplit(url)
+    return f"<presigned {method} {parts.scheme}://{parts.netloc}{parts.path}?…>"
