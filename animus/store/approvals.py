@@ -1,0 +1,82 @@
+"""Approval gates, their decisions and their closing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col
+
+from animus.store.database import AnyRow, ReadSession, UnitOfWork
+from animus.store.scope import scoped
+from animus.store.tables import ApprovalGate, Decision, GateClosure, Principal, Run
+
+
+def gate_lock(gate_id: UUID) -> tuple[str, UUID]:
+    """What deciding and closing both lock: the first commit wins."""
+    return ("gate", gate_id)
+
+
+async def find_gate(session: ReadSession, project_id: UUID, gate_id: UUID) -> AnyRow | None:
+    """(gate, closure or None, run)."""
+    statement = (
+        select(ApprovalGate, GateClosure, Run)
+        .outerjoin(GateClosure, col(GateClosure.gate_id) == col(ApprovalGate.id))
+        .join(Run, col(Run.id) == col(ApprovalGate.run_id))
+        .where(col(ApprovalGate.project_id) == project_id, col(ApprovalGate.id) == gate_id)
+    )
+    return next(iter(await session.rows(statement)), None)
+
+
+async def list_gates(
+    session: ReadSession, project_id: UUID, *, run_id: UUID | None = None, only_open: bool = False
+) -> Sequence[AnyRow]:
+    """(gate, closure or None, run): of one run in order, or of the project by deadline."""
+    statement = (
+        select(ApprovalGate, GateClosure, Run)
+        .outerjoin(GateClosure, col(GateClosure.gate_id) == col(ApprovalGate.id))
+        .join(Run, col(Run.id) == col(ApprovalGate.run_id))
+        .where(col(ApprovalGate.project_id) == project_id)
+    )
+    if run_id is not None:
+        statement = statement.where(col(ApprovalGate.run_id) == run_id).order_by(
+            col(ApprovalGate.generation), col(ApprovalGate.name)
+        )
+    else:
+        statement = statement.order_by(col(ApprovalGate.deadline)).limit(500)
+    if only_open:
+        statement = statement.where(col(GateClosure.gate_id).is_(None), col(Run.ended_at).is_(None))
+    return await session.rows(statement)
+
+
+async def list_decisions(
+    session: ReadSession, project_id: UUID, gate_ids: Sequence[UUID]
+) -> Sequence[AnyRow]:
+    """(decision, name of who decided), oldest first."""
+    return await session.rows(
+        select(Decision, col(Principal.name))
+        .join(Principal, col(Principal.id) == col(Decision.principal_id))
+        .where(col(Decision.project_id) == project_id, col(Decision.gate_id).in_(gate_ids))
+        .order_by(col(Decision.id))
+    )
+
+
+async def find_decision(
+    session: ReadSession, project_id: UUID, decision_id: UUID
+) -> Decision | None:
+    return await session.first(scoped(Decision, project_id).where(col(Decision.id) == decision_id))
+
+
+async def close_gate(
+    uow: UnitOfWork, project_id: UUID, run_id: UUID, gate_id: UUID, *, closing: str
+) -> bool:
+    """False where the gate was closed before. Call under `gate_lock`."""
+    statement = (
+        insert(GateClosure)
+        .values(gate_id=gate_id, project_id=project_id, run_id=run_id, closing=closing)
+        .on_conflict_do_nothing()
+        .returning(col(GateClosure.gate_id))
+    )
+    return len(await uow.execute(statement)) == 1

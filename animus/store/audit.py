@@ -1,0 +1,153 @@
+"""Audit rows: written with their effect, indexed by the integrator, read by project."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, and_, delete, func, select, text
+from sqlmodel import col
+
+from animus.ledger.leaves import Event, Leaf
+from animus.store.database import AnyRow, ReadSession, UnitOfWork
+from animus.store.tables import AuditEvent, AuditIndexEntry, AuditPayload, AuditPending
+
+CHANNEL = "animus_audit"
+_INTEGRATOR = "animus/integrator"
+
+
+def add_event(uow: UnitOfWork, event: Event, leaf: Leaf, *, salt: bytes) -> None:
+    """The three rows of one event, in the transaction of its effect."""
+    run_id = event.subjects.get("run")
+    uow.add(
+        AuditEvent(
+            id=event.event_id,
+            leaf=leaf.canonical,
+            payload_hash=leaf.payload_hash,
+            occurred_at=event.occurred_at,
+            project_id=event.project_id,
+            run_id=UUID(run_id) if run_id is not None else None,
+            actor_id=event.actor_id,
+            actor_kind=event.actor_kind,
+            action=event.action,
+            result=event.result,
+            request_id=event.request_id,
+        ),
+        AuditPayload(event_id=event.event_id, salt=salt, payload=leaf.payload),
+        AuditPending(event_id=event.event_id),
+    )
+
+
+async def has_event(session: ReadSession, event_id: UUID) -> bool:
+    # lint-skip: project-scope: asked by an id that names its effect
+    return (
+        await session.first(select(col(AuditEvent.id)).where(col(AuditEvent.id) == event_id))
+        is not None
+    )
+
+
+async def integrate(uow: UnitOfWork, *, limit: int) -> int:
+    """Give the next dense indices to at most `limit` pending events; how many there were.
+
+    One integrator at a time, by lock. What is indexed leaves `audit_pending` in the same
+    transaction, so commit order cannot skip an event.
+    """
+    await uow.lock(_INTEGRATOR)
+    # lint-skip: project-scope: the log is one for all projects
+    pending = await uow.rows(
+        select(col(AuditEvent.id), col(AuditEvent.occurred_at))
+        .join(AuditPending, col(AuditPending.event_id) == col(AuditEvent.id))
+        .order_by(col(AuditEvent.occurred_at), col(AuditEvent.id))
+        .limit(limit)
+    )
+    if not pending:
+        return 0
+    ordered = [row.id for row in pending]
+    await uow.execute(delete(AuditPending).where(col(AuditPending.event_id).in_(ordered)))
+    last = await uow.first(select(func.max(col(AuditIndexEntry.index))))
+    following = 0 if last is None else last + 1
+    uow.add(
+        *(
+            AuditIndexEntry(index=following + offset, event_id=event_id)
+            for offset, event_id in enumerate(ordered)
+        )
+    )
+    return len(ordered)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    project_id: UUID | None
+    """None only for the platform's own view over all projects."""
+    run_id: UUID | None = None
+    action: str | None = None
+    actor_id: UUID | None = None
+    result: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+async def list_events(
+    session: ReadSession, wanted: EventFilter, *, after: int, limit: int
+) -> Sequence[AnyRow]:
+    """Indexed events with their payloads, in dense order, after index `after`."""
+    statement = (
+        select(col(AuditIndexEntry.index), AuditEvent, col(AuditPayload.payload))
+        .join(AuditEvent, col(AuditEvent.id) == col(AuditIndexEntry.event_id))
+        .outerjoin(AuditPayload, col(AuditPayload.event_id) == col(AuditEvent.id))
+        .where(col(AuditIndexEntry.index) > after)
+        .order_by(col(AuditIndexEntry.index))
+        .limit(limit)
+    )
+    return await session.rows(_filtered(statement, wanted))
+
+
+def _filtered(statement: Select[*tuple[Any, ...]], wanted: EventFilter) -> Select[*tuple[Any, ...]]:
+    conditions = (
+        (col(AuditEvent.project_id), wanted.project_id),
+        (col(AuditEvent.run_id), wanted.run_id),
+        (col(AuditEvent.action), wanted.action),
+        (col(AuditEvent.actor_id), wanted.actor_id),
+        (col(AuditEvent.result), wanted.result),
+    )
+    clauses = [column == value for column, value in conditions if value is not None]
+    if wanted.since is not None:
+        clauses.append(col(AuditEvent.occurred_at) >= wanted.since)
+    if wanted.until is not None:
+        clauses.append(col(AuditEvent.occurred_at) < wanted.until)
+    return statement.where(and_(*clauses)) if clauses else statement
+
+
+async def has_pending_of_run(session: ReadSession, run_id: UUID) -> bool:
+    # lint-skip: project-scope: whoever asks has found the run in its project
+    statement = (
+        select(AuditPending)
+        .join(AuditEvent, col(AuditEvent.id) == col(AuditPending.event_id))
+        .where(col(AuditEvent.run_id) == run_id)
+    )
+    return await session.first(statement) is not None
+
+
+async def count_pending(session: ReadSession) -> int:
+    return int(await session.first(select(func.count()).select_from(AuditPending)) or 0)
+
+
+async def erase_payload(
+    uow: UnitOfWork, erased: UUID, event: Event, leaf: Leaf, salt: bytes
+) -> None:
+    """Through the one function that may, which records `event` in the same transaction."""
+    await uow.execute(
+        text(
+            "SELECT animus_erase_audit_payload(:erased, :event, :leaf, :hash, :salt, :payload)"
+        ).bindparams(
+            erased=erased,
+            event=event.event_id,
+            leaf=leaf.canonical,
+            hash=leaf.payload_hash,
+            salt=salt,
+            payload=leaf.payload,
+        )
+    )

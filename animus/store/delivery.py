@@ -1,0 +1,126 @@
+"""What carries work on: the outbox, idempotency records, runs that need a look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col
+
+from animus.store.database import AnyRow, ReadSession, UnitOfWork
+from animus.store.scope import scoped
+from animus.store.tables import IdempotencyRecord, Outbox, Project, Run
+
+
+async def take_outbox(uow: UnitOfWork, *, limit: int) -> Sequence[AnyRow]:
+    """(outbox row, run, project's name) in order; locked until the transaction ends."""
+    statement = (
+        select(Outbox, Run, col(Project.name))
+        .join(Run, col(Run.id) == col(Outbox.run_id))
+        .join(Project, col(Project.id) == col(Outbox.project_id))
+        .order_by(col(Outbox.seq))
+        .limit(limit)
+        .with_for_update(of=Outbox, skip_locked=True)
+    )
+    # lint-skip: project-scope: the relay delivers for all projects
+    return await uow.rows(statement)
+
+
+async def drop_outbox(uow: UnitOfWork, sequence_numbers: Sequence[int]) -> None:
+    await uow.execute(delete(Outbox).where(col(Outbox.seq).in_(sequence_numbers)))
+
+
+async def has_outbox(session: ReadSession, project_id: UUID, run_id: UUID) -> bool:
+    waiting = scoped(Outbox, project_id).where(col(Outbox.run_id) == run_id)
+    return await session.first(waiting) is not None
+
+
+async def count_outbox(session: ReadSession) -> int:
+    return int(await session.first(select(func.count()).select_from(Outbox)) or 0)
+
+
+async def list_overdue(session: ReadSession, *, before: datetime, limit: int) -> Sequence[AnyRow]:
+    """(run, project's name) of runs that have not ended and are past their deadline."""
+    # lint-skip: project-scope: the reconciler looks after all projects
+    return await session.rows(
+        select(Run, col(Project.name))
+        .join(Project, col(Project.id) == col(Run.project_id))
+        .where(col(Run.ended_at).is_(None), col(Run.deadline) < before)
+        .order_by(col(Run.deadline))
+        .limit(limit)
+    )
+
+
+async def list_open(session: ReadSession, *, after: UUID | None, limit: int) -> Sequence[AnyRow]:
+    """(run, project's name) of runs that have not ended, a page by id."""
+    # lint-skip: project-scope: the reconciler looks after all projects
+    statement = (
+        select(Run, col(Project.name))
+        .join(Project, col(Project.id) == col(Run.project_id))
+        .where(col(Run.ended_at).is_(None))
+        .order_by(col(Run.id))
+        .limit(limit)
+    )
+    if after is not None:
+        statement = statement.where(col(Run.id) > after)
+    return await session.rows(statement)
+
+
+async def find_open_run(session: ReadSession, run_id: UUID) -> AnyRow | None:
+    """(run, project's name), or None where it has ended or never was."""
+    # lint-skip: project-scope: asked by the reconciler, for a workflow's id
+    rows = await session.rows(
+        select(Run, col(Project.name))
+        .join(Project, col(Project.id) == col(Run.project_id))
+        .where(col(Run.id) == run_id, col(Run.ended_at).is_(None))
+    )
+    return next(iter(rows), None)
+
+
+async def keep_idempotency_record(
+    uow: UnitOfWork, record: IdempotencyRecord
+) -> IdempotencyRecord | None:
+    """None where this request is new; else what is recorded of the one before.
+
+    A second request with the same key waits here until the first has committed or not.
+    """
+    statement = (
+        insert(IdempotencyRecord)
+        .values(record.model_dump(exclude={"created_at"}))
+        .on_conflict_do_nothing()
+        .returning(col(IdempotencyRecord.entity_id))
+    )
+    if await uow.execute(statement):
+        return None
+    found = await uow.first(
+        select(IdempotencyRecord).where(
+            col(IdempotencyRecord.principal_id) == record.principal_id,
+            col(IdempotencyRecord.method) == record.method,
+            col(IdempotencyRecord.route) == record.route,
+            col(IdempotencyRecord.scope) == record.scope,
+            col(IdempotencyRecord.idempotency_key) == record.idempotency_key,
+        )
+    )
+    assert found is not None  # in conflict with it a statement ago
+    return found
+
+
+async def settle_idempotency_record(uow: UnitOfWork, record: IdempotencyRecord) -> None:
+    await uow.execute(
+        update(IdempotencyRecord)
+        .where(
+            col(IdempotencyRecord.principal_id) == record.principal_id,
+            col(IdempotencyRecord.method) == record.method,
+            col(IdempotencyRecord.route) == record.route,
+            col(IdempotencyRecord.scope) == record.scope,
+            col(IdempotencyRecord.idempotency_key) == record.idempotency_key,
+        )
+        .values(entity_id=record.entity_id)
+    )
+
+
+async def sweep_idempotency_records(uow: UnitOfWork, *, before: datetime) -> None:
+    await uow.execute(delete(IdempotencyRecord).where(col(IdempotencyRecord.created_at) < before))

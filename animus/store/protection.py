@@ -1,0 +1,154 @@
+"""The one list of what each table allows. Grants, triggers and tests are generated from it.
+
+Nothing here is a matter of discipline: a table's kind decides what the database refuses, to the
+application's roles by grant and to everyone, the owner included, by trigger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+OWNER = "animus_owner"
+API = "animus_api"
+WORKER = "animus_worker"
+READER = "animus_reader"
+APPLICATION_ROLES = (API, WORKER, READER)
+
+
+class Kind(StrEnum):
+    IMMUTABLE = "immutable"
+    """Rows are written once. No update, no delete, no truncate."""
+    TRANSITION = "transition"
+    """As immutable, except for the columns named."""
+    ERASABLE = "erasable"
+    """As immutable, except through one function that writes an audit event."""
+    TELEMETRY = "telemetry"
+    """As immutable, but old partitions may be dropped."""
+    DISPOSABLE = "disposable"
+    """Carries work on; rows go when it is done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protection:
+    table: str
+    kind: Kind
+    writers: tuple[str, ...]
+    """Roles that may insert (and, where the kind allows it, update and delete)."""
+    movers: tuple[str, ...] | None = None
+    """Roles that may make a transition; None means the writers."""
+    columns: tuple[str, ...] = ()
+    """The columns that a transition may change."""
+    hidden_from: tuple[str, ...] = ()
+    """Roles that may not even read."""
+
+
+_BOTH = (API, WORKER)
+
+
+def _immutable(*tables: str, writers: tuple[str, ...]) -> Iterator[Protection]:
+    for table in tables:
+        yield Protection(table=table, kind=Kind.IMMUTABLE, writers=writers)
+
+
+PROTECTIONS: tuple[Protection, ...] = (
+    *_immutable(
+        "projects", "changes", "change_decisions", "manifests", "datasets", "dataset_versions",
+        "sources", "environments", "environment_locks", "pipelines", "policies", "policy_versions",
+        "policy_publications", "run_datasets", "decisions", "cancel_requests", "attempt_claims",
+        writers=(API,),
+    ),
+    *_immutable(
+        "order_keys", "execution_plans", "verdicts", "approval_gates", "revalidations", "incidents",
+        "workflow_executions", "attempts", "work_orders", "attempt_outcomes", "stop_receipts",
+        "audit_index",
+        writers=(WORKER,),
+    ),
+    *_immutable(
+        "blobs", "gate_closures", "artifacts", "lineage_edges", "audit_events", writers=_BOTH
+    ),
+    Protection(
+        table="principals", kind=Kind.TRANSITION, writers=(API,), columns=("disabled_at",)
+    ),
+    Protection(
+        table="api_tokens", kind=Kind.TRANSITION, writers=(API,),
+        columns=("revoked_at", "revoked_by"), hidden_from=(READER, WORKER),
+    ),
+    Protection(
+        table="role_bindings", kind=Kind.TRANSITION, writers=(API,),
+        columns=("revoked_at", "revoked_by"),
+    ),
+    Protection(table="clusters", kind=Kind.TRANSITION, writers=(API,), columns=("retired_at",)),
+    Protection(
+        table="attempt_tokens", kind=Kind.TRANSITION, writers=(API,), movers=(WORKER,),
+        columns=("revoked_at",), hidden_from=(READER,),
+    ),
+    Protection(
+        table="runs", kind=Kind.TRANSITION, writers=(API,), movers=(WORKER,),
+        columns=(
+            "state", "state_since", "waiting_for", "deadline", "generation", "plan_digest",
+            "failure_class", "failure_code", "ended_at",
+        ),
+    ),
+    Protection(
+        table="audit_payloads", kind=Kind.ERASABLE, writers=_BOTH, hidden_from=(READER,)
+    ),
+    Protection(table="run_metrics", kind=Kind.TELEMETRY, writers=(API,)),
+    Protection(table="run_messages", kind=Kind.TELEMETRY, writers=(API,)),
+    Protection(table="audit_pending", kind=Kind.DISPOSABLE, writers=_BOTH),
+    Protection(table="outbox", kind=Kind.DISPOSABLE, writers=_BOTH),
+    Protection(table="idempotency_records", kind=Kind.DISPOSABLE, writers=_BOTH),
+    Protection(table="uploads", kind=Kind.DISPOSABLE, writers=_BOTH),
+)  # fmt: skip
+
+TELEMETRY_TABLES = tuple(p.table for p in PROTECTIONS if p.kind is Kind.TELEMETRY)
+
+
+def statements(protection: Protection) -> Iterator[str]:
+    """Idempotent SQL that makes one table what the list says, its partitions by function."""
+    table = protection.table
+    yield f"REVOKE ALL ON {table} FROM PUBLIC, {', '.join(APPLICATION_ROLES)}"
+    for role in APPLICATION_ROLES:
+        granted = ", ".join(_privileges(protection, role))
+        if granted:
+            yield f"GRANT {granted} ON {table} TO {role}"
+    if protection.kind is not Kind.DISPOSABLE:
+        yield from trigger_statements(table, protection)
+
+
+def trigger_statements(table: str, protection: Protection) -> Iterator[str]:
+    """Triggers that fire for everyone: ALWAYS, else `session_replication_role` skips them."""
+    columns = ", ".join(f"'{column}'" for column in protection.columns)
+    bodies = {
+        "refuse_truncate": "BEFORE TRUNCATE ON {t} FOR EACH STATEMENT EXECUTE FUNCTION "
+        "animus_refuse_change()",
+        "refuse_change": "BEFORE UPDATE OR DELETE ON {t} FOR EACH ROW EXECUTE FUNCTION "
+        f"{_row_function(protection.kind)}({columns})",
+    }
+    for name, body in bodies.items():
+        yield f"DROP TRIGGER IF EXISTS {name} ON {table}"
+        yield f"CREATE TRIGGER {name} {body.format(t=table)}"
+        yield f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}"
+
+
+def _row_function(kind: Kind) -> str:
+    match kind:
+        case Kind.TRANSITION:
+            return "animus_only_columns_change"
+        case Kind.ERASABLE:
+            return "animus_refuse_unless_erasing"
+        case _:
+            return "animus_refuse_change"
+
+
+def _privileges(protection: Protection, role: str) -> Iterator[str]:
+    if role not in protection.hidden_from:
+        yield "SELECT"
+    if role in protection.writers:
+        yield "INSERT"
+    if protection.kind is Kind.TRANSITION and role in (protection.movers or protection.writers):
+        yield f"UPDATE ({', '.join(protection.columns)})"
+    if protection.kind is Kind.DISPOSABLE and role in protection.writers:
+        yield "UPDATE"
+        yield "DELETE"

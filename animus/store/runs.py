@@ -1,0 +1,223 @@
+"""Runs: their rows, what is recorded around them, and the moves along the table of states."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col
+
+from animus.store.database import AnyRow, ReadSession, UnitOfWork
+from animus.store.scope import scoped
+from animus.store.tables import (
+    CancelRequest,
+    Cluster,
+    ExecutionPlanRow,
+    Incident,
+    Outbox,
+    Principal,
+    Revalidation,
+    Run,
+    RunDataset,
+    VerdictRow,
+    WorkflowExecution,
+)
+
+OUTBOX_CHANNEL = "animus_outbox"
+
+
+async def find_run(session: ReadSession, project_id: UUID, run_id: UUID) -> Run | None:
+    return await session.first(scoped(Run, project_id).where(col(Run.id) == run_id))
+
+
+async def find_run_anywhere(session: ReadSession, run_id: UUID) -> Run | None:
+    """For the control plane's own work, which knows a run by its workflow's id."""
+    # lint-skip: project-scope: the id came from our own workflow; the row says the project
+    return await session.first(select(Run).where(col(Run.id) == run_id))
+
+
+async def find_run_by_name(session: ReadSession, project_id: UUID, name: str) -> Run | None:
+    return await session.first(scoped(Run, project_id).where(col(Run.name) == name))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilter:
+    states: Collection[str] = ()
+    classification: str | None = None
+    pipeline: str | None = None
+    requested_by: UUID | None = None
+
+
+async def list_runs(
+    session: ReadSession, project_id: UUID, wanted: RunFilter, *, before: UUID | None, limit: int
+) -> Sequence[AnyRow]:
+    """(run, requester's name), newest first, keyset by id."""
+    statement = (
+        select(Run, col(Principal.name))
+        .join(Principal, col(Principal.id) == col(Run.requested_by))
+        .where(col(Run.project_id) == project_id)
+        .order_by(col(Run.id).desc())
+        .limit(limit)
+    )
+    if before is not None:
+        statement = statement.where(col(Run.id) < before)
+    return await session.rows(_filtered(statement, wanted))
+
+
+def _filtered(statement: Select[*tuple[Any, ...]], wanted: RunFilter) -> Select[*tuple[Any, ...]]:
+    if wanted.states:
+        statement = statement.where(col(Run.state).in_(wanted.states))
+    if wanted.classification is not None:
+        statement = statement.where(col(Run.classification) == wanted.classification)
+    if wanted.pipeline is not None:
+        statement = statement.where(col(Run.pipeline_name) == wanted.pipeline)
+    if wanted.requested_by is not None:
+        statement = statement.where(col(Run.requested_by) == wanted.requested_by)
+    return statement
+
+
+async def list_bindings(
+    session: ReadSession, project_id: UUID, run_id: UUID
+) -> Sequence[RunDataset]:
+    return await session.all(
+        scoped(RunDataset, project_id)
+        .where(col(RunDataset.run_id) == run_id)
+        .order_by(col(RunDataset.alias))
+    )
+
+
+async def move_run(
+    uow: UnitOfWork, project_id: UUID, run_id: UUID, values: Mapping[str, object]
+) -> bool:
+    """Change the moving half of a run; the database judges the transition."""
+    moved = await uow.execute(
+        update(Run)
+        .where(col(Run.project_id) == project_id, col(Run.id) == run_id)
+        .values(**values)
+        .returning(col(Run.id))
+    )
+    return len(moved) == 1
+
+
+async def find_plan(
+    session: ReadSession, project_id: UUID, run_id: UUID, *, generation: int | None = None
+) -> ExecutionPlanRow | None:
+    """The plan of a generation; the newest for None."""
+    statement = (
+        scoped(ExecutionPlanRow, project_id)
+        .where(col(ExecutionPlanRow.run_id) == run_id)
+        .order_by(col(ExecutionPlanRow.generation).desc())
+    )
+    if generation is not None:
+        statement = statement.where(col(ExecutionPlanRow.generation) == generation)
+    return await session.first(statement)
+
+
+async def list_verdicts(
+    session: ReadSession, project_id: UUID, run_id: UUID, *, generation: int
+) -> Sequence[VerdictRow]:
+    return await session.all(
+        scoped(VerdictRow, project_id)
+        .where(col(VerdictRow.run_id) == run_id, col(VerdictRow.generation) == generation)
+        .order_by(col(VerdictRow.id))
+    )
+
+
+async def find_revalidation(
+    session: ReadSession, project_id: UUID, run_id: UUID, *, generation: int
+) -> Revalidation | None:
+    return await session.first(
+        scoped(Revalidation, project_id).where(
+            col(Revalidation.run_id) == run_id, col(Revalidation.generation) == generation
+        )
+    )
+
+
+async def find_cancel_request(
+    session: ReadSession, project_id: UUID, run_id: UUID
+) -> CancelRequest | None:
+    return await session.first(
+        scoped(CancelRequest, project_id).where(col(CancelRequest.run_id) == run_id)
+    )
+
+
+async def keep_cancel_request(uow: UnitOfWork, row: CancelRequest) -> bool:
+    """False where cancelling was asked before."""
+    statement = (
+        insert(CancelRequest)
+        .values(row.model_dump(exclude={"requested_at"}))
+        .on_conflict_do_nothing()
+        .returning(col(CancelRequest.run_id))
+    )
+    return len(await uow.execute(statement)) == 1
+
+
+async def list_incidents(
+    session: ReadSession, project_id: UUID, run_id: UUID
+) -> Sequence[Incident]:
+    return await session.all(
+        scoped(Incident, project_id)
+        .where(col(Incident.run_id) == run_id)
+        .order_by(col(Incident.id))
+    )
+
+
+async def add_outbox(uow: UnitOfWork, project_id: UUID, run_id: UUID, kind: str) -> None:
+    """Tell the workflow of the run something, once this transaction has committed."""
+    uow.add(Outbox(project_id=project_id, run_id=run_id, kind=kind))
+    await uow.notify(OUTBOX_CHANNEL)
+
+
+async def keep_workflow_execution(
+    uow: UnitOfWork, project_id: UUID, run_id: UUID, workflow_run_id: str
+) -> bool:
+    """False where this execution was seen before."""
+    statement = (
+        insert(WorkflowExecution)
+        .values(run_id=run_id, workflow_run_id=workflow_run_id, project_id=project_id)
+        .on_conflict_do_nothing()
+        .returning(col(WorkflowExecution.run_id))
+    )
+    return len(await uow.execute(statement)) == 1
+
+
+async def list_workflow_executions(
+    session: ReadSession, project_id: UUID, run_id: UUID
+) -> Sequence[WorkflowExecution]:
+    return await session.all(
+        scoped(WorkflowExecution, project_id)
+        .where(col(WorkflowExecution.run_id) == run_id)
+        .order_by(col(WorkflowExecution.first_seen_at))
+    )
+
+
+async def find_cluster(session: ReadSession, cluster_id: UUID) -> Cluster | None:
+    return await session.first(select(Cluster).where(col(Cluster.id) == cluster_id))
+
+
+async def find_cluster_by_name(session: ReadSession, name: str) -> Cluster | None:
+    return await session.first(select(Cluster).where(col(Cluster.name) == name))
+
+
+async def find_cluster_of(session: ReadSession, principal_id: UUID) -> Cluster | None:
+    return await session.first(
+        select(Cluster).where(
+            col(Cluster.principal_id) == principal_id, col(Cluster.retired_at).is_(None)
+        )
+    )
+
+
+async def list_clusters(session: ReadSession) -> Sequence[Cluster]:
+    return await session.all(select(Cluster).order_by(col(Cluster.name)))
+
+
+async def database_time(session: ReadSession) -> datetime:
+    """The one clock that deadlines are compared with."""
+    now: datetime | None = await session.first(select(func.clock_timestamp()))
+    assert now is not None
+    return now

@@ -1,0 +1,185 @@
+"""Projects, principals, their tokens and roles, and changes that need a second person."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlmodel import SQLModel
+
+from animus.domain.access import PrincipalKind, Role
+from animus.store.columns import (
+    by_whom,
+    content,
+    digest_size,
+    in_project,
+    key,
+    moment,
+    one_of,
+    optional_moment,
+    recorded,
+)
+
+
+class Project(SQLModel, table=True):
+    __tablename__ = "projects"
+    __table_args__ = (
+        UniqueConstraint("name"),
+        ForeignKeyConstraint(["created_by"], ["principals.id"], use_alter=True),
+    )
+    id: UUID = key()
+    name: str
+    description: str
+    allows_production: bool
+    created_by: UUID
+    created_at: datetime = recorded()
+
+
+class Principal(SQLModel, table=True):
+    """A person answers for itself; a service and a run have a person who answers for them."""
+
+    __tablename__ = "principals"
+    __table_args__ = (
+        UniqueConstraint("id", "person_id"),
+        UniqueConstraint("id", "kind"),
+        ForeignKeyConstraint(
+            ["person_id", "person_kind"], ["principals.id", "principals.kind"], use_alter=True
+        ),
+        ForeignKeyConstraint(["project_id"], ["projects.id"]),
+        ForeignKeyConstraint(["created_by"], ["principals.id"], use_alter=True),
+        one_of("kind", PrincipalKind),
+        CheckConstraint("person_kind = 'person'", name="accountable_is_a_person"),
+        CheckConstraint("kind <> 'person' OR person_id = id", name="person_answers_for_itself"),
+        CheckConstraint("kind = 'person' OR person_id <> id", name="others_have_a_person"),
+        CheckConstraint("kind = 'person' OR NOT platform_admin", name="admins_are_persons"),
+        CheckConstraint("(kind = 'run') = (run_id IS NOT NULL)", name="run_principal_has_a_run"),
+        Index(
+            "principals_person_name",
+            "name",
+            unique=True,
+            postgresql_where=text("project_id IS NULL"),
+        ),
+        Index(
+            "principals_project_name",
+            "project_id",
+            "name",
+            unique=True,
+            postgresql_where=text("project_id IS NOT NULL"),
+        ),
+    )
+    id: UUID = key()
+    kind: str
+    name: str
+    display_name: str
+    person_id: UUID
+    person_kind: str = "person"
+    project_id: UUID | None = None
+    run_id: UUID | None = None
+    platform_admin: bool = False
+    created_by: UUID | None = None
+    created_at: datetime = recorded()
+    disabled_at: datetime | None = optional_moment()
+
+
+class ApiToken(SQLModel, table=True):
+    """Only the hash is here. `hint` is the public beginning, for telling tokens apart."""
+
+    __tablename__ = "api_tokens"
+    __table_args__ = (
+        UniqueConstraint("token_hash"),
+        ForeignKeyConstraint(["principal_id"], ["principals.id"]),
+        ForeignKeyConstraint(["created_by"], ["principals.id"]),
+        digest_size("token_hash"),
+        CheckConstraint("expires_at > created_at", name="expires_later"),
+    )
+    id: UUID = key()
+    principal_id: UUID
+    kind: str
+    name: str
+    hint: str
+    token_hash: bytes = content()
+    created_by: UUID | None = None
+    created_at: datetime = recorded()
+    expires_at: datetime = moment()
+    revoked_at: datetime | None = optional_moment()
+    revoked_by: UUID | None = None
+
+
+class RoleBinding(SQLModel, table=True):
+    __tablename__ = "role_bindings"
+    __table_args__ = (
+        UniqueConstraint("project_id", "id"),
+        in_project(),
+        ForeignKeyConstraint(["principal_id"], ["principals.id"]),
+        ForeignKeyConstraint(["created_by"], ["principals.id"]),
+        ForeignKeyConstraint(["project_id", "change_id"], ["changes.project_id", "changes.id"]),
+        one_of("role", Role),
+        Index(
+            "role_bindings_live",
+            "project_id",
+            "principal_id",
+            "role",
+            unique=True,
+            postgresql_where=text("revoked_at IS NULL"),
+        ),
+    )
+    id: UUID = key()
+    project_id: UUID
+    principal_id: UUID
+    role: str
+    change_id: UUID | None = None
+    created_by: UUID
+    created_at: datetime = recorded()
+    revoked_at: datetime | None = optional_moment()
+    revoked_by: UUID | None = None
+
+
+class Change(SQLModel, table=True):
+    """An administrative act; where it is governed, it waits for a second person."""
+
+    __tablename__ = "changes"
+    __table_args__ = (
+        UniqueConstraint("project_id", "id"),
+        UniqueConstraint("id", "requester_person_id", "governed"),
+        in_project(),
+        by_whom("requested_by", "requester_person_id"),
+        one_of("kind", ("grant_role", "publish_policy", "withdraw_policy")),
+    )
+    id: UUID = key()
+    project_id: UUID
+    kind: str
+    governed: bool
+    subject: bytes = content()
+    requested_by: UUID
+    requester_person_id: UUID
+    reason: str
+    created_at: datetime = recorded()
+    expires_at: datetime = moment()
+
+
+class ChangeDecision(SQLModel, table=True):
+    __tablename__ = "change_decisions"
+    __table_args__ = (
+        in_project(),
+        ForeignKeyConstraint(["project_id", "change_id"], ["changes.project_id", "changes.id"]),
+        ForeignKeyConstraint(
+            ["change_id", "requester_person_id", "governed"],
+            ["changes.id", "changes.requester_person_id", "changes.governed"],
+        ),
+        by_whom("principal_id", "person_id"),
+        one_of("verdict", ("confirm", "reject")),
+        CheckConstraint(
+            "NOT governed OR verdict = 'reject' OR person_id <> requester_person_id",
+            name="a_second_person",
+        ),
+    )
+    change_id: UUID = key()
+    project_id: UUID
+    governed: bool
+    verdict: str
+    reason: str
+    principal_id: UUID
+    person_id: UUID
+    requester_person_id: UUID
+    decided_at: datetime = recorded()

@@ -1,0 +1,235 @@
+"""Clusters, work orders, attempts and their outcomes, artifacts, lineage."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from animus.domain.attempts import AttemptOutcome
+from animus.domain.runs import FailureClass
+from animus.store.columns import (
+    content,
+    content_key,
+    digest_size,
+    in_project,
+    key,
+    moment,
+    one_of,
+    optional_content,
+    optional_moment,
+    recorded,
+    within_project,
+)
+
+
+class Cluster(SQLModel, table=True):
+    """Where steps run: one agent's identity and the key that its results are verified with."""
+
+    __tablename__ = "clusters"
+    __table_args__ = (
+        UniqueConstraint("name"),
+        ForeignKeyConstraint(["principal_id"], ["principals.id"]),
+        ForeignKeyConstraint(["created_by"], ["principals.id"]),
+        one_of("executor", ("container", "kubernetes", "noop")),
+        digest_size("result_key"),
+    )
+    id: UUID = key()
+    name: str
+    executor: str
+    runtime: str
+    host: str
+    """The one machine of a container executor; empty for a cluster."""
+    principal_id: UUID
+    result_key: bytes = content()
+    """The agent's Ed25519 public key, raw."""
+    created_by: UUID
+    created_at: datetime = recorded()
+    retired_at: datetime | None = optional_moment()
+
+
+class OrderKey(SQLModel, table=True):
+    """Public keys that work orders were signed with."""
+
+    __tablename__ = "order_keys"
+    __table_args__ = (digest_size("public_key"),)
+    key_id: str = key()
+    public_key: bytes = content()
+    created_at: datetime = recorded()
+
+
+class Attempt(SQLModel, table=True):
+    __tablename__ = "attempts"
+    __table_args__ = (
+        UniqueConstraint("project_id", "id"),
+        UniqueConstraint("run_id", "step", "number"),
+        within_project("run_id", "runs"),
+        CheckConstraint("number >= 1", name="number_positive"),
+    )
+    id: UUID = key()
+    project_id: UUID
+    run_id: UUID
+    step: str
+    number: int
+    plan_digest: bytes = content()
+    opened_at: datetime = recorded()
+
+
+class WorkOrderRow(SQLModel, table=True):
+    __tablename__ = "work_orders"
+    __table_args__ = (
+        UniqueConstraint("order_digest"),
+        within_project("attempt_id", "attempts"),
+        ForeignKeyConstraint(["cluster_id"], ["clusters.id"]),
+        ForeignKeyConstraint(["key_id"], ["order_keys.key_id"]),
+        digest_size("order_digest"),
+    )
+    attempt_id: UUID = key()
+    project_id: UUID
+    cluster_id: UUID
+    canonical: bytes = content()
+    order_digest: bytes = content()
+    signature: bytes = content()
+    key_id: str
+    assignment: bytes = content()
+    not_before: datetime = moment()
+    not_after: datetime = moment()
+    created_at: datetime = recorded()
+
+
+class AttemptClaim(SQLModel, table=True):
+    """The agent has shown the order and was given its tokens: from here on it may have started."""
+
+    __tablename__ = "attempt_claims"
+    __table_args__ = (
+        within_project("attempt_id", "attempts"),
+        ForeignKeyConstraint(["principal_id"], ["principals.id"]),
+    )
+    attempt_id: UUID = key()
+    project_id: UUID
+    principal_id: UUID
+    claimed_at: datetime = recorded()
+
+
+class AttemptToken(SQLModel, table=True):
+    """Credentials of fetch and collect (`attempt`) and of a step with telemetry (`run`)."""
+
+    __tablename__ = "attempt_tokens"
+    __table_args__ = (
+        within_project("attempt_id", "attempts"),
+        ForeignKeyConstraint(["principal_id"], ["principals.id"]),
+        one_of("scope", ("attempt", "run")),
+        digest_size("token_hash"),
+        Index("attempt_tokens_of_attempt", "attempt_id"),
+    )
+    token_hash: bytes = content_key()
+    project_id: UUID
+    attempt_id: UUID
+    run_id: UUID
+    principal_id: UUID
+    scope: str
+    created_at: datetime = recorded()
+    expires_at: datetime = moment()
+    revoked_at: datetime | None = optional_moment()
+
+
+class AttemptOutcomeRow(SQLModel, table=True):
+    """`result` is the agent's signed answer; without one the outcome is the platform's own."""
+
+    __tablename__ = "attempt_outcomes"
+    __table_args__ = (
+        within_project("attempt_id", "attempts"),
+        one_of("outcome", AttemptOutcome),
+        one_of("failure_class", FailureClass),
+        CheckConstraint("(result IS NULL) = (signature IS NULL)", name="signed_or_neither"),
+        CheckConstraint(
+            "outcome <> 'succeeded' OR (result IS NOT NULL AND exit_code = 0)",
+            name="success_is_signed",
+        ),
+    )
+    attempt_id: UUID = key()
+    project_id: UUID
+    run_id: UUID
+    outcome: str
+    failure_class: str | None = None
+    failure_code: str | None = None
+    message: str = ""
+    exit_code: int | None = None
+    result: bytes | None = optional_content()
+    signature: bytes | None = optional_content()
+    recorded_at: datetime = recorded()
+
+
+class StopReceiptRow(SQLModel, table=True):
+    __tablename__ = "stop_receipts"
+    __table_args__ = (within_project("attempt_id", "attempts"),)
+    attempt_id: UUID = key()
+    project_id: UUID
+    receipt: bytes = content()
+    signature: bytes = content()
+    recorded_at: datetime = recorded()
+
+
+class Artifact(SQLModel, table=True):
+    __tablename__ = "artifacts"
+    __table_args__ = (
+        UniqueConstraint("project_id", "id"),
+        within_project("run_id", "runs"),
+        within_project("attempt_id", "attempts"),
+        within_project("sha256", "blobs", "sha256"),
+        ForeignKeyConstraint(["created_by"], ["principals.id"]),
+        one_of("origin", ("collect", "telemetry", "api")),
+        one_of("form", ("file", "manifest")),
+        CheckConstraint("origin = 'api' OR attempt_id IS NOT NULL", name="steps_have_attempts"),
+        Index(
+            "artifacts_once_per_attempt",
+            "attempt_id",
+            "name",
+            unique=True,
+            postgresql_where="origin = 'collect'",
+        ),
+        Index("artifacts_of_run", "project_id", "run_id"),
+    )
+    id: UUID = key()
+    project_id: UUID
+    run_id: UUID
+    attempt_id: UUID | None = None
+    step: str
+    name: str
+    kind: str
+    form: str
+    media_type: str
+    sha256: bytes = content()
+    size: int = Field(sa_type=BigInteger)
+    total_bytes: int = Field(sa_type=BigInteger)
+    """Of the file, or of all files of the manifest."""
+    manifest_digest: bytes | None = optional_content()
+    usable: bool
+    """False where the step failed: kept for reading, never an input."""
+    origin: str
+    created_by: UUID | None = None
+    created_at: datetime = recorded()
+
+
+class LineageEdge(SQLModel, table=True):
+    __tablename__ = "lineage_edges"
+    __table_args__ = (
+        UniqueConstraint(
+            "project_id", "subject_kind", "subject_id", "predicate", "object_kind", "object_id",
+            name="lineage_edges_once",
+        ),
+        in_project(),
+        within_project("run_id", "runs"),
+        Index("lineage_edges_backwards", "project_id", "object_kind", "object_id"),
+    )  # fmt: skip
+    id: UUID = key()
+    project_id: UUID
+    run_id: UUID
+    subject_kind: str
+    subject_id: str
+    predicate: str
+    object_kind: str
+    object_id: str
+    created_at: datetime = recorded()
