@@ -1,0 +1,1 @@
+"""Policy rules in CEL, evaluated in a child process that can be killed."""

@@ -1,0 +1,128 @@
+"""Temporal as the place where runs' workflows live; and what of failures may enter a history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
+from temporalio.api.failure.v1 import Failure
+from temporalio.client import Client, WorkflowExecutionDescription
+from temporalio.common import (
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.converter import DataConverter, DefaultFailureConverter, PayloadConverter
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from animus.contracts.runs import CONTROL_QUEUE, WAKE, WORKFLOW, RunRef
+from animus.domain.errors import Unavailable
+from animus.domain.ids import RunId
+from animus.ports import RunWorkflows, WorkflowStatus, WorkflowSubject
+
+PROJECT = SearchAttributeKey.for_keyword("AnimusProject")
+STATE = SearchAttributeKey.for_keyword("AnimusState")
+CLASSIFICATION = SearchAttributeKey.for_keyword("AnimusClassification")
+REQUESTER = SearchAttributeKey.for_keyword("AnimusRequester")
+
+_STATUSES = {
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING: WorkflowStatus.RUNNING,
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_TERMINATED: WorkflowStatus.TERMINATED,
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_CANCELED: WorkflowStatus.CANCELED,
+}
+
+
+class CodesOnly(DefaultFailureConverter):
+    """Failures in a history say their type and nothing else: messages may hold private detail."""
+
+    def to_failure(
+        self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure
+    ) -> None:
+        super().to_failure(exception, payload_converter, failure)
+        part: Failure | None = failure
+        while part is not None:
+            part.message = part.application_failure_info.type or type(exception).__name__
+            part.stack_trace = ""
+            part = part.cause if part.HasField("cause") else None
+
+
+DATA_CONVERTER = DataConverter(failure_converter_class=CodesOnly)
+
+
+async def connect(address: str, namespace: str) -> Client:
+    return await Client.connect(address, namespace=namespace, data_converter=DATA_CONVERTER)
+
+
+class TemporalRunWorkflows(RunWorkflows):
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def wake(self, subject: WorkflowSubject, /) -> None:
+        try:
+            await self._start(subject, WorkflowIDReusePolicy.REJECT_DUPLICATE)
+        except WorkflowAlreadyStartedError:
+            return  # closed: the reconciler says why before anything is started again
+
+    async def restart(self, subject: WorkflowSubject, /) -> None:
+        await self._start(subject, WorkflowIDReusePolicy.ALLOW_DUPLICATE)
+
+    async def status(self, run_id: RunId, /) -> tuple[WorkflowStatus, str]:
+        try:
+            found = await self._client.get_workflow_handle(str(run_id)).describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return WorkflowStatus.MISSING, ""
+            raise _away(error) from error
+        return _status_of(found), found.run_id
+
+    async def recently_closed(self, since: datetime, /) -> Sequence[RunId]:
+        query = (
+            f"WorkflowType = '{WORKFLOW}' AND ExecutionStatus != 'Running' "
+            f"AND CloseTime >= '{since.strftime('%Y-%m-%dT%H:%M:%SZ')}'"
+        )
+        try:
+            return [RunId(UUID(found.id)) async for found in self._client.list_workflows(query)]
+        except RPCError as error:
+            raise _away(error) from error
+
+    async def _start(self, subject: WorkflowSubject, reuse: WorkflowIDReusePolicy) -> None:
+        """Signal-with-start: one call, whether it runs or not."""
+        try:
+            await self._client.start_workflow(
+                WORKFLOW,
+                RunRef(run_id=str(subject.run_id), project_id=str(subject.project_id)),
+                id=str(subject.run_id),
+                task_queue=CONTROL_QUEUE,
+                id_reuse_policy=reuse,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                start_signal=WAKE,
+                search_attributes=_search_attributes(subject),
+                static_summary=f"{subject.name} ({subject.classification})",
+            )
+        except RPCError as error:
+            raise _away(error) from error
+
+
+def _search_attributes(subject: WorkflowSubject) -> TypedSearchAttributes:
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(PROJECT, subject.project),
+            SearchAttributePair(STATE, subject.state),
+            SearchAttributePair(CLASSIFICATION, subject.classification),
+            SearchAttributePair(REQUESTER, str(subject.requested_by)),
+        ]
+    )
+
+
+def _status_of(found: WorkflowExecutionDescription) -> WorkflowStatus:
+    status = WorkflowExecutionStatus.ValueType(found.raw_info.status)
+    return _STATUSES.get(status, WorkflowStatus.CLOSED)
+
+
+def _away(error: RPCError) -> Unavailable:
+    return Unavailable("Temporal is not answering.", detail=str(error))

@@ -1,0 +1,304 @@
+"""Approval gates as people meet them: what is asked, deciding, and the closing of a gate."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from animus.domain.access import Actor
+from animus.domain.approvals import (
+    DecisionVerdict,
+    GateClosed,
+    OpenGate,
+    check_decision,
+    closing_of,
+)
+from animus.domain.canonical import decode_strictly
+from animus.domain.derived_state import GateClosing
+from animus.domain.digests import Digest, format_digest
+from animus.domain.errors import NotFound
+from animus.domain.ids import DecisionId, GateId, PersonId, PrincipalId, ProjectId, RunId
+from animus.domain.verdicts import GateRule
+from animus.services.calls import Call, record
+from animus.store import approvals, runs
+from animus.store.database import ReadSession, UnitOfWork
+from animus.store.new_ids import new_id
+from animus.store.principals import names_of
+from animus.store.tables import ApprovalGate, Decision, GateClosure, Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionView:
+    id: DecisionId
+    gate_id: GateId
+    verdict: DecisionVerdict
+    reason: str
+    principal_id: PrincipalId
+    principal: str
+    roles_held: tuple[str, ...]
+    plan_digest: Digest
+    decided_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateView:
+    id: GateId
+    run_id: RunId
+    run: str
+    generation: int
+    name: str
+    rule: GateRule
+    plan_digest: Digest
+    requester_person_id: PersonId
+    opened_at: datetime
+    deadline: datetime
+    closing: GateClosing | None
+    closed_at: datetime | None
+    decisions: tuple[DecisionView, ...]
+
+
+async def list_gates(
+    session: ReadSession,
+    project_id: ProjectId,
+    *,
+    run_id: RunId | None = None,
+    only_open: bool = False,
+) -> Sequence[GateView]:
+    rows = await approvals.list_gates(session, project_id, run_id=run_id, only_open=only_open)
+    decided = await _decisions(session, project_id, [gate.id for gate, _, _ in rows])
+    return [_gate_view(gate, closure, run, decided[gate.id]) for gate, closure, run in rows]
+
+
+def decidable_by(gates: Iterable[GateView], actor: Actor) -> Sequence[GateView]:
+    """Those on which `actor` may decide by role and person; deciding checks all again."""
+    return [
+        gate
+        for gate in gates
+        if gate.rule.role in actor.roles
+        and gate.requester_person_id != actor.person_id
+        and (actor.kind == "person" or actor.name in gate.rule.service_accounts)
+        and all(decision.principal_id != actor.principal_id for decision in gate.decisions)
+    ]
+
+
+async def get_gate(session: ReadSession, project_id: ProjectId, gate_id: GateId) -> GateView:
+    gate, closure, run = await _get_rows(session, project_id, gate_id)
+    decided = await _decisions(session, project_id, [gate.id])
+    return _gate_view(gate, closure, run, decided[gate.id])
+
+
+async def decide(
+    uow: UnitOfWork,
+    call: Call,
+    project_id: ProjectId,
+    gate_id: GateId,
+    *,
+    verdict: DecisionVerdict,
+    plan_digest: Digest,
+    reason: str,
+) -> DecisionView:
+    """Decide on exactly this plan. The gate closes in the same transaction if it is settled."""
+    await uow.lock(*approvals.gate_lock(gate_id))
+    gate, closure, run = await _get_rows(uow, project_id, gate_id)
+    if run.ended_at is not None:
+        raise GateClosed(f"The run has ended: it is {run.state}.")
+    decided = (await _decisions(uow, project_id, [gate_id]))[gate_id]
+    now = await runs.database_time(uow)
+    check_decision(
+        _open_gate(gate, closure, await _persons(uow, project_id, gate_id)),
+        call.by,
+        plan_digest=plan_digest,
+        now=now,
+    )
+    row = _decision(call, gate, verdict=verdict, reason=reason)
+    uow.add(row)
+    await uow.flush()
+    record(
+        uow, call, f"gate.{_PAST[verdict]}",
+        project_id=project_id, subjects={"run": gate.run_id, "gate": gate_id, "decision": row.id},
+        payload={
+            "plan_digest": format_digest(gate.plan_digest), "generation": gate.generation,
+            "gate": gate.name, "reason": reason, "roles_held": row.roles_held,
+        },
+    )  # fmt: skip
+    await _settle(uow, call, gate, [*(d.verdict for d in decided), verdict], now=now)
+    await runs.add_outbox(uow, project_id, gate.run_id, "wake")
+    await uow.flush()
+    return _decision_view(row, call.by.name)
+
+
+async def get_decision(
+    session: ReadSession, project_id: ProjectId, decision_id: DecisionId
+) -> DecisionView:
+    row = await approvals.find_decision(session, project_id, decision_id)
+    if row is None:
+        raise NotFound("decision", str(decision_id))
+    names = await names_of(session, [row.principal_id])
+    return _decision_view(row, names[row.principal_id])
+
+
+_PAST = {DecisionVerdict.APPROVE: "approved", DecisionVerdict.REJECT: "rejected"}
+
+
+async def settle_gates(
+    uow: UnitOfWork, call: Call, project_id: ProjectId, run_id: RunId, *, generation: int
+) -> Sequence[GateView]:
+    """Close what decisions or the clock have settled; the gates of the generation, as they are."""
+    for gate in await list_gates(uow, project_id, run_id=run_id):
+        if gate.generation == generation and gate.closing is None:
+            await _settle_one(uow, call, project_id, gate.id)
+    await uow.flush()
+    return [
+        gate
+        for gate in await list_gates(uow, project_id, run_id=run_id)
+        if gate.generation == generation
+    ]
+
+
+async def void_gates(
+    uow: UnitOfWork, call: Call, project_id: ProjectId, run_id: RunId, *, generation: int
+) -> None:
+    """The plan changed: what is open closes, what was decided is kept and counts no more."""
+    for gate in await list_gates(uow, project_id, run_id=run_id):
+        if gate.generation == generation and gate.closing is None:
+            await uow.lock(*approvals.gate_lock(gate.id))
+            await _close(uow, call, project_id, run_id, gate.id, GateClosing.VOIDED)
+
+
+async def _settle_one(uow: UnitOfWork, call: Call, project_id: ProjectId, gate_id: GateId) -> None:
+    await uow.lock(*approvals.gate_lock(gate_id))
+    gate, closure, _ = await _get_rows(uow, project_id, gate_id)
+    if closure is None:
+        decided = (await _decisions(uow, project_id, [gate_id]))[gate_id]
+        now = await runs.database_time(uow)
+        await _settle(uow, call, gate, [d.verdict for d in decided], now=now)
+
+
+async def _settle(
+    uow: UnitOfWork,
+    call: Call,
+    gate: ApprovalGate,
+    verdicts: Sequence[DecisionVerdict],
+    *,
+    now: datetime,
+) -> None:
+    closing = closing_of(_rule(gate), verdicts, now=now, deadline=gate.deadline)
+    if closing is not None:
+        project_id, run_id = ProjectId(gate.project_id), RunId(gate.run_id)
+        await _close(uow, call, project_id, run_id, GateId(gate.id), closing)
+
+
+async def _close(
+    uow: UnitOfWork,
+    call: Call,
+    project_id: ProjectId,
+    run_id: RunId,
+    gate_id: GateId,
+    closing: GateClosing,
+) -> None:
+    if await approvals.close_gate(uow, project_id, run_id, gate_id, closing=closing):
+        record(
+            uow, call, "gate.closed",
+            project_id=project_id, subjects={"run": run_id, "gate": gate_id},
+            payload={"closing": str(closing)},
+        )  # fmt: skip
+
+
+async def _get_rows(
+    session: ReadSession, project_id: ProjectId, gate_id: GateId
+) -> tuple[ApprovalGate, GateClosure | None, Run]:
+    found = await approvals.find_gate(session, project_id, gate_id)
+    if found is None:
+        raise NotFound("approval gate", str(gate_id))
+    gate, closure, run = found
+    return gate, closure, run
+
+
+async def _decisions(
+    session: ReadSession, project_id: ProjectId, gate_ids: Sequence[UUID]
+) -> Mapping[UUID, tuple[DecisionView, ...]]:
+    by_gate: dict[UUID, tuple[DecisionView, ...]] = defaultdict(tuple)
+    for row, name in await approvals.list_decisions(session, project_id, gate_ids):
+        by_gate[row.gate_id] = (*by_gate[row.gate_id], _decision_view(row, name))
+    return by_gate
+
+
+async def _persons(
+    session: ReadSession, project_id: ProjectId, gate_id: GateId
+) -> frozenset[PersonId]:
+    rows = await approvals.list_decisions(session, project_id, [gate_id])
+    return frozenset(PersonId(row.person_id) for row, _ in rows)
+
+
+def _open_gate(
+    gate: ApprovalGate, closure: GateClosure | None, decided_by: frozenset[PersonId]
+) -> OpenGate:
+    return OpenGate(
+        rule=_rule(gate),
+        plan_digest=gate.plan_digest,
+        requester=PersonId(gate.requester_person_id),
+        deadline=gate.deadline,
+        closing=GateClosing(closure.closing) if closure else None,
+        decided_by=decided_by,
+    )
+
+
+def _rule(gate: ApprovalGate) -> GateRule:
+    return GateRule.model_validate(decode_strictly(gate.rule))
+
+
+def _decision(call: Call, gate: ApprovalGate, *, verdict: DecisionVerdict, reason: str) -> Decision:
+    return Decision(
+        id=new_id(),
+        project_id=gate.project_id,
+        gate_id=gate.id,
+        run_id=gate.run_id,
+        generation=gate.generation,
+        plan_digest=gate.plan_digest,
+        requester_person_id=gate.requester_person_id,
+        principal_id=call.by.principal_id,
+        person_id=call.by.person_id,
+        roles_held=sorted(call.by.roles),
+        verdict=verdict,
+        reason=reason,
+    )
+
+
+def _gate_view(
+    gate: ApprovalGate,
+    closure: GateClosure | None,
+    run: Run,
+    decisions: tuple[DecisionView, ...],
+) -> GateView:
+    return GateView(
+        id=GateId(gate.id),
+        run_id=RunId(gate.run_id),
+        run=run.name,
+        generation=gate.generation,
+        name=gate.name,
+        rule=_rule(gate),
+        plan_digest=Digest(gate.plan_digest),
+        requester_person_id=PersonId(gate.requester_person_id),
+        opened_at=gate.opened_at,
+        deadline=gate.deadline,
+        closing=GateClosing(closure.closing) if closure else None,
+        closed_at=closure.closed_at if closure else None,
+        decisions=decisions,
+    )
+
+
+def _decision_view(row: Decision, principal: str) -> DecisionView:
+    return DecisionView(
+        id=DecisionId(row.id),
+        gate_id=GateId(row.gate_id),
+        verdict=DecisionVerdict(row.verdict),
+        reason=row.reason,
+        principal_id=PrincipalId(row.principal_id),
+        principal=principal,
+        roles_held=tuple(row.roles_held),
+        plan_digest=Digest(row.plan_digest),
+        decided_at=row.decided_at,
+    )

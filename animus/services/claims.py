@@ -1,0 +1,279 @@
+"""What the data plane asks: claiming an attempt with its order, its inputs, places for outputs."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from animus.domain.access import PrincipalKind
+from animus.domain.canonical import decode_strictly
+from animus.domain.digests import Digest, parse_digest
+from animus.domain.errors import CredentialRefused, Invalid
+from animus.domain.ids import AttemptId, PersonId, PrincipalId, ProjectId, RunId
+from animus.domain.resources import parse_bytes
+from animus.domain.runs import RunState
+from animus.domain.tokens import ENTROPY_BYTES, TokenKind, make_token, read_kind, token_hash
+from animus.domain.work_orders import Assignment, OrderRefused, order_digest
+from animus.ports import ObjectStore
+from animus.services.blobs import (
+    ObjectDownload,
+    ObjectUpload,
+    WantedObject,
+    download_of,
+    uploads_for,
+)
+from animus.services.calls import Call, record
+from animus.services.datasets import FileDownload, manifest_downloads
+from animus.services.runs import get_row
+from animus.store import data, execution, principals, runs
+from animus.store.database import ReadSession, UnitOfWork
+from animus.store.new_ids import new_id
+from animus.store.tables import (
+    Attempt,
+    AttemptClaim,
+    AttemptToken,
+    Cluster,
+    Principal,
+    WorkOrderRow,
+)
+
+MAX_LOG_BYTES = 64 * 1024**2
+MAX_OUTPUT_OBJECTS = 5_000  # in one request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What an agent gets for a valid order. The tokens exist in clear only here."""
+
+    attempt_id: AttemptId
+    run_id: RunId
+    project_id: ProjectId
+    assignment: bytes
+    attempt_token: str
+    run_token: str | None
+    first: bool
+    """False where it was claimed before: then it may have started, and is adopted or lost."""
+    claimed_at: datetime
+    max_log_bytes: int = MAX_LOG_BYTES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptAccess:
+    """Behind an attempt token: the one attempt that it is good for."""
+
+    attempt_id: AttemptId
+    project_id: ProjectId
+    run_id: RunId
+    person_id: PersonId
+    """Who answers for the run."""
+    number: int
+    assignment: Assignment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepInput:
+    name: str
+    kind: str
+    files: tuple[FileDownload, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepInputs:
+    access: AttemptAccess
+    inputs: tuple[StepInput, ...]
+    source: ObjectDownload | None
+
+
+async def claim_attempt(uow: UnitOfWork, call: Call, *, order: bytes, signature: bytes) -> Claim:
+    """Tokens for the attempt that `order` permits, to the agent of its cluster and to no other.
+
+    The bytes must be those that control signed and stored; that the signature holds, the agent
+    has verified itself. Raises `OrderRefused` for everything that is not so, now.
+    """
+    found = await execution.find_order_by_digest(uow, order_digest(order))
+    if found is None:
+        raise OrderRefused("There is no such work order.")
+    attempt, row, cluster, outcome = found
+    if row.canonical != order or row.signature != signature:
+        raise OrderRefused("This is not the order that was signed.")
+    _check_cluster(call, cluster)
+    await uow.lock(*execution.run_lock(attempt.run_id))
+    await _check_obeyable(uow, attempt, row, settled=outcome is not None)
+    first = await execution.keep_claim(
+        uow,
+        AttemptClaim(
+            attempt_id=attempt.id,
+            project_id=attempt.project_id,
+            principal_id=call.by.principal_id,
+        ),
+    )
+    if first:
+        record(
+            uow, call, "attempt.claimed",
+            project_id=ProjectId(attempt.project_id),
+            subjects={"run": attempt.run_id, "attempt": attempt.id},
+            payload={"cluster": cluster.name},
+        )  # fmt: skip
+    return await _claim(uow, call, attempt, row, first=first)
+
+
+def _check_cluster(call: Call, cluster: Cluster) -> None:
+    if cluster.principal_id != call.by.principal_id or cluster.retired_at is not None:
+        raise OrderRefused("The order is for another cluster.")
+
+
+async def _check_obeyable(
+    session: ReadSession, attempt: Attempt, row: WorkOrderRow, *, settled: bool
+) -> None:
+    now = await runs.database_time(session)
+    if not row.not_before <= now <= row.not_after:
+        raise OrderRefused("The work order has expired.")
+    if settled:
+        raise OrderRefused("The attempt is closed; its order is spent.")
+    run = await get_row(session, ProjectId(attempt.project_id), RunId(attempt.run_id))
+    cancel = await runs.find_cancel_request(session, attempt.project_id, attempt.run_id)
+    if run.state != RunState.RUNNING or cancel is not None:
+        raise OrderRefused("The run is not running, or is being canceled.")
+
+
+async def _claim(
+    uow: UnitOfWork, call: Call, attempt: Attempt, row: WorkOrderRow, *, first: bool
+) -> Claim:
+    claim = await execution.find_claim(uow, attempt.project_id, attempt.id)
+    assert claim is not None  # kept just now, or before
+    holder = await _run_principal(uow, call, attempt)
+    assignment = Assignment.model_validate(decode_strictly(row.assignment))
+    run_token = None
+    if assignment.step.telemetry:
+        run_token = _add_token(uow, attempt, row, holder, scope="run", now=call.now)
+    return Claim(
+        attempt_id=AttemptId(attempt.id),
+        run_id=RunId(attempt.run_id),
+        project_id=ProjectId(attempt.project_id),
+        assignment=row.assignment,
+        attempt_token=_add_token(uow, attempt, row, holder, scope="attempt", now=call.now),
+        run_token=run_token,
+        first=first,
+        claimed_at=claim.claimed_at,
+    )
+
+
+def _add_token(
+    uow: UnitOfWork,
+    attempt: Attempt,
+    row: WorkOrderRow,
+    holder: UUID,
+    *,
+    scope: str,
+    now: datetime,
+) -> str:
+    kind = TokenKind.RUN if scope == "run" else TokenKind.ATTEMPT
+    secret = make_token(kind, secrets.token_bytes(ENTROPY_BYTES))
+    uow.add(
+        AttemptToken(
+            token_hash=token_hash(secret),
+            project_id=attempt.project_id,
+            attempt_id=attempt.id,
+            run_id=attempt.run_id,
+            principal_id=holder,
+            scope=scope,
+            created_at=now,
+            expires_at=row.not_after,
+        )
+    )
+    return secret
+
+
+async def _run_principal(uow: UnitOfWork, call: Call, attempt: Attempt) -> UUID:
+    """The run as a principal: answers through the person who asked for it."""
+    run = await get_row(uow, ProjectId(attempt.project_id), RunId(attempt.run_id))
+    name = f"run-{run.name}"
+    known = await principals.find_run_principal(uow, attempt.project_id, attempt.run_id)
+    if known is not None:
+        return known.id
+    row = Principal(
+        id=new_id(),
+        kind=PrincipalKind.RUN,
+        name=name,
+        display_name=name,
+        person_id=run.requester_person_id,
+        project_id=run.project_id,
+        run_id=run.id,
+        created_by=call.by.principal_id,
+    )
+    uow.add(row)
+    await uow.flush()
+    return row.id
+
+
+async def authenticate_attempt(
+    session: ReadSession, token: str, *, now: datetime
+) -> tuple[AttemptAccess, PrincipalId]:
+    """The attempt behind a token of fetch or collect, while it is open."""
+    if read_kind(token) is not TokenKind.ATTEMPT:
+        raise CredentialRefused("This needs the token of an attempt.")
+    found = await principals.find_attempt_token(session, token_hash(token), now=now)
+    if found is None or found[0].scope != "attempt":
+        raise CredentialRefused("The attempt token is unknown, expired or revoked.")
+    held, principal = found
+    order = await execution.find_order(session, held.project_id, held.attempt_id)
+    assert order is not None  # a foreign key says so
+    attempt, row, _, outcome = order
+    if outcome is not None:
+        raise CredentialRefused("The attempt is closed; its token is spent.")
+    access = AttemptAccess(
+        attempt_id=AttemptId(attempt.id),
+        project_id=ProjectId(attempt.project_id),
+        run_id=RunId(attempt.run_id),
+        person_id=PersonId(principal.person_id),
+        number=attempt.number,
+        assignment=Assignment.model_validate(decode_strictly(row.assignment)),
+    )
+    return access, PrincipalId(principal.id)
+
+
+async def step_inputs(
+    session: ReadSession, access: AttemptAccess, *, store: ObjectStore
+) -> StepInputs:
+    """Presigned GETs for what the step reads, and for nothing else."""
+    inputs = []
+    for assigned in access.assignment.inputs:
+        digest = parse_digest(assigned.digest)
+        if assigned.kind == "manifest":
+            files = await manifest_downloads(session, access.project_id, digest, store=store)
+        else:
+            download = await _object(session, access.project_id, digest, store)
+            files = [FileDownload(path="", download=download)]
+        inputs.append(StepInput(name=assigned.name, kind=assigned.kind, files=tuple(files)))
+    code = access.assignment.code
+    source = None
+    if code is not None:
+        digest = parse_digest(code.pack_sha256)
+        source = await _object(session, access.project_id, digest, store)
+    return StepInputs(access=access, inputs=tuple(inputs), source=source)
+
+
+async def _object(
+    session: ReadSession, project_id: ProjectId, sha256: Digest, store: ObjectStore
+) -> ObjectDownload:
+    blobs = await data.find_blobs(session, project_id, [sha256])
+    return download_of(store, project_id, blobs[sha256])
+
+
+async def step_uploads(
+    session: ReadSession,
+    access: AttemptAccess,
+    wanted: Sequence[WantedObject],
+    *,
+    store: ObjectStore,
+) -> tuple[ObjectUpload, ...]:
+    """Presigned PUTs for outputs and log; what the store has already is left out."""
+    largest = parse_bytes(access.assignment.step.resources.ephemeralStorage)
+    largest = max(largest, MAX_LOG_BYTES)
+    if len(wanted) > MAX_OUTPUT_OBJECTS or any(one.size > largest for one in wanted):
+        raise Invalid("Too many outputs at once, or one beyond the step's storage.")
+    known = await data.find_blobs(session, access.project_id, [one.sha256 for one in wanted])
+    return uploads_for(store, access.project_id, [one for one in wanted if one.sha256 not in known])

@@ -1,0 +1,108 @@
+"""Clusters: where steps run, the agent's identity there, and the key it signs results with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from animus.domain.access import PrincipalKind
+from animus.domain.errors import Conflict, Invalid, NotFound
+from animus.domain.ids import ClusterId, PrincipalId
+from animus.ledger.signatures import PUBLIC_KEY_BYTES, key_id
+from animus.services import principals
+from animus.services.calls import Call, record
+from animus.services.principals import IssuedToken
+from animus.store import runs
+from animus.store.database import ReadSession, UnitOfWork
+from animus.store.new_ids import new_id
+from animus.store.tables import Cluster, Principal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterView:
+    id: ClusterId
+    name: str
+    executor: str
+    runtime: str
+    host: str
+    principal_id: PrincipalId
+    result_key_id: str
+    created_at: datetime
+    retired_at: datetime | None
+
+
+async def register_cluster(
+    uow: UnitOfWork,
+    call: Call,
+    *,
+    name: str,
+    executor: str,
+    runtime: str,
+    host: str,
+    result_key: bytes,
+) -> tuple[ClusterView, IssuedToken]:
+    """A cluster with an agent account of its own and that account's token, shown once."""
+    if len(result_key) != PUBLIC_KEY_BYTES:
+        raise Invalid("The agent's key is an Ed25519 public key: 32 raw bytes.")
+    if await runs.find_cluster_by_name(uow, name) is not None:
+        raise Conflict(f"There is a cluster {name!r} already.")
+    agent = Principal(
+        id=new_id(),
+        kind=PrincipalKind.SERVICE,
+        name=f"agent-{name}",
+        display_name=f"Agent of {name}",
+        person_id=call.by.person_id,
+        created_by=call.by.principal_id,
+    )
+    cluster = Cluster(
+        id=new_id(),
+        name=name,
+        executor=executor,
+        runtime=runtime,
+        host=host,
+        principal_id=agent.id,
+        result_key=result_key,
+        created_by=call.by.principal_id,
+    )
+    uow.add(agent)
+    await uow.flush()
+    uow.add(cluster)
+    await uow.flush()
+    record(
+        uow, call, "cluster.registered",
+        subjects={"cluster": cluster.id, "principal": agent.id},
+        payload={
+            "name": name, "executor": executor, "runtime": runtime, "host": host,
+            "result_key": key_id(result_key),
+        },
+    )  # fmt: skip
+    token = await principals.issue_token(
+        uow, call, PrincipalId(agent.id), name="agent", life=principals.LONGEST_TOKEN_LIFE
+    )
+    return _view(cluster), token
+
+
+async def list_clusters(session: ReadSession) -> Sequence[ClusterView]:
+    return [_view(row) for row in await runs.list_clusters(session)]
+
+
+async def get_cluster(session: ReadSession, name: str) -> ClusterView:
+    row = await runs.find_cluster_by_name(session, name)
+    if row is None:
+        raise NotFound("cluster", name)
+    return _view(row)
+
+
+def _view(row: Cluster) -> ClusterView:
+    return ClusterView(
+        id=ClusterId(row.id),
+        name=row.name,
+        executor=row.executor,
+        runtime=row.runtime,
+        host=row.host,
+        principal_id=PrincipalId(row.principal_id),
+        result_key_id=key_id(row.result_key),
+        created_at=row.created_at,
+        retired_at=row.retired_at,
+    )

@@ -1,0 +1,135 @@
+"""The relay and the reconciler: intent reaches Temporal, and what Temporal lost is noticed."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+import structlog
+
+from animus.domain.errors import Unavailable
+from animus.domain.ids import PrincipalId, ProjectId, RunId
+from animus.domain.runs import TERMINAL
+from animus.ports import RunWorkflows, WorkflowStatus, WorkflowSubject
+from animus.services import run_phases
+from animus.services.calls import Call
+from animus.services.run_watch import workflow_incident
+from animus.store import delivery, runs
+from animus.store.database import Database
+from animus.store.tables import Run
+
+BATCH = 100
+MAX_RESTARTS = 5
+_KINDS = {
+    WorkflowStatus.TERMINATED: "workflow_terminated",
+    WorkflowStatus.CANCELED: "workflow_canceled",
+    WorkflowStatus.CLOSED: "workflow_closed",
+    WorkflowStatus.MISSING: "workflow_missing",
+}
+_log = structlog.get_logger()
+
+
+async def deliver(database: Database, workflows: RunWorkflows) -> int:
+    """Tell Temporal what the outbox says, at least once, in order for each run; how much it was.
+
+    Several rows of a run are one wake-up: a wake-up carries nothing. A run that has ended is
+    never started.
+    """
+    async with database.write() as uow:
+        rows = await delivery.take_outbox(uow, limit=BATCH)
+        subjects = {
+            run.id: subject_of(run, project)
+            for _, run, project in rows
+            if run.state not in TERMINAL
+        }
+        told = await asyncio.gather(*(_tell(workflows, s) for s in subjects.values()))
+        failed = {s.run_id for s, done in zip(subjects.values(), told, strict=True) if not done}
+        delivered = [row.seq for row, _, _ in rows if row.run_id not in failed]
+        if delivered:
+            await delivery.drop_outbox(uow, delivered)
+    return len(delivered)
+
+
+async def _tell(workflows: RunWorkflows, subject: WorkflowSubject) -> bool:
+    try:
+        await workflows.wake(subject)
+    except Unavailable as error:
+        _log.warning("wake_up_delayed", run_id=str(subject.run_id), detail=error.detail)
+        return False
+    return True
+
+
+async def reconcile_closed(
+    database: Database, call: Call, workflows: RunWorkflows, *, since: datetime
+) -> int:
+    """Runs that have not ended although their workflow closed lately; how many there were."""
+    mended = 0
+    for run_id in await workflows.recently_closed(since):
+        async with database.read() as session:
+            found = await delivery.find_open_run(session, run_id)
+        if found is not None:
+            mended += await _reconcile(database, call, workflows, *found)
+    return mended
+
+
+async def reconcile_overdue(database: Database, call: Call, workflows: RunWorkflows) -> int:
+    """Runs past their deadline: their workflow is asked for, and woken or started again."""
+    async with database.read() as session:
+        rows = await delivery.list_overdue(session, before=call.now, limit=BATCH)
+    return sum([await _reconcile(database, call, workflows, *row) for row in rows])
+
+
+async def reconcile_open(database: Database, call: Call, workflows: RunWorkflows) -> int:
+    """Every run that has not ended; done at start, since anything may have happened meanwhile."""
+    after, mended = None, 0
+    while True:
+        async with database.read() as session:
+            rows = await delivery.list_open(session, after=after, limit=BATCH)
+        for run, project in rows:
+            mended += await _reconcile(database, call, workflows, run, project)
+        if len(rows) < BATCH:
+            return mended
+        after = rows[-1][0].id
+
+
+async def _reconcile(
+    database: Database, call: Call, workflows: RunWorkflows, run: Run, project: str
+) -> int:
+    status, workflow_run_id = await workflows.status(RunId(run.id))
+    if status is WorkflowStatus.RUNNING:
+        return 0
+    if status is WorkflowStatus.MISSING and await _is_awaited(database, run):
+        return 0
+    kind = _KINDS[status]
+    project_id, run_id = ProjectId(run.project_id), RunId(run.id)
+    async with database.write() as uow:
+        if (await runs.find_run(uow, project_id, run_id) or run).state in TERMINAL:
+            return 0
+        known = await runs.list_incidents(uow, project_id, run_id)
+        if sum(1 for incident in known if incident.kind == kind) >= MAX_RESTARTS:
+            kind = "workflow_gave_up"
+        await run_phases.report_incident(
+            uow, call, project_id, run_id, workflow_incident(kind),
+            occurrence=f"{workflow_run_id}/{len(known)}",
+        )  # fmt: skip
+    _log.warning("workflow_reconciled", run_id=str(run.id), kind=kind)
+    await workflows.restart(subject_of(run, project))
+    return 1
+
+
+async def _is_awaited(database: Database, run: Run) -> bool:
+    """A start that is still in the outbox is late, not lost."""
+    async with database.read() as session:
+        return await delivery.has_outbox(session, run.project_id, run.id)
+
+
+def subject_of(run: Run, project: str) -> WorkflowSubject:
+    return WorkflowSubject(
+        run_id=RunId(run.id),
+        project_id=ProjectId(run.project_id),
+        project=project,
+        name=run.name,
+        classification=run.classification,
+        state=run.state,
+        requested_by=PrincipalId(run.requested_by),
+    )

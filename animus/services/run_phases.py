@@ -1,0 +1,401 @@
+"""The phases of a run, one function each: plan, settle, revalidate, finalise.
+
+Each is one transaction under the run's lock, safe to repeat, and answers from the records alone
+where the run stands. Whatever Temporal says, what is written here obeys the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from animus.domain.canonical import canonical_bytes, decode_strictly
+from animus.domain.derived_state import Derived, GateClosing
+from animus.domain.differences import differences
+from animus.domain.digests import Digest, format_digest
+from animus.domain.environment_locks import EnvironmentLock
+from animus.domain.ids import ProjectId, RunId, effect_event_id
+from animus.domain.pipelines import PipelineSpec
+from animus.domain.plans import ExecutionPlan, Facts, PlannedStep
+from animus.domain.previews import simulate
+from animus.domain.run_specs import RunSpec
+from animus.domain.runs import TERMINAL, FailureClass, RunState, WaitingFor
+from animus.domain.verdicts import Effect, GateRule
+from animus.ports import RuleJudge
+from animus.services import approvals, incidents, policies
+from animus.services.calls import Call, record
+from animus.services.incidents import IncidentReport
+from animus.services.planning import Planned, make_plan
+from animus.services.run_facts import derive, load_facts, read_plan
+from animus.services.run_requests import execution_of
+from animus.services.runs import get_row
+from animus.store import definitions, execution, runs
+from animus.store.database import ReadSession, UnitOfWork
+from animus.store.new_ids import new_id
+from animus.store.tables import (
+    ApprovalGate,
+    ExecutionPlanRow,
+    Revalidation,
+    Run,
+    VerdictRow,
+)
+
+EXECUTION_START_DEADLINE = timedelta(hours=1)
+STEP_OVERHEAD = timedelta(minutes=10)
+"""Allowed to each attempt beside its timeout: pulling, fetch, collect, queueing on the agent."""
+
+
+class Standing(StrEnum):
+    """What comes next for a run, by its records."""
+
+    APPROVE = "approve"
+    REVALIDATE = "revalidate"
+    EXECUTE = "execute"
+    FINISH = "finish"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    standing: Standing
+    state: RunState
+    generation: int
+    plan_digest: Digest | None = None
+    steps: Sequence[PlannedStep] = ()
+    seconds_left: float = 0.0
+
+
+async def plan_run(
+    uow: UnitOfWork, call: Call, project_id: ProjectId, run_id: RunId, *, judge: RuleJudge
+) -> Position:
+    """Plan a run that has no plan; say where it stands if it has one, or has ended."""
+    await uow.lock(*execution.run_lock(run_id))
+    run = await get_row(uow, project_id, run_id)
+    cancel = await runs.find_cancel_request(uow, project_id, run_id)
+    if run.state == RunState.CREATED and cancel is None:
+        planned = await _plan(uow, run, judge)
+        await _keep_plan(uow, call, run, planned, generation=1)
+        await _check_expectation(uow, call, run, planned.plan)
+    return await position(uow, project_id, run_id)
+
+
+async def settle_gates(
+    uow: UnitOfWork, call: Call, project_id: ProjectId, run_id: RunId, *, generation: int
+) -> Position:
+    """Close what is settled by decisions or by the clock; what comes next."""
+    await uow.lock(*execution.run_lock(run_id))
+    await approvals.settle_gates(uow, call, project_id, run_id, generation=generation)
+    return await position(uow, project_id, run_id)
+
+
+async def revalidate_run(
+    uow: UnitOfWork, call: Call, project_id: ProjectId, run_id: RunId, *, judge: RuleJudge
+) -> Position:
+    """Plan again with the facts of now. The same digest starts execution, another one new gates."""
+    await uow.lock(*execution.run_lock(run_id))
+    here = await position(uow, project_id, run_id)
+    if here.standing is not Standing.REVALIDATE:
+        return here
+    run = await get_row(uow, project_id, run_id)
+    old = await runs.find_plan(uow, project_id, run_id, generation=run.generation)
+    assert old is not None  # the standing says so
+    planned = await _plan(uow, run, judge)
+    same = planned.plan.digest == old.plan_digest
+    difference = None
+    if not same:
+        said = differences(decode_strictly(old.canonical), planned.plan.document.content())
+        difference = canonical_bytes(said)
+    uow.add(
+        Revalidation(
+            run_id=run_id,
+            generation=run.generation,
+            project_id=project_id,
+            plan_digest=planned.plan.digest,
+            outcome="same" if same else "drift",
+            difference=difference,
+        )
+    )
+    await uow.flush()
+    if same:
+        await _start(uow, call, run, planned.plan)
+    else:
+        await _open_next_generation(uow, call, run, planned)
+    return await position(uow, project_id, run_id)
+
+
+async def finalise_run(
+    uow: UnitOfWork, call: Call, project_id: ProjectId, run_id: RunId
+) -> Position:
+    """Write the derived state. A run that has not ended by its records stays as it is."""
+    await uow.lock(*execution.run_lock(run_id))
+    run = await get_row(uow, project_id, run_id)
+    derived = await derive(uow, project_id, run_id)
+    if run.state not in TERMINAL and derived.state in TERMINAL:
+        await _end(uow, call, run, derived)
+    return await position(uow, project_id, run_id)
+
+
+async def report_incident(
+    uow: UnitOfWork,
+    call: Call,
+    project_id: ProjectId,
+    run_id: RunId,
+    said: IncidentReport,
+    *,
+    occurrence: str,
+) -> Position:
+    """Record it once, and say where the run stands after it."""
+    await uow.lock(*execution.run_lock(run_id))
+    run = await get_row(uow, project_id, run_id)
+    known = [i.kind for i in await runs.list_incidents(uow, project_id, run_id)]
+    if run.state not in TERMINAL and not (said.ends_as and said.kind in known):
+        await incidents.report(uow, call, project_id, run_id, said, occurrence=occurrence)
+    return await position(uow, project_id, run_id)
+
+
+async def position(session: ReadSession, project_id: ProjectId, run_id: RunId) -> Position:
+    """Where the records say that the run stands. Reads only."""
+    run = await get_row(session, project_id, run_id)
+    plan_row = await runs.find_plan(session, project_id, run_id)
+    plan = read_plan(plan_row) if plan_row is not None else None
+    return Position(
+        standing=await _standing(session, project_id, run),
+        state=RunState(run.state),
+        generation=run.generation,
+        plan_digest=plan.digest if plan else None,
+        steps=plan.document.body.steps if plan else (),
+        seconds_left=await _seconds_left(session, run),
+    )
+
+
+async def _standing(session: ReadSession, project_id: ProjectId, run: Run) -> Standing:
+    if run.state in TERMINAL:
+        return Standing.FINISH
+    facts = await load_facts(session, project_id, RunId(run.id))
+    derived = await derive(session, project_id, RunId(run.id))
+    if facts.started and derived.state not in TERMINAL:
+        return Standing.EXECUTE
+    if derived.state in TERMINAL or facts.plan is None:
+        return Standing.FINISH
+    satisfied = all(closing is GateClosing.SATISFIED for closing in facts.gates)
+    return Standing.REVALIDATE if satisfied else Standing.APPROVE
+
+
+async def _seconds_left(session: ReadSession, run: Run) -> float:
+    if run.deadline is None:
+        return 0.0
+    now = await runs.database_time(session)
+    return max(0.0, (run.deadline - now).total_seconds())
+
+
+async def _plan(session: ReadSession, run: Run, judge: RuleJudge) -> Planned:
+    project_id = ProjectId(run.project_id)
+    spec = RunSpec.model_validate(decode_strictly(run.run_spec))
+    asked = await policies.in_force(session, project_id)
+    return await make_plan(spec, await _facts(session, run), asked, judge)
+
+
+async def _facts(session: ReadSession, run: Run) -> Facts:
+    pipeline = await definitions.find_pipeline(session, run.project_id, run.pipeline_digest)
+    cluster = await runs.find_cluster(session, run.cluster_id)
+    assert pipeline is not None  # foreign keys say so
+    assert cluster is not None
+    lock = None
+    if run.environment_lock_id is not None:
+        row = await definitions.find_lock(session, run.project_id, run.environment_lock_id)
+        lock = EnvironmentLock.model_validate(decode_strictly(row.canonical)) if row else None
+    return Facts(
+        pipeline=PipelineSpec.model_validate(decode_strictly(pipeline.canonical)),
+        lock=lock,
+        execution=execution_of(cluster),
+    )
+
+
+async def _keep_plan(
+    uow: UnitOfWork, call: Call, run: Run, planned: Planned, *, generation: int
+) -> None:
+    """The plan, what every policy said, and the gates it demands; the run moves on to it."""
+    plan = planned.plan
+    uow.add(
+        ExecutionPlanRow(
+            run_id=run.id,
+            generation=generation,
+            project_id=run.project_id,
+            plan_digest=plan.digest,
+            canonical=plan.canonical,
+            effect=plan.document.verdict.effect,
+            gates=len(plan.document.gates),
+        )
+    )
+    await uow.flush()
+    uow.add(*_verdict_rows(run, planned, generation))
+    opened = await runs.database_time(uow)
+    denied = plan.document.verdict.effect is Effect.DENY
+    gates = () if denied else plan.document.gates
+    uow.add(*(_gate(run, plan, rule, generation, opened) for rule in gates))
+    await uow.flush()
+    _record_planned(uow, call, run, plan, generation)
+    await _move_to_plan(uow, run, plan, generation, gates, opened)
+
+
+def _verdict_rows(run: Run, planned: Planned, generation: int) -> list[VerdictRow]:
+    return [
+        VerdictRow(
+            id=new_id(),
+            project_id=run.project_id,
+            run_id=run.id,
+            generation=generation,
+            policy_version_id=verdict.policy.id if verdict.policy else None,
+            effect=verdict.effect,
+            input_digest=planned.input_digest,
+            answers=verdict.answers,
+            library=planned.library,
+        )
+        for verdict in planned.verdicts
+    ]
+
+
+def _gate(
+    run: Run, plan: ExecutionPlan, rule: GateRule, generation: int, opened: datetime
+) -> ApprovalGate:
+    return ApprovalGate(
+        id=new_id(),
+        project_id=run.project_id,
+        run_id=run.id,
+        generation=generation,
+        plan_digest=plan.digest,
+        requester_person_id=run.requester_person_id,
+        name=rule.name,
+        role=rule.role,
+        quorum=rule.quorum,
+        rule=canonical_bytes(rule.content()),
+        opened_at=opened,
+        deadline=opened + timedelta(seconds=rule.deadline_seconds),
+    )
+
+
+def _record_planned(
+    uow: UnitOfWork, call: Call, run: Run, plan: ExecutionPlan, generation: int
+) -> None:
+    verdict = plan.document.verdict
+    record(
+        uow, call, "run.planned",
+        project_id=ProjectId(run.project_id), subjects={"run": run.id},
+        payload={
+            "plan_digest": format_digest(plan.digest),
+            "generation": generation,
+            "effect": str(verdict.effect),
+            "findings": [finding.content() for finding in verdict.findings],
+            "gates": [gate.content() for gate in plan.document.gates],
+            "limitations": [one.content() for one in plan.document.body.limitations],
+            "accepted_limitations": [str(code) for code in verdict.accepted],
+        },
+        event_id=effect_event_id("run", run.id, "planned", generation),
+    )  # fmt: skip
+
+
+async def _move_to_plan(
+    uow: UnitOfWork,
+    run: Run,
+    plan: ExecutionPlan,
+    generation: int,
+    gates: Sequence[GateRule],
+    now: datetime,
+) -> None:
+    """created → planned, and on to awaiting_approval where there is a gate to wait for."""
+    moved = {
+        "generation": generation,
+        "plan_digest": plan.digest,
+        "state_since": now,
+        "waiting_for": WaitingFor.EXECUTION,
+        "deadline": now + EXECUTION_START_DEADLINE,
+    }
+    if run.state == RunState.CREATED:
+        await _move(uow, run, {**moved, "state": RunState.PLANNED})
+    if gates:
+        first = min(rule.deadline_seconds for rule in gates)
+        moved |= {
+            "state": RunState.AWAITING_APPROVAL,
+            "waiting_for": WaitingFor.APPROVAL,
+            "deadline": now + timedelta(seconds=first),
+        }
+    await _move(uow, run, moved)
+
+
+async def _move(uow: UnitOfWork, run: Run, values: dict[str, object]) -> None:
+    await runs.move_run(uow, run.project_id, run.id, values)
+
+
+async def _check_expectation(uow: UnitOfWork, call: Call, run: Run, plan: ExecutionPlan) -> None:
+    """Where the caller named the digest it saw, another one ends the run, with the difference."""
+    expected = run.expected_plan_digest
+    if expected is None or expected == plan.digest:
+        return
+    seen = decode_strictly(run.expected_plan) if run.expected_plan is not None else None
+    said = IncidentReport(
+        kind="plan_drift",
+        message="The plan is not the one that was expected. Preview again and compare.",
+        ends_as=RunState.REJECTED,
+        failure_class=FailureClass.POLICY,
+        details={
+            "expected": format_digest(expected),
+            "planned": format_digest(plan.digest),
+            "difference": differences(seen, plan.document.content()) if seen is not None else None,
+        },
+    )
+    project_id, run_id = ProjectId(run.project_id), RunId(run.id)
+    await incidents.report(uow, call, project_id, run_id, said, occurrence="plan")
+
+
+async def _start(uow: UnitOfWork, call: Call, run: Run, plan: ExecutionPlan) -> None:
+    """From here on steps may run; the database has checked every gate again."""
+    now = await runs.database_time(uow)
+    simulation = simulate(plan.document.body)
+    overhead = simulation.worst_case_attempts * STEP_OVERHEAD
+    await _move(uow, run, {
+        "state": RunState.RUNNING, "state_since": now, "waiting_for": WaitingFor.STEPS,
+        "deadline": now + timedelta(seconds=simulation.worst_case_seconds) + overhead,
+    })  # fmt: skip
+    record(
+        uow, call, "run.started",
+        project_id=ProjectId(run.project_id), subjects={"run": run.id},
+        payload={"plan_digest": format_digest(plan.digest), "generation": run.generation},
+        event_id=effect_event_id("run", run.id, "started"),
+    )  # fmt: skip
+
+
+async def _open_next_generation(uow: UnitOfWork, call: Call, run: Run, planned: Planned) -> None:
+    """What was approved is not what would run: decisions are void, and kept."""
+    project_id, run_id = ProjectId(run.project_id), RunId(run.id)
+    await approvals.void_gates(uow, call, project_id, run_id, generation=run.generation)
+    record(
+        uow, call, "run.plan_drifted",
+        project_id=project_id, subjects={"run": run.id},
+        payload={
+            "approved": format_digest(run.plan_digest or b""),
+            "now": format_digest(planned.plan.digest), "generation": run.generation,
+        },
+        event_id=effect_event_id("run", run.id, "drifted", run.generation),
+    )  # fmt: skip
+    await _keep_plan(uow, call, run, planned, generation=run.generation + 1)
+
+
+async def _end(uow: UnitOfWork, call: Call, run: Run, derived: Derived) -> None:
+    project_id, run_id = ProjectId(run.project_id), RunId(run.id)
+    await approvals.void_gates(uow, call, project_id, run_id, generation=run.generation)
+    now = await runs.database_time(uow)
+    await _move(uow, run, {
+        "state": derived.state, "state_since": now, "ended_at": now, "waiting_for": None,
+        "deadline": None, "failure_class": derived.failure_class, "failure_code": derived.code,
+    })  # fmt: skip
+    record(
+        uow, call, f"run.{derived.state}",
+        project_id=project_id, subjects={"run": run.id},
+        payload={
+            "before": run.state, "code": derived.code,
+            "failure_class": str(derived.failure_class) if derived.failure_class else None,
+            "plan_digest": format_digest(run.plan_digest) if run.plan_digest else None,
+        },
+        event_id=effect_event_id("run", run.id, "ended"),
+    )  # fmt: skip
