@@ -1,0 +1,242 @@
+"""One run as a durable workflow: order, timers, waiting. What may happen, the records decide."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeKey
+from temporalio.exceptions import ActivityError
+
+with workflow.unsafe.imports_passed_through():
+    from animus.contracts.runs import (
+        EXPLAIN,
+        WAKE,
+        WORKFLOW,
+        ControlState,
+        Explanation,
+        Next,
+        PlanRun,
+        ReportIncident,
+        RevalidateRun,
+        RunActivities,
+        RunPosition,
+        RunRef,
+        SettleGates,
+    )
+    from animus.domain.runs import TERMINAL
+    from workflows.activity_options import (
+        CONTROL_RETRY,
+        CONTROL_TIMEOUT,
+        QUICK_RETRY,
+        QUICK_TIMEOUT,
+        RECHECK,
+    )
+    from workflows.steps import StepRunner
+
+STATE = SearchAttributeKey.for_keyword("AnimusState")
+GIVE_UP_AFTER = 10  # failed phases in a row
+LONGEST_PAUSE = timedelta(minutes=1)
+_WAITING = {
+    Next.APPROVE: "decisions on approval gates",
+    Next.REVALIDATE: "the checks before execution",
+    Next.EXECUTE: "steps to end",
+    Next.FINISH: "the end to be recorded",
+}
+
+
+@workflow.defn(name=WORKFLOW)
+class RunWorkflow:
+    """Begins at whatever the records say, so it can be started again at any point of a run."""
+
+    def __init__(self) -> None:
+        self._woken = False
+        self._run = RunRef(run_id="", project_id="")
+        self._position: RunPosition | None = None
+        self._steps: StepRunner | None = None
+
+    @workflow.run
+    async def run(self, request: RunRef) -> str:
+        self._run = request
+        try:
+            return await self._to_the_end()
+        except asyncio.CancelledError:
+            # Canceled in Temporal, not through Animus: recorded, then brought to its end.
+            await self._report("workflow_canceled")
+            if self._steps is not None:
+                self._steps.stopping = True
+            return await self._to_the_end()
+
+    @workflow.signal(name=WAKE)
+    def wake(self) -> None:
+        """Something was recorded. The signal carries nothing: the rows are read."""
+        self._woken = True
+
+    @workflow.query(name=EXPLAIN)
+    def explain(self) -> Explanation:
+        position = self._position
+        if position is None:
+            return Explanation(
+                state="created", next="plan", waiting_for="the plan", generation=0,
+                plan_digest="", steps={},
+            )  # fmt: skip
+        return Explanation(
+            state=position.state,
+            next=position.next,
+            waiting_for=_WAITING[position.next],
+            generation=position.generation,
+            plan_digest=position.plan_digest,
+            steps=self._steps.standings() if self._steps else {},
+        )
+
+    async def _to_the_end(self) -> str:
+        failures = 0
+        while True:
+            try:
+                position = await self._plan()
+                while position.state not in TERMINAL:
+                    before = _key(position)
+                    position = await self._phase(position)
+                    if _key(position) == before:  # no progress: the records have not moved yet
+                        await self._pause(failures)
+                        failures = min(failures + 1, GIVE_UP_AFTER)
+                return position.state
+            except ActivityError as error:
+                if isinstance(error.cause, asyncio.CancelledError):
+                    raise
+                failures += 1
+                if failures == GIVE_UP_AFTER:
+                    await self._report("workflow_gave_up")
+                await self._pause(failures)
+
+    async def _pause(self, failures: int) -> None:
+        await workflow.sleep(min(LONGEST_PAUSE, timedelta(seconds=2**failures)))
+
+    async def _phase(self, position: RunPosition) -> RunPosition:
+        self._show(position)
+        match position.next:
+            case Next.APPROVE:
+                return await self._approve(position)
+            case Next.REVALIDATE:
+                return await self._revalidate(position)
+            case Next.EXECUTE:
+                await self._execute(position)
+                return await self._finalise()
+            case Next.FINISH:
+                return await self._finalise()
+
+    async def _plan(self) -> RunPosition:
+        position = await workflow.execute_activity_method(
+            RunActivities.plan,
+            PlanRun(run=self._run, workflow_run_id=workflow.info().run_id),
+            start_to_close_timeout=CONTROL_TIMEOUT,
+            retry_policy=CONTROL_RETRY,
+        )
+        self._show(position)
+        return position
+
+    async def _approve(self, position: RunPosition) -> RunPosition:
+        """Wait for decisions, and for the deadline; the flag is cleared before rows are read."""
+        while position.next is Next.APPROVE:
+            await self._wait_for_wake(timedelta(seconds=position.seconds_left + 0.05))
+            self._woken = False
+            position = await self._settle(position.generation)
+        return position
+
+    async def _wait_for_wake(self, longest: timedelta) -> None:
+        try:
+            await workflow.wait_condition(lambda: self._woken, timeout=min(RECHECK, longest))
+        except TimeoutError:
+            return
+
+    async def _settle(self, generation: int) -> RunPosition:
+        request = SettleGates(run=self._run, generation=generation)
+        try:
+            return await workflow.execute_local_activity_method(
+                RunActivities.settle_gates,
+                request,
+                start_to_close_timeout=QUICK_TIMEOUT,
+                retry_policy=QUICK_RETRY,
+            )
+        except ActivityError:
+            return await workflow.execute_activity_method(
+                RunActivities.settle_gates,
+                request,
+                start_to_close_timeout=CONTROL_TIMEOUT,
+                retry_policy=CONTROL_RETRY,
+            )
+
+    async def _revalidate(self, position: RunPosition) -> RunPosition:
+        return await workflow.execute_activity_method(
+            RunActivities.revalidate,
+            RevalidateRun(run=self._run, generation=position.generation),
+            start_to_close_timeout=CONTROL_TIMEOUT,
+            retry_policy=CONTROL_RETRY,
+        )
+
+    async def _execute(self, position: RunPosition) -> None:
+        """Steps in order, ready ones side by side, until all have ended or are stopped."""
+        steps = self._steps = self._steps or StepRunner(self._run, position.steps)
+        seconds_left = position.seconds_left
+        steps.start_ready()
+        while steps.are_running():
+            try:
+                await workflow.wait_condition(
+                    lambda: self._woken or steps.have_news(),
+                    timeout=min(RECHECK, timedelta(seconds=max(seconds_left, 1.0))),
+                )
+            except TimeoutError:
+                self._woken = True
+            steps.collect()
+            if self._woken and not steps.stopping:
+                self._woken = False
+                control = await self._read_control()
+                seconds_left = control.seconds_left
+                steps.stopping = control.stop
+            steps.start_ready()
+
+    async def _read_control(self) -> ControlState:
+        try:
+            return await workflow.execute_local_activity_method(
+                RunActivities.read_control,
+                self._run,
+                start_to_close_timeout=QUICK_TIMEOUT,
+                retry_policy=QUICK_RETRY,
+            )
+        except ActivityError:
+            return await workflow.execute_activity_method(
+                RunActivities.read_control,
+                self._run,
+                start_to_close_timeout=CONTROL_TIMEOUT,
+                retry_policy=CONTROL_RETRY,
+            )
+
+    async def _finalise(self) -> RunPosition:
+        position = await workflow.execute_activity_method(
+            RunActivities.finalise,
+            self._run,
+            start_to_close_timeout=CONTROL_TIMEOUT,
+            retry_policy=CONTROL_RETRY,
+        )
+        self._show(position)
+        return position
+
+    async def _report(self, kind: str) -> None:
+        await workflow.execute_activity_method(
+            RunActivities.report_incident,
+            ReportIncident(run=self._run, kind=kind, workflow_run_id=workflow.info().run_id),
+            start_to_close_timeout=CONTROL_TIMEOUT,
+            retry_policy=CONTROL_RETRY,
+        )
+
+    def _show(self, position: RunPosition) -> None:
+        """Tell operators in Temporal UI; nothing is decided by what is shown."""
+        if self._position is None or self._position.state != position.state:
+            workflow.upsert_search_attributes([STATE.value_set(position.state)])
+        self._position = position
+        workflow.set_current_details(f"**{position.state}**: waits for {_WAITING[position.next]}")
+
+
+def _key(position: RunPosition) -> tuple[str, str, int]:
+    return position.next, position.state, position.generation
