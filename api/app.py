@@ -1,0 +1,97 @@
+"""The FastAPI application: routes, errors and limits put together. Starts nothing by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from prometheus_client import CollectorRegistry
+
+from api import errors
+from api.context import Context
+from api.denials import UnauthenticatedCounter
+from api.limits import BodyLimit
+from api.requests import Observed
+from api.routes import (
+    agents,
+    artifacts,
+    audit,
+    clusters,
+    datasets,
+    environments,
+    gates,
+    health,
+    pipelines,
+    policies,
+    principals,
+    projects,
+    run_events,
+    runs,
+    sources,
+    telemetry,
+)
+
+PREFIX = "/api/v1"
+VERSION = "1.0.0"
+ACCESS = "x-animus-access"
+
+_ROUTERS: tuple[APIRouter, ...] = (
+    principals.router,
+    projects.router,
+    datasets.router,
+    sources.router,
+    environments.router,
+    pipelines.router,
+    policies.router,
+    runs.router,
+    run_events.router,
+    gates.router,
+    artifacts.router,
+    telemetry.router,
+    audit.router,
+    clusters.router,
+    agents.router,
+)
+
+
+def create_app(context: Context | None, *, registry: CollectorRegistry) -> FastAPI:
+    """`context` is None only for writing down the OpenAPI document."""
+    app = FastAPI(
+        title="Animus",
+        version=VERSION,
+        summary="Control plane for auditable, reproducible machine learning",
+        docs_url=None,  # pages that load scripts from elsewhere have no place on-prem
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.context = context
+    app.state.registry = registry
+    app.state.unauthenticated = UnauthenticatedCounter()
+    app.include_router(health.router)
+    for router in _ROUTERS:
+        app.include_router(router, prefix=PREFIX)
+    for route in app.routes:
+        if isinstance(route, APIRoute):
+            route.openapi_extra = {ACCESS: access_of(route)}
+    errors.install(app)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Observed, registry=registry)
+    return app
+
+
+def access_of(route: APIRoute) -> str:
+    """What a route's caller type demands. Raises for a route that declares no caller."""
+    declared = [access for access in _accesses(route.dependant)]
+    if len(declared) != 1:
+        raise RuntimeError(f"{route.name} must declare one caller, and declares {declared}.")
+    return declared[0]
+
+
+def _accesses(dependant: Dependant) -> Iterator[str]:
+    for dependency in dependant.dependencies:
+        access: Any = getattr(dependency.call, "access", None)
+        if access is not None:
+            yield str(access)

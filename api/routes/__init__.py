@@ -1,0 +1,1 @@
+"""Endpoints by noun: parse, authorise, call one service, shape."""

@@ -1,0 +1,88 @@
+"""The data plane's side: agents claim attempts; fetch and collect move a step's bytes."""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode, b64encode
+
+from fastapi import APIRouter, Request
+
+from animus.domain.digests import Digest
+from animus.domain.errors import Invalid
+from animus.services import claims
+from animus.services.blobs import WantedObject
+from api.callers import Agent, AttemptHolder
+from api.context import context_of
+from api.requests import StrictRoute
+from api.schemas.data import DownloadOut, FileDownloadOut, UploadOut
+from api.schemas.execution import (
+    ClaimAttempt,
+    ClaimOut,
+    RequestUploads,
+    StepInputOut,
+    StepInputsOut,
+    UploadsOut,
+)
+
+router = APIRouter(tags=["execution"], route_class=StrictRoute)
+
+
+@router.post("/agent/attempts:claim")
+async def claim_attempt(call: Agent, request: Request, body: ClaimAttempt) -> ClaimOut:
+    """Show a work order, get the work and its tokens. For the agent of the order's cluster."""
+    order, signature = _decode(body.order), _decode(body.signature)
+    async with context_of(request).database.write() as uow:
+        claim = await claims.claim_attempt(uow, call, order=order, signature=signature)
+    return ClaimOut(
+        attempt_id=claim.attempt_id,
+        run_id=claim.run_id,
+        project_id=claim.project_id,
+        assignment=b64encode(claim.assignment).decode(),
+        attempt_token=claim.attempt_token,
+        run_token=claim.run_token,
+        first=claim.first,
+        claimed_at=claim.claimed_at,
+        max_log_bytes=claim.max_log_bytes,
+    )
+
+
+@router.get("/attempt/inputs")
+async def get_step_inputs(holder: AttemptHolder, request: Request) -> StepInputsOut:
+    """What the step reads, with URLs that are good for some minutes."""
+    context = context_of(request)
+    async with context.database.read() as session:
+        found = await claims.step_inputs(session, holder.access, store=context.store)
+    access = found.access
+    code = access.assignment.code
+    return StepInputsOut(
+        run_id=access.run_id,
+        step=access.assignment.step.name,
+        attempt=access.number,
+        parameters=access.assignment.parameters,
+        inputs=[
+            StepInputOut(name=i.name, kind=i.kind, files=FileDownloadOut.all_of(i.files))
+            for i in found.inputs
+        ],
+        source=DownloadOut.of(found.source) if found.source else None,
+        commit=code.commit if code else None,
+        source_path=code.path if code else None,
+    )
+
+
+@router.post("/attempt/uploads")
+async def request_step_uploads(
+    holder: AttemptHolder, request: Request, body: RequestUploads
+) -> UploadsOut:
+    """Where to put outputs and the log; what the store has already is left out."""
+    context = context_of(request)
+    wanted = [WantedObject(sha256=Digest(one.sha256), size=one.size) for one in body.objects]
+    async with context.database.read() as session:
+        uploads = await claims.step_uploads(session, holder.access, wanted, store=context.store)
+    return UploadsOut(uploads=[UploadOut.of(upload) for upload in uploads])
+
+
+def _decode(text: str) -> bytes:
+    try:
+        return b64decode(text, validate=True)
+    except binascii.Error:
+        raise Invalid("This is not base64.") from None

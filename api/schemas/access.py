@@ -1,0 +1,155 @@
+"""Bodies and views of principals, tokens, projects, roles and changes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import Field
+
+from animus.domain.access import PrincipalKind, Role
+from animus.domain.tokens import TokenKind
+from animus.services.changes import ChangeKind, ChangeState
+from animus.services.principals import IssuedToken
+from api.schemas.fields import Body, Name, Sentence, View
+
+TokenDays = Annotated[int, Field(ge=1, le=366, strict=True)]
+
+
+class Bootstrap(Body):
+    name: Name
+    display_name: Sentence = ""
+
+
+class CreatePerson(Body):
+    name: Name
+    display_name: Sentence = ""
+    platform_admin: Annotated[bool, Field(strict=True)] = False
+
+
+class CreateServiceAccount(Body):
+    name: Name
+    display_name: Sentence = ""
+    accountable: Name | None = None
+    """The person who answers for it; who creates it, if nobody is named."""
+
+
+class IssueToken(Body):
+    name: Name
+    days: TokenDays = 90
+
+
+class PrincipalOut(View):
+    id: UUID
+    kind: PrincipalKind
+    name: str
+    display_name: str
+    person_id: UUID
+    project_id: UUID | None
+    platform_admin: bool
+    created_at: datetime
+    disabled_at: datetime | None
+
+
+class TokenOut(View):
+    id: UUID
+    principal_id: UUID
+    kind: TokenKind
+    name: str
+    hint: str
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None
+    secret: str | None = None
+    """There once, in the answer that made it; a repeated request does not show it again."""
+
+    @classmethod
+    def issued(cls, issued: IssuedToken) -> TokenOut:
+        return cls.model_validate(issued.view).model_copy(update={"secret": issued.secret})
+
+
+class WhoAmI(View):
+    principal_id: UUID
+    person_id: UUID
+    kind: PrincipalKind
+    name: str
+    platform_admin: bool
+
+
+class CreateProject(Body):
+    name: Name
+    description: Sentence = ""
+    allows_production: Annotated[bool, Field(strict=True)] = True
+    members: Annotated[
+        dict[Name, Annotated[list[Role], Field(max_length=5)]], Field(max_length=200)
+    ] = {}
+    """First members by name, with their roles."""
+
+
+class ProjectOut(View):
+    id: UUID
+    name: str
+    description: str
+    allows_production: bool
+    created_by: UUID
+    created_at: datetime
+
+
+class GrantRole(Body):
+    principal: Name
+    role: Role
+    reason: Sentence = ""
+
+
+class BindingOut(View):
+    id: UUID
+    principal_id: UUID
+    principal: str
+    kind: PrincipalKind
+    role: Role
+    created_at: datetime
+
+
+class DecideChange(Body):
+    reason: Sentence = ""
+
+
+class ChangeOut(View):
+    id: UUID
+    kind: ChangeKind
+    subject: dict[str, Any]
+    reason: str
+    state: ChangeState
+    requested_by: UUID
+    requester_person_id: UUID
+    created_at: datetime
+    expires_at: datetime
+    decided_by: UUID | None
+    decided_at: datetime | None
+
+
+class RegisterCluster(Body):
+    name: Name
+    executor: Annotated[str, Field(pattern="^(container|kubernetes|noop)$")]
+    runtime: Name
+    host: Annotated[str, Field(max_length=253, pattern="^[A-Za-z0-9.-]*$")] = ""
+    result_key: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    """The agent's Ed25519 public key, raw, in hexadecimal."""
+
+
+class ClusterOut(View):
+    id: UUID
+    name: str
+    executor: str
+    runtime: str
+    host: str
+    principal_id: UUID
+    result_key_id: str
+    created_at: datetime
+    retired_at: datetime | None
+
+
+class RegisteredCluster(View):
+    cluster: ClusterOut
+    token: TokenOut

@@ -1,0 +1,63 @@
+"""Bodies and views of the data plane: claims of agents, inputs and outputs of attempts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from api.schemas.data import DownloadOut, FileDownloadOut, UploadOut
+from api.schemas.fields import Body, DigestIn, ObjectSize, View
+
+Base64 = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]*={0,2}$", max_length=100_000)]
+
+
+class ClaimAttempt(Body):
+    order: Base64
+    signature: Base64
+
+
+class ClaimOut(View):
+    attempt_id: UUID
+    run_id: UUID
+    assignment: str
+    """Canonical bytes in base64; their digest is the order's `step_digest`."""
+    attempt_token: str
+    run_token: str | None
+    project_id: UUID
+    first: bool
+    claimed_at: datetime
+    max_log_bytes: int
+
+
+class StepInputOut(View):
+    name: str
+    kind: str
+    files: list[FileDownloadOut]
+
+
+class StepInputsOut(View):
+    run_id: UUID
+    step: str
+    attempt: int
+    parameters: dict[str, Any]
+    inputs: list[StepInputOut]
+    source: DownloadOut | None
+    commit: str | None
+    source_path: str | None
+
+
+class WantedOut(Body):
+    sha256: DigestIn
+    size: ObjectSize
+
+
+class RequestUploads(Body):
+    objects: Annotated[list[WantedOut], Field(min_length=1, max_length=5_000)]
+
+
+class UploadsOut(View):
+    uploads: list[UploadOut]
+    """For the objects that the store lacks."""
