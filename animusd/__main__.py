@@ -1,0 +1,68 @@
+"""`animusd`: the processes of Animus, by name."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from animus.domain.errors import AnimusError
+from animusd.settings import SettingsUnfit
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    run: Callable[[Path | None], None] = options.run
+    try:
+        run(options.settings)
+    except (SettingsUnfit, AnimusError) as error:
+        sys.stderr.write(f"animusd: {error}\n")
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="animusd", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="PROCESS")
+    for name, run, described in (
+        ("migrate", _migrate, "bring the database to the newest schema"),
+        ("api", _api, "serve the api"),
+        ("worker", _worker, "run workflows, relay and integrator"),
+        ("agent", _agent, "run steps on this machine"),
+    ):
+        command = commands.add_parser(name, help=described, description=described)
+        command.add_argument("--settings", type=Path, help="TOML file with the settings")
+        command.set_defaults(run=run)
+    return parser
+
+
+# Each process imports only what it needs: the agent's machine has no database driver to load.
+
+
+def _migrate(settings: Path | None) -> None:
+    from animusd.migrate_process import migrate_database
+
+    migrate_database(settings)
+
+
+def _api(settings: Path | None) -> None:
+    from animusd.api_process import serve
+
+    serve(settings)
+
+
+def _worker(settings: Path | None) -> None:
+    from animusd.worker_process import work
+
+    work(settings)
+
+
+def _agent(settings: Path | None) -> None:
+    from animusd.agent_process import run_agent
+
+    run_agent(settings)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

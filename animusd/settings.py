@@ -1,0 +1,153 @@
+"""Settings of the processes: one TOML file each, overridden by `ANIMUS_<SECTION>__<KEY>`.
+
+The one module that reads the environment. A process reads the sections it needs, so that the
+api's file needs no Temporal address and the agent's no database.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+
+class SettingsUnfit(Exception):
+    """The settings do not let the process start; the message says which and why."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DatabaseSection(Section):
+    url: SecretStr
+    reader_url: SecretStr | None = None
+    pool_size: Annotated[int, Field(ge=2, le=200)] = 10
+
+
+class TemporalSection(Section):
+    address: str
+    namespace: str
+
+
+class ObjectStoreSection(Section):
+    endpoint: str
+    public_endpoint: str
+    access_key: str
+    secret_key: SecretStr
+    region: str
+    bucket_prefix: str = "animus"
+    upload_access_key: str | None = None
+    upload_secret_key: SecretStr | None = None
+
+
+class ApiSection(Section):
+    listen: str
+    public_url: str
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes that share the listening socket."""
+    requests_per_second: Annotated[float, Field(gt=0)] = 200.0
+    burst: Annotated[float, Field(ge=1)] = 400.0
+
+
+class WorkerSection(Section):
+    work_order_key_file: Path
+    roles: tuple[Literal["control", "relay", "log"], ...] = ("control", "relay", "log")
+    ready_file: Path | None = None
+    agent_public_key_file: Path | None = None
+    """Unused by the worker: keys of agents are in the database."""
+
+
+class AgentSection(Section):
+    cluster: str
+    api_url: str
+    token_file: Path
+    key_file: Path
+    work_order_public_key_file: Path
+    state_dir: Path
+    engine_file: Path | None = None
+    step_image: str | None = None
+    """The image of fetch and collect, pinned by digest."""
+    executor: Literal["container", "noop"] = "container"
+    host: str = ""
+    ready_file: Path | None = None
+    object_store: str | None = None
+    """host:port of the store's public endpoint: the one place that collect may send bytes to."""
+    concurrency: Annotated[int, Field(ge=1, le=1_000)] = 8
+
+
+class MigrateSection(Section):
+    role_passwords: dict[str, SecretStr] = {}
+    bootstrap_token_file: Path | None = None
+    """Where the one-time token of a new platform is written, mode 0600, instead of printed."""
+
+
+class ApiSettings(BaseModel):
+    database: DatabaseSection
+    object_store: ObjectStoreSection
+    api: ApiSection
+
+
+class WorkerSettings(BaseModel):
+    database: DatabaseSection
+    temporal: TemporalSection
+    object_store: ObjectStoreSection
+    worker: WorkerSection
+
+
+class AgentSettings(BaseModel):
+    temporal: TemporalSection
+    agent: AgentSection
+
+
+class MigrateSettings(BaseModel):
+    database: DatabaseSection
+    migrate: MigrateSection = MigrateSection()
+
+
+S = TypeVar("S", bound=BaseModel)
+
+
+def read_settings(kind: type[S], file: Path | None) -> S:
+    """Raises `SettingsUnfit` with every fault; values are never shown."""
+
+    class Sources(BaseSettings):
+        model_config = SettingsConfigDict(
+            env_prefix="ANIMUS_", env_nested_delimiter="__", extra="ignore"
+        )
+        database: dict[str, Any] = {}
+        temporal: dict[str, Any] = {}
+        object_store: dict[str, Any] = {}
+        api: dict[str, Any] = {}
+        worker: dict[str, Any] = {}
+        agent: dict[str, Any] = {}
+        migrate: dict[str, Any] = {}
+
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            toml = TomlConfigSettingsSource(settings_cls, file) if file is not None else None
+            return (env_settings, toml) if toml is not None else (env_settings,)
+
+    given = {name: value for name, value in Sources().model_dump().items() if value}
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+            for fault in error.errors(include_input=False, include_url=False)
+        )
+        raise SettingsUnfit(f"The settings do not fit: {faults}") from None

@@ -1,0 +1,204 @@
+"""`animusd worker`: workflows and control activities, relay and reconciler, integrator.
+
+Each role starts by itself too: `[worker] roles = ["control"]`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import structlog
+from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.runs import StoredRunActivities
+from animus.adapters.rules.judge import ProcessRuleJudge
+from animus.adapters.signing import FileSigner
+from animus.adapters.temporal import TemporalRunWorkflows, connect
+from animus.contracts.runs import CONTROL_QUEUE
+from animus.domain.errors import Unavailable
+from animus.ledger.signatures import key_id
+from animus.ports import RunWorkflows
+from animus.services import audit_events, relay, telemetry
+from animus.services.calls import Call
+from animus.store import audit, data, delivery, execution, runs
+from animus.store.database import Database
+from animus.store.listening import listen
+from animus.store.new_ids import new_id
+from animusd.logs import configure_logs
+from animusd.loops import repeat
+from animusd.settings import WorkerSettings, read_settings
+from animusd.wiring import WORKFLOWS, control_activities, object_store, utc_now
+
+OUTBOX_POLL = 2.0
+AUDIT_POLL = 1.0
+RECONCILE_EVERY = 10.0
+HOUSEKEEPING_EVERY = 3_600.0
+CLOSED_LOOKBACK = timedelta(minutes=10)
+IDEMPOTENCY_LIFE = timedelta(days=7)
+CONNECT_PAUSE = 2.0
+
+_log = structlog.get_logger()
+
+
+def work(settings_file: Path | None) -> None:
+    configure_logs("worker")
+    asyncio.run(_work(read_settings(WorkerSettings, settings_file)))
+
+
+async def _work(settings: WorkerSettings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        database = Database(
+            settings.database.url.get_secret_value(), pool_size=settings.database.pool_size
+        )
+        stack.push_async_callback(database.close)
+        tasks = await _start_roles(settings, database, stack)
+        _mark_ready(settings.worker.ready_file)
+        await _until(stop, tasks)
+
+
+async def _start_roles(
+    settings: WorkerSettings, database: Database, stack: AsyncExitStack
+) -> list[asyncio.Task[None]]:
+    woken = {runs.OUTBOX_CHANNEL: asyncio.Event(), audit.CHANNEL: asyncio.Event()}
+    url = settings.database.url.get_secret_value()
+    tasks = [asyncio.create_task(listen(url, woken))]
+    roles = settings.worker.roles
+    if {"control", "relay"} & set(roles):
+        client = await _connected(settings)
+        if "control" in roles:
+            tasks.append(await _start_control(settings, database, client, stack))
+        if "relay" in roles:
+            workflows = TemporalRunWorkflows(client)
+            tasks += _start_relay(database, workflows, woken[runs.OUTBOX_CHANNEL])
+    if "log" in roles:
+        tasks.append(_start_log(database, woken[audit.CHANNEL]))
+    for task in tasks:
+        stack.callback(task.cancel)
+    return tasks
+
+
+async def _connected(settings: WorkerSettings) -> Client:
+    """Temporal may come later than we do; runs wait in the outbox meanwhile."""
+    while True:
+        try:
+            return await connect(settings.temporal.address, settings.temporal.namespace)
+        except RuntimeError as error:
+            _log.warning("temporal_awaited", detail=str(error))
+            await asyncio.sleep(CONNECT_PAUSE)
+
+
+async def _start_control(
+    settings: WorkerSettings, database: Database, client: Client, stack: AsyncExitStack
+) -> asyncio.Task[None]:
+    store = object_store(settings.object_store)
+    stack.push_async_callback(store.close)
+    await store.prepare()
+    await store.probe()
+    judge = ProcessRuleJudge()
+    stack.push_async_callback(judge.close)
+    await judge.start()
+    signer = FileSigner(settings.worker.work_order_key_file)
+    async with database.write() as uow:
+        public = signer.public_key
+        await execution.keep_order_key(uow, key_id=key_id(public), public_key=public)
+    activities = StoredRunActivities(database=database, store=store, judge=judge, signer=signer)
+    worker = Worker(
+        client,
+        task_queue=CONTROL_QUEUE,
+        workflows=WORKFLOWS,
+        activities=control_activities(activities),
+        workflow_runner=SandboxedWorkflowRunner(
+            restrictions=SandboxRestrictions.default.with_passthrough_modules(
+                "animus", "pydantic", "pydantic_core", "rfc8785"
+            )
+        ),
+        graceful_shutdown_timeout=timedelta(seconds=10),
+    )
+    return asyncio.create_task(worker.run())
+
+
+def _start_relay(
+    database: Database, workflows: RunWorkflows, woken: asyncio.Event
+) -> list[asyncio.Task[None]]:
+    checked = _Lookback()
+
+    async def mend() -> int:
+        return await _reconcile(database, workflows, checked)
+
+    async def tidy() -> int:
+        return await _keep_house(database)
+
+    return [
+        _loop("relay", lambda: relay.deliver(database, workflows), OUTBOX_POLL, woken),
+        _loop("reconciler", mend, RECONCILE_EVERY),
+        _loop("housekeeping", tidy, HOUSEKEEPING_EVERY),
+    ]
+
+
+def _start_log(database: Database, woken: asyncio.Event) -> asyncio.Task[None]:
+    return _loop("integrator", lambda: audit_events.integrate(database), AUDIT_POLL, woken)
+
+
+def _loop(
+    name: str,
+    work: Callable[[], Awaitable[int]],
+    every: float,
+    woken: asyncio.Event | None = None,
+) -> asyncio.Task[None]:
+    return asyncio.create_task(repeat(name, work, every=every, woken_by=woken))
+
+
+class _Lookback:
+    """Since when closed workflows are asked for; None before everything was looked at once."""
+
+    since: datetime | None = None
+
+
+async def _reconcile(database: Database, workflows: RunWorkflows, checked: _Lookback) -> int:
+    now = utc_now()
+    call = Call(actor=None, request_id=new_id().hex, now=now)
+    if checked.since is None:
+        await relay.reconcile_open(database, call, workflows)
+    else:
+        await relay.reconcile_closed(database, call, workflows, since=checked.since)
+        await relay.reconcile_overdue(database, call, workflows)
+    checked.since = now - CLOSED_LOOKBACK
+    return 0
+
+
+async def _keep_house(database: Database) -> int:
+    now = utc_now()
+    async with database.write() as uow:
+        await telemetry.prepare_partitions(uow, today=now.date())
+        await data.sweep_uploads(uow, before=now)
+        await delivery.sweep_idempotency_records(uow, before=now - IDEMPOTENCY_LIFE)
+    return 0
+
+
+async def _until(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
+    """Until told to stop, or until a task that never ends has ended."""
+    stopping = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    for task in done - {stopping}:
+        task.result()
+        raise Unavailable("A part of the worker ended by itself.")
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _mark_ready(file: Path | None) -> None:
+    if file is not None:
+        file.write_text(str(os.getpid()))
