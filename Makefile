@@ -1,0 +1,50 @@
+# Thin: each target runs one program that can be run by hand as well. 'make help' lists them.
+.DEFAULT_GOAL := help
+.PHONY: help setup servers demo demo-smoke demo-down lint fmt build check test bench lock
+
+PYTHON := .venv/bin/python
+
+help: ## show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## make .venv from the hashed lock file (nothing to do when that is done)
+	@deploy/embedded/setup.sh
+
+servers: setup ## build the servers into the cache (minutes the first time)
+	@$(PYTHON) -m deploy.embedded build
+
+demo: setup ## start the stack, run the demo on real data, stay up until Ctrl+C
+	@$(PYTHON) -m deploy.demo run
+
+demo-smoke: setup ## the same without waiting; fails if anything fails
+	@$(PYTHON) -m deploy.demo smoke
+
+demo-down: setup ## stop the demo's stack (PURGE=1 deletes its data too)
+	@$(PYTHON) -m deploy.demo down $(if $(PURGE),--purge)
+
+lint: setup ## style, types, import contracts, own lints
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy
+	@.venv/bin/lint-imports
+	@$(PYTHON) -m tests.lints
+
+fmt: setup ## format the code
+	@$(PYTHON) -m ruff check --fix .
+	@$(PYTHON) -m ruff format .
+
+build: setup ## build the wheels of both distributions into dist/
+	@$(PYTHON) -m hatchling build --target wheel --directory $(CURDIR)/dist
+	@cd sdk && ../$(PYTHON) -m hatchling build --target wheel --directory $(CURDIR)/dist
+
+check: lint ## lint and unit tests, in under a minute
+	@$(PYTHON) -m pytest -q tests/unit tests/architecture
+
+test: setup servers ## everything, on real servers
+	@$(PYTHON) -m pytest
+
+bench: setup servers ## measure, and print one JSON object
+	@$(PYTHON) -m tests.bench
+
+lock: setup ## resolve the dependencies again and pin them with hashes (needs uv on PATH)
+	@deploy/embedded/lock.sh

@@ -1,0 +1,61 @@
+"""What one stack is made of: where its state lies, its ports, and the settings of its processes.
+
+The one place of this package that knows the names of environment variables for a stack.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deploy.embedded.errors import StackError
+from deploy.embedded.ports import Ports
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+DEFAULT_STATE = CHECKOUT / ".animus" / "stack"
+
+TEMPORAL_NAMESPACE = "animus"
+
+Overrides = Mapping[str, Mapping[str, Mapping[str, str | int | bool]]]
+"""Process, section, key: a value that replaces or adds to what its settings file would say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackConfig:
+    state: Path
+    ports: Ports = field(default_factory=Ports)
+    cluster: str = "local"
+    """The agent's cluster; for the container executor it names this host."""
+    engine_file: Path | None = None
+    """JSON description of the container engine, for the agent."""
+    overrides: Overrides = field(default_factory=dict)
+
+    @classmethod
+    def from_environment(cls, state: Path, environment: Mapping[str, str]) -> StackConfig:
+        return cls(state=state.absolute(), ports=Ports().overridden(environment))
+
+    def to_json(self) -> str:
+        document = {
+            "ports": self.ports.as_dict(),
+            "cluster": self.cluster,
+            "engine_file": str(self.engine_file) if self.engine_file else None,
+            "overrides": self.overrides,
+        }
+        return json.dumps(document, indent=2, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, state: Path, text: str) -> StackConfig:
+        try:
+            document = json.loads(text)
+            engine_file = document["engine_file"]
+            return cls(
+                state=state.absolute(),
+                ports=Ports(**document["ports"]),
+                cluster=document["cluster"],
+                engine_file=Path(engine_file) if engine_file else None,
+                overrides=document["overrides"],
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise StackError(f"{state} holds the state of another version: {error!r}.") from error

@@ -1,0 +1,65 @@
+"""What a caller must know to run containers here; travels to the agent as a JSON file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from deploy.embedded.errors import StackError
+
+
+class EngineKind(StrEnum):
+    PODMAN = "podman"
+    DOCKER = "docker"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """A container engine that was seen to run a hardened container on this machine."""
+
+    kind: EngineKind
+    version: str
+    argv: tuple[str, ...]
+    """Stands before every command, as in `(*argv, "run", ...)`."""
+    run_options: tuple[str, ...]
+    """What `run` and `create` need on this machine beyond what the caller wants."""
+    runtime: str
+    """The OCI runtime: runc, crun, runsc."""
+    runtime_version: str
+    rootless: bool
+    """Whether root in a container is an unprivileged user outside."""
+    boot_id: str
+    """The boot for which this holds: another kernel or another set-up may need other options."""
+
+    def command(self, *arguments: str) -> list[str]:
+        return [*self.argv, *arguments]
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Engine:
+        """Raises `StackError` if `text` is not what `to_json` wrote."""
+        try:
+            document = json.loads(text)
+            return cls(
+                kind=EngineKind(document["kind"]),
+                version=document["version"],
+                argv=tuple(document["argv"]),
+                run_options=tuple(document["run_options"]),
+                runtime=document["runtime"],
+                runtime_version=document["runtime_version"],
+                rootless=document["rootless"],
+                boot_id=document["boot_id"],
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise StackError(
+                f"The description of the container engine can't be read ({error!r}). "
+                "Delete the file; it is written again at the next start."
+            ) from error
+
+
+def current_boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -1,0 +1,95 @@
+"""Which servers are built, from what, and where the built programs are kept."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+SOURCES = Path(__file__).resolve().parent / "servers"
+
+RECIPE = "2"
+"""Part of every cache key. Raise it when `building` changes what comes out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """One executable and the Go package it is built from."""
+
+    name: str
+    package: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extra:
+    """A directory of a module's source that is kept beside the programs."""
+
+    name: str
+    module: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """Programs that share one pinned `go.mod` and `go.sum`."""
+
+    name: str
+    programs: tuple[Program, ...]
+    extras: tuple[Extra, ...] = ()
+
+    @property
+    def source(self) -> Path:
+        return SOURCES / self.name
+
+    def key(self) -> str:
+        """What the programs are made of: pins, the least Go version (in go.mod), the machine."""
+        digest = hashlib.sha256(f"{RECIPE}\n{platform.system()}\n{platform.machine()}\n".encode())
+        for name in ("go.mod", "go.sum"):
+            digest.update((self.source / name).read_bytes())
+        return f"{self.name}-{digest.hexdigest()[:16]}"
+
+
+VISIBILITY_SCHEMA = Extra(
+    name="visibility-schema",
+    module="go.temporal.io/server",
+    path="schema/postgresql/v12/visibility/versioned",
+)
+TEMPORAL = Server(
+    name="temporal",
+    programs=(
+        Program(name="temporal-server", package="go.temporal.io/server/cmd/server"),
+        Program(name="temporal-sql-tool", package="go.temporal.io/server/cmd/tools/sql"),
+    ),
+    extras=(VISIBILITY_SCHEMA,),
+)
+TEMPORAL_UI = Server(
+    name="temporal-ui",
+    programs=(
+        Program(name="temporal-ui", package="github.com/temporalio/ui-server/v2/cmd/server"),
+    ),
+)
+OBJECT_STORE = Server(
+    name="object-store",
+    programs=(Program(name="versitygw", package="github.com/versity/versitygw/cmd/versitygw"),),
+)
+
+SERVERS = (TEMPORAL, TEMPORAL_UI, OBJECT_STORE)
+
+
+def cache_directory(environment: Mapping[str, str] | None = None) -> Path:
+    """Where what can be made again is kept: `${XDG_CACHE_HOME:-~/.cache}/animus`."""
+    environment = os.environ if environment is None else environment
+    root = environment.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(root).absolute() / "animus"
+
+
+def program_path(server: Server, name: str, *, cache: Path | None = None) -> Path:
+    """Where a program of `server` is once it is built."""
+    return (cache or cache_directory()) / "servers" / server.key() / name
+
+
+def is_built(server: Server, *, cache: Path | None = None) -> bool:
+    return all(program_path(server, p.name, cache=cache).is_file() for p in server.programs)

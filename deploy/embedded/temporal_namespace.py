@@ -1,0 +1,116 @@
+"""Waits until Temporal serves, then sees that our namespace is there and can be used.
+
+Runs as the service user at every start of Temporal; harmless when all is done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TypeVar
+
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import (
+    AddSearchAttributesRequest,
+    ListSearchAttributesRequest,
+)
+from temporalio.api.workflowservice.v1 import (
+    CountWorkflowExecutionsRequest,
+    RegisterNamespaceRequest,
+)
+from temporalio.service import ConnectConfig, RPCError, RPCStatusCode, ServiceClient
+
+from deploy.embedded.configuration import TEMPORAL_NAMESPACE
+
+RETENTION = timedelta(days=30)
+"""How long Temporal keeps closed workflows. Animus keeps what matters for itself."""
+
+SEARCH_ATTRIBUTES = ("AnimusProject", "AnimusState", "AnimusClassification", "AnimusRequester")
+KEYWORD = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+
+SERVING_TIME = 60.0
+POLL_INTERVAL = 0.1
+
+T = TypeVar("T")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--address", required=True)
+    asyncio.run(register_namespace(parser.parse_args().address))
+    sys.stderr.flush()
+    # Threads of the client's Rust core may touch the interpreter while it is torn down, which
+    # aborts it now and then (temporalio/sdk-python issue 300). So it is not torn down.
+    os._exit(0)
+
+
+async def register_namespace(address: str) -> None:
+    client = await _wait_for(lambda: _connect(address))
+    await _register(client)
+    await _add_search_attributes(client)
+    await _wait_for(lambda: _search(client))
+
+
+async def _connect(address: str) -> ServiceClient:
+    client = await ServiceClient.connect(ConnectConfig(target_host=address))
+    if not await client.check_health():
+        raise RuntimeError(f"Temporal at {address} is not serving yet.")
+    return client
+
+
+async def _register(client: ServiceClient) -> None:
+    request = RegisterNamespaceRequest(
+        namespace=TEMPORAL_NAMESPACE,
+        description="Runs of Animus",
+        workflow_execution_retention_period=Duration(seconds=int(RETENTION.total_seconds())),
+    )
+    try:
+        await client.workflow_service.register_namespace(request)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.ALREADY_EXISTS:
+            raise
+
+
+async def _add_search_attributes(client: ServiceClient) -> None:
+    """The server answers 'not found' until its services have all heard of a new namespace."""
+
+    async def list_attributes() -> set[str]:
+        request = ListSearchAttributesRequest(namespace=TEMPORAL_NAMESPACE)
+        known = await client.operator_service.list_search_attributes(request)
+        return set(known.custom_attributes)
+
+    missing = set(SEARCH_ATTRIBUTES) - await _wait_for(list_attributes)
+    if missing:
+        request = AddSearchAttributesRequest(
+            namespace=TEMPORAL_NAMESPACE,
+            search_attributes=dict.fromkeys(sorted(missing), KEYWORD),
+        )
+        await client.operator_service.add_search_attributes(request)
+
+
+async def _search(client: ServiceClient) -> None:
+    query = " AND ".join(f"{name} = 'x'" for name in SEARCH_ATTRIBUTES)
+    request = CountWorkflowExecutionsRequest(namespace=TEMPORAL_NAMESPACE, query=query)
+    await client.workflow_service.count_workflow_executions(request)
+
+
+async def _wait_for(attempt: Callable[[], Awaitable[T]]) -> T:
+    """The first result of `attempt` that is not an error, within `SERVING_TIME`."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + SERVING_TIME
+    while True:
+        try:
+            return await attempt()
+        except (RPCError, RuntimeError) as error:
+            if loop.time() > deadline:
+                sys.exit(f"Temporal did not get ready within {SERVING_TIME:.0f} s: {error}")
+        await asyncio.sleep(POLL_INTERVAL)
+
+
+if __name__ == "__main__":
+    main()

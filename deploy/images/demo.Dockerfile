@@ -1,0 +1,31 @@
+# The image animus-demo for places where a registry is in reach: what deploy/images/definitions.py
+# says, on Debian's own base. Its digest differs from that of the image built without a registry.
+#   make build
+#   docker build --file deploy/images/demo.Dockerfile --tag REGISTRY/animus-demo .
+ARG DEBIAN=debian:12.11-slim
+
+FROM ${DEBIAN} AS build
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends python3-pip
+COPY deploy/images/demo-requirements.txt /build/requirements.txt
+RUN python3 -m pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
+    --target /site --requirement /build/requirements.txt
+COPY dist/animus_datalab-*.whl /build/
+RUN python3 -m pip install --no-cache-dir --no-deps --no-index --target /site /build/*.whl \
+    && rm -rf /site/bin \
+    && python3 -m compileall -q --invalidation-mode unchecked-hash -s /site \
+       -p /usr/local/lib/python3.11/dist-packages /site
+
+FROM ${DEBIAN}
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends \
+       coreutils dash libstdc++6 python3-minimal python3.11 \
+    && rm -rf /var/lib/apt/lists/* \
+    && ln -s python3 /usr/bin/python \
+    && echo "step:x:10001:0:step:/tmp:/bin/sh" >> /etc/passwd \
+    && find / -xdev -type f -perm /6000 -exec chmod a-s {} +
+COPY --from=build /site /usr/local/lib/python3.11/dist-packages
+ENV PATH=/usr/local/bin:/usr/bin LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+LABEL org.opencontainers.image.title=animus-demo
+USER 10001:0
+WORKDIR /

@@ -1,0 +1,35 @@
+"""`make` explains itself, and every target it explains exists."""
+
+from __future__ import annotations
+
+import subprocess
+
+from deploy.embedded.configuration import CHECKOUT
+
+TARGETS = {
+    *("help", "setup", "servers", "demo", "demo-smoke", "demo-down"),
+    *("lint", "fmt", "build", "check", "test", "bench", "lock"),
+}
+
+
+def make(*arguments: str) -> str:
+    ran = subprocess.run(
+        ["make", *arguments], cwd=CHECKOUT, capture_output=True, text=True, check=True
+    )
+    return ran.stdout
+
+
+def test_make_alone_shows_every_target_with_a_sentence() -> None:
+    lines = [line.split(maxsplit=1) for line in make().splitlines()]
+    assert {target for target, _ in lines} == TARGETS
+    assert all(len(sentence.split()) >= 3 for _, sentence in lines)
+
+
+def test_every_target_can_be_resolved() -> None:
+    for target in TARGETS:
+        make("--dry-run", target)
+
+
+def test_purge_reaches_the_demo() -> None:
+    assert "--purge" in make("--dry-run", "demo-down", "PURGE=1")
+    assert "--purge" not in make("--dry-run", "demo-down")
