@@ -123,7 +123,7 @@ class StepRunner:
                 return None, None, code or _code(error)
         receipt, code = await self._stop(opened, order)
         execution.cancel()
-        await asyncio.wait([execution])
+        await asyncio.gather(execution, return_exceptions=True)
         return None, receipt, code
 
     async def _stop(

@@ -148,13 +148,13 @@ async def _claim(
     assignment = Assignment.model_validate(decode_strictly(row.assignment))
     run_token = None
     if assignment.step.telemetry:
-        run_token = _add_token(uow, attempt, row, holder, scope="run", now=call.now)
+        run_token = _add_token(uow, attempt, row, holder, scope="run")
     return Claim(
         attempt_id=AttemptId(attempt.id),
         run_id=RunId(attempt.run_id),
         project_id=ProjectId(attempt.project_id),
         assignment=row.assignment,
-        attempt_token=_add_token(uow, attempt, row, holder, scope="attempt", now=call.now),
+        attempt_token=_add_token(uow, attempt, row, holder, scope="attempt"),
         run_token=run_token,
         first=first,
         claimed_at=claim.claimed_at,
@@ -168,7 +168,6 @@ def _add_token(
     holder: UUID,
     *,
     scope: str,
-    now: datetime,
 ) -> str:
     kind = TokenKind.RUN if scope == "run" else TokenKind.ATTEMPT
     secret = make_token(kind, secrets.token_bytes(ENTROPY_BYTES))
@@ -180,7 +179,6 @@ def _add_token(
             run_id=attempt.run_id,
             principal_id=holder,
             scope=scope,
-            created_at=now,
             expires_at=row.not_after,
         )
     )

@@ -270,7 +270,6 @@ def _gate(
         role=rule.role,
         quorum=rule.quorum,
         rule=canonical_bytes(rule.content()),
-        opened_at=opened,
         deadline=opened + timedelta(seconds=rule.deadline_seconds),
     )
 

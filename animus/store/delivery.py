@@ -30,6 +30,7 @@ async def take_outbox(uow: UnitOfWork, *, limit: int) -> Sequence[AnyRow]:
 
 
 async def drop_outbox(uow: UnitOfWork, sequence_numbers: Sequence[int]) -> None:
+    # lint-skip: project-scope: rows that the relay has locked, of all projects
     await uow.execute(delete(Outbox).where(col(Outbox.seq).in_(sequence_numbers)))
 
 

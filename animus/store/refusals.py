@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sqlalchemy.exc import DBAPIError, OperationalError
+import psycopg
+from sqlalchemy.exc import DBAPIError
 
 from animus.domain.approvals import AlreadyDecided, GateClosed
 from animus.domain.errors import AnimusError, Conflict, Refused, SelfApproval, Unavailable
@@ -24,17 +25,21 @@ class AlreadyExists(Conflict):
     code = "already_exists"
 
 
-def translate(error: DBAPIError) -> Exception:
+def translate(error: DBAPIError | psycopg.Error) -> Exception:
     """The domain error for a refusal, or `error` itself."""
-    state = getattr(error.orig, "sqlstate", None) or ""
-    constraint = _constraint(error)
-    if isinstance(error, OperationalError) or state.startswith(_CONNECTION) or state in _RETRY:
-        return Unavailable("The database is not answering. Try again.", detail=str(error.orig))
+    said = error.orig if isinstance(error, DBAPIError) else error
+    if not isinstance(said, psycopg.Error):
+        return error
+    state = said.sqlstate or ""
+    constraint = said.diag.constraint_name or ""
+    away = isinstance(said, psycopg.OperationalError | psycopg.InterfaceError)
+    if away or state.startswith(_CONNECTION) or state in _RETRY:
+        return Unavailable("The database is not answering. Try again.", detail=str(said))
     if state == _UNIQUE_VIOLATION:
         return _already_there(constraint)
     if state == _CHECK_VIOLATION and constraint in ("four_eyes", "a_second_person"):
         return SelfApproval("A second person must decide.")
-    return _raised_by_trigger(state, error) or error
+    return _raised_by_trigger(state, said) or error
 
 
 def _already_there(constraint: str) -> AnimusError:
@@ -43,8 +48,8 @@ def _already_there(constraint: str) -> AnimusError:
     return AlreadyExists("Something with this name or content is there already.", detail=constraint)
 
 
-def _raised_by_trigger(state: str, error: DBAPIError) -> AnimusError | None:
-    detail = str(error.orig)
+def _raised_by_trigger(state: str, error: psycopg.Error) -> AnimusError | None:
+    detail = str(error)
     match state:
         case "AN003":
             return IllegalTransition("The run cannot go from its state to that one.", detail=detail)
@@ -56,8 +61,3 @@ def _raised_by_trigger(state: str, error: DBAPIError) -> AnimusError | None:
             return GateClosed("The gate takes no decision any more.", detail=detail)
         case _:
             return None
-
-
-def _constraint(error: DBAPIError) -> str:
-    diagnostic = getattr(error.orig, "diag", None)
-    return getattr(diagnostic, "constraint_name", None) or ""

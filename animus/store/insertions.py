@@ -1,0 +1,50 @@
+"""INSERT statements of tables, made once each: what the unit of work sends in one round trip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeAlias
+
+import psycopg
+from psycopg import sql
+from sqlmodel import SQLModel
+
+Cursor: TypeAlias = psycopg.AsyncCursor[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Insertion:
+    sql: sql.Composed
+    given: tuple[str, ...]
+    """Columns that are sent."""
+    made: tuple[str, ...]
+    """Columns that the database fills and gives back."""
+
+    def values(self, row: SQLModel) -> tuple[object, ...]:
+        return tuple(getattr(row, name) for name in self.given)
+
+
+@cache
+def insertion_of(table: type[SQLModel]) -> Insertion:
+    """For rows without values of their own for what the database makes: defaults, identities."""
+    columns = table.__table__.columns  # type: ignore[attr-defined]  # SQLModel adds it to tables
+    made = tuple(c.name for c in columns if c.server_default is not None or c.identity is not None)
+    given = tuple(c.name for c in columns if c.name not in made)
+    statement = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
+        sql.Identifier(str(table.__tablename__)),
+        sql.SQL(", ").join(map(sql.Identifier, given)),
+        sql.SQL(", ").join(sql.Placeholder() * len(given)),
+    )
+    if made:
+        statement += sql.SQL(" RETURNING {}").format(sql.SQL(", ").join(map(sql.Identifier, made)))
+    return Insertion(sql=statement, given=given, made=made)
+
+
+async def take_defaults(row: SQLModel, cursor: Cursor) -> None:
+    made = insertion_of(type(row)).made
+    if made:
+        values = await cursor.fetchone()
+        assert values is not None  # an INSERT … RETURNING that did not raise
+        for name, value in zip(made, values, strict=True):
+            setattr(row, name, value)

@@ -1,0 +1,1 @@
+"""Lints of our own: rules whose breach would leak data or lose a promise. One module each."""
