@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -12,8 +12,16 @@ from urllib.parse import urlsplit
 from animus.domain.canonical import JsonObject
 from animus.domain.digests import Digest
 from animus.domain.errors import AnimusError, Conflict, Unavailable
-from animus.domain.ids import PrincipalId, ProjectId, RunId
+from animus.domain.ids import AttemptId, PrincipalId, ProjectId, RunId
 from animus.domain.policy_evaluation import RuleAnswer
+from animus.domain.work_orders import (
+    Assignment,
+    Failure,
+    Posture,
+    ResultLog,
+    ResultOutput,
+    WorkOrder,
+)
 
 
 class ObjectStoreUnavailable(Unavailable):
@@ -251,6 +259,74 @@ class RunWorkflows(Protocol):
 
     async def recently_closed(self, since: datetime, /) -> Sequence[RunId]:
         """Runs whose workflows closed since then, by Temporal's visibility store."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptTask:
+    """A verified order with its work and its tokens: all that an executor is given."""
+
+    attempt_id: AttemptId
+    order: WorkOrder
+    assignment: Assignment
+    attempt_token: str = field(repr=False)
+    """Of fetch and collect; main never sees it."""
+    run_token: str | None = field(repr=False)
+    """Of main, where the step has `telemetry`."""
+    max_log_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptEnd:
+    """How an attempt ended; without a failure it succeeded."""
+
+    finished_at: datetime
+    failure: Failure | None = None
+    exit_code: int | None = None
+    started_at: datetime | None = None
+    outputs: tuple[ResultOutput, ...] = ()
+    log: ResultLog | None = None
+    posture: Posture | None = None
+
+
+class ExecutionPhase(StrEnum):
+    QUEUED = "queued"
+    CLAIM = "claim"
+    FETCH = "fetch"
+    MAIN = "main"
+    COLLECT = "collect"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    phase: ExecutionPhase
+    subject: str = ""
+    """What an operator would look at: the container's or the Job's name."""
+
+
+class Executor(Protocol):
+    """Runs attempts on one kind of machinery, which outlives the agent.
+
+    What it starts has names made from the attempt's id, so that a later agent finds it again.
+    Every method may raise `Unavailable`, and may then be called again.
+    """
+
+    async def run(
+        self, task: AttemptTask, /, *, watch: Callable[[Progress], None]
+    ) -> AttemptEnd:
+        """Bring an attempt to its end from wherever it stands: start, adopt, or read what is left.
+
+        Main is started once at most, whoever asks how often. A failure of the step is an end, not
+        an exception. Cancelling stops watching and leaves running what runs.
+        """
+
+    async def clear(self, attempt_id: AttemptId, /) -> None:
+        """Kill and remove whatever there is of an attempt; return when nothing is left. Idempotent.
+
+        Never while `run` runs for it.
+        """
+
+    async def sweep(self, known: frozenset[AttemptId], /) -> Sequence[str]:
+        """Remove what belongs to this agent and to none of the `known` attempts; say what it was."""
 
 
 def _without_query(method: str, url: str) -> str:

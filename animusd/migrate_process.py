@@ -16,7 +16,6 @@ from animusd.logs import configure_logs
 from animusd.settings import MigrateSettings, read_settings
 from animusd.wiring import utc_now
 
-
 _HINT = "There is no platform administrator yet. Sign in once, within 7 days, with"
 
 

@@ -28,7 +28,7 @@ from animus.ledger.signatures import key_id
 from animus.ports import RunWorkflows
 from animus.services import audit_events, relay, telemetry
 from animus.services.calls import Call
-from animus.store import audit, data, delivery, execution, runs
+from animus.store import data, delivery, execution, runs
 from animus.store.database import Database
 from animus.store.listening import listen
 from animus.store.new_ids import new_id
@@ -38,7 +38,7 @@ from animusd.settings import WorkerSettings, read_settings
 from animusd.wiring import WORKFLOWS, control_activities, object_store, utc_now
 
 OUTBOX_POLL = 2.0
-AUDIT_POLL = 1.0
+AUDIT_POLL = 0.25  # not by NOTIFY: commits that notify wait for each other
 RECONCILE_EVERY = 10.0
 HOUSEKEEPING_EVERY = 3_600.0
 CLOSED_LOOKBACK = timedelta(minutes=10)
@@ -71,7 +71,7 @@ async def _work(settings: WorkerSettings) -> None:
 async def _start_roles(
     settings: WorkerSettings, database: Database, stack: AsyncExitStack
 ) -> list[asyncio.Task[None]]:
-    woken = {runs.OUTBOX_CHANNEL: asyncio.Event(), audit.CHANNEL: asyncio.Event()}
+    woken = {runs.OUTBOX_CHANNEL: asyncio.Event()}
     url = settings.database.url.get_secret_value()
     tasks = [asyncio.create_task(listen(url, woken))]
     roles = settings.worker.roles
@@ -83,7 +83,7 @@ async def _start_roles(
             workflows = TemporalRunWorkflows(client)
             tasks += _start_relay(database, workflows, woken[runs.OUTBOX_CHANNEL])
     if "log" in roles:
-        tasks.append(_start_log(database, woken[audit.CHANNEL]))
+        tasks.append(_start_log(database))
     for task in tasks:
         stack.callback(task.cancel)
     return tasks
@@ -147,8 +147,8 @@ def _start_relay(
     ]
 
 
-def _start_log(database: Database, woken: asyncio.Event) -> asyncio.Task[None]:
-    return _loop("integrator", lambda: audit_events.integrate(database), AUDIT_POLL, woken)
+def _start_log(database: Database) -> asyncio.Task[None]:
+    return _loop("integrator", lambda: audit_events.integrate(database), AUDIT_POLL)
 
 
 def _loop(

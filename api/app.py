@@ -65,21 +65,27 @@ def create_app(context: Context | None, *, registry: CollectorRegistry) -> FastA
         summary="Control plane for auditable, reproducible machine learning",
         docs_url=None,  # pages that load scripts from elsewhere have no place on-prem
         redoc_url=None,
+        redirect_slashes=False,  # one address for each thing; what is none is a 404
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.context = context
     app.state.registry = registry
     app.state.unauthenticated = UnauthenticatedCounter()
-    app.include_router(health.router)
+    _include(app, health.router, prefix="")
     for router in _ROUTERS:
-        app.include_router(router, prefix=PREFIX)
-    for route in app.routes:
-        if isinstance(route, APIRoute):
-            route.openapi_extra = {ACCESS: access_of(route)}
+        _include(app, router, prefix=PREFIX)
     errors.install(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(Observed, registry=registry)
     return app
+
+
+def _include(app: FastAPI, router: APIRouter, *, prefix: str) -> None:
+    """With what each route demands of its caller written into the document."""
+    for route in router.routes:
+        assert isinstance(route, APIRoute)  # nothing else could declare a caller
+        route.openapi_extra = {ACCESS: access_of(route)}
+    app.include_router(router, prefix=prefix)
 
 
 def access_of(route: APIRoute) -> str:

@@ -135,8 +135,7 @@ async def _authenticated(request: Request, project_id: ProjectId | None) -> Call
     context: Context = context_of(request)
     now = context.now()
     token = bearer(request)
-    async with context.database.read() as session:
-        actor = await authenticate(session, token, project_id=project_id, now=now)
+    actor = await authenticate(context.database, token, project_id=project_id, now=now)
     request.state.actor = actor
     context.limiter.check(str(actor.principal_id), now)
     return Call(actor=actor, request_id=request.state.request_id, now=now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -96,10 +96,26 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     undecodable = getattr(request.state, "undecodable", None)
     if undecodable is not None:
         return await _known(request, undecodable)
-    faults = tuple(faults_of(error.errors(), None))
+    faults = (*_faults_in_body(request, error), *_faults_beside_body(request, error))
     return _problem(
         request, 422, code="invalid_request", detail="The request is not valid.", faults=faults
     )
+
+
+def _faults_in_body(request: Request, error: RequestValidationError) -> Iterator[Fault]:
+    """Their pointers are into the body."""
+    field = getattr(request.scope.get("route"), "body_field", None)
+    model = field.field_info.annotation if field is not None else None
+    inside = [one | {"loc": one["loc"][1:]} for one in error.errors() if one["loc"][0] == "body"]
+    return faults_of(inside, model, error.body)
+
+
+def _faults_beside_body(request: Request, error: RequestValidationError) -> Iterator[Fault]:
+    """Their pointers begin with `/path`, `/query` or `/header`."""
+    values = {
+        "path": request.path_params, "query": request.query_params, "header": request.headers,
+    }  # fmt: skip
+    return faults_of([one for one in error.errors() if one["loc"][0] != "body"], None, values)
 
 
 async def _of_the_framework(request: Request, error: Exception) -> JSONResponse:

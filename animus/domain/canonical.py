@@ -22,6 +22,8 @@ JsonObject: TypeAlias = dict[str, Any]  # Any: a decoder's result, checked by wh
 
 MAX_DEPTH = 64
 MAX_SAFE_INTEGER = 2**53 - 1  # RFC 8785 section 3.2.2.3, from ECMAScript
+EXPONENT_FROM = 1e21
+"""From here on a float is written with an exponent; below, a whole one looks like an integer."""
 
 
 class _Undecodable(ValueError):
@@ -93,7 +95,7 @@ def _check(value: JsonValue, pointer: str, depth: int, faults: list[Fault]) -> N
 def _check_number(value: int | float, pointer: str, faults: list[Fault]) -> None:
     if not math.isfinite(value):
         faults.append(Fault(pointer=pointer, message="Not a finite number.", code="not_finite"))
-    elif isinstance(value, int) and abs(value) > MAX_SAFE_INTEGER:
+    elif abs(value) > MAX_SAFE_INTEGER and (isinstance(value, int) or abs(value) < EXPONENT_FROM):
         faults.append(Fault(pointer=pointer, message=_TOO_BIG, code="unsafe_integer"))
 
 
@@ -127,10 +129,13 @@ def _safe_integer(text: str) -> int:
     return int(text)
 
 
-def _finite_float(text: str) -> float:
+def _finite_float(text: str) -> int | float:
     value = float(text)
     if not math.isfinite(value):
         raise _Undecodable(f"The number {text[:40]} is too large. Send it as a string.")
+    if value.is_integer() and abs(value) < EXPONENT_FROM:
+        # Canonical bytes say 1 for 1.0: the same value now as when they are read back.
+        return _safe_integer(str(int(value)))
     return value
 
 

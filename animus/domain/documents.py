@@ -6,7 +6,7 @@ A document is what people write and what is hashed: pipeline, environment lock, 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import (
@@ -64,14 +64,19 @@ def decode_document(model: type[D], value: object, *, what: str) -> D:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        faults = tuple(faults_of(error.errors(include_url=False, include_input=False), model))
+        errors = error.errors(include_url=False, include_input=False)
+        faults = tuple(faults_of(errors, model, value))
         raise InvalidDocument(f"This is not a valid {what}.", faults) from None
 
 
-def faults_of(errors: Sequence[ErrorDetails], model: type[BaseModel] | None) -> Iterator[Fault]:
-    """Faults for pydantic's errors: pointers for places, "did you mean" for unknown keys."""
+def faults_of(
+    errors: Sequence[ErrorDetails], model: type[BaseModel] | None, value: object
+) -> Iterator[Fault]:
+    """Faults for pydantic's errors: pointers into `value`, "did you mean" for unknown keys."""
     for error in errors:
-        pointer = "".join(f"/{pointer_token(str(part))}" for part in error["loc"])
+        if _is_echo(error, errors):
+            continue
+        pointer = "".join(f"/{pointer_token(str(part))}" for part in _path(error, value))
         message = error["msg"]
         if error["type"] == "extra_forbidden":
             message = _unknown_key(str(error["loc"][-1]), _siblings(model, error["loc"][:-1]))
@@ -80,6 +85,26 @@ def faults_of(errors: Sequence[ErrorDetails], model: type[BaseModel] | None) -> 
         elif error["type"] == "value_error":
             message = message.removeprefix("Value error, ")
         yield Fault(pointer=pointer, message=message, code=error["type"])
+
+
+def _is_echo(error: ErrorDetails, errors: Sequence[ErrorDetails]) -> bool:
+    """A list whose items are wrong is not too short as well: pydantic counts the right ones."""
+    here = error["loc"]
+    return error["type"] == "too_short" and any(
+        len(other["loc"]) > len(here) and other["loc"][: len(here)] == here for other in errors
+    )
+
+
+def _path(error: ErrorDetails, value: object) -> Iterator[int | str]:
+    """Where the error is in `value`: without what pydantic adds for keys and for unions."""
+    here = value
+    for part in error["loc"]:
+        if isinstance(here, Mapping) and (part in here or error["type"] == "missing"):
+            yield part
+            here = here.get(part)
+        elif isinstance(here, list | tuple) and isinstance(part, int) and part < len(here):
+            yield part
+            here = here[part]
 
 
 def _pattern_message(message: str) -> str:
@@ -93,7 +118,8 @@ def _unknown_key(key: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(key, known, n=1)
     if near:
         return f"There is no key {key!r} here. Did you mean {near[0]!r}?"
-    return f"There is no key {key!r} here. Known keys: {', '.join(sorted(known)) or 'none'}."
+    hint = f" Known keys: {', '.join(sorted(known))}." if known else ""
+    return f"There is no key {key!r} here.{hint}"
 
 
 def _siblings(model: type[BaseModel] | None, path: Sequence[int | str]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ Three forms are read: the short form, explicit `animus/v1`, and `animus/v1alpha1
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from animus.domain.documents import Document, decode_document
@@ -42,15 +43,15 @@ def expand_pipeline(written: object) -> PipelineSpec:
         raise _unreadable("", "A pipeline is a mapping. Begin with 'apiVersion: animus/v1'.")
     version = written.get("apiVersion")
     if version == API_VERSION_ALPHA:
-        return _checked(_from_alpha(written), places={})
+        return _checked(_from_alpha(written))
     if version != API_VERSION:
         raise _unreadable(
             "/apiVersion", f"apiVersion must be '{API_VERSION}' or '{API_VERSION_ALPHA}'."
         )
     if "pipeline" in written or ("steps" in written and "kind" not in written):
         short = decode_document(ShortPipeline, written, what="pipeline (short form)")
-        return _checked(_from_short(short), places=_places(short))
-    return _checked(decode_document(PipelineSpec, written, what="pipeline"), places={})
+        return _from_short(short)
+    return _checked(decode_document(PipelineSpec, written, what="pipeline"))
 
 
 def _unreadable(pointer: str, message: str) -> InvalidDocument:
@@ -59,13 +60,10 @@ def _unreadable(pointer: str, message: str) -> InvalidDocument:
     )
 
 
-def _checked(spec: PipelineSpec, *, places: Mapping[str, str]) -> PipelineSpec:
+def _checked(spec: PipelineSpec) -> PipelineSpec:
     faults = structural_faults(spec)
     if faults:
-        placed = [
-            Fault(pointer=_place(f.pointer, places), message=f.message, code=f.code) for f in faults
-        ]
-        raise InvalidDocument("This pipeline cannot work.", placed)
+        raise InvalidDocument("This pipeline cannot work.", faults)
     return in_normal_order(spec)
 
 
@@ -140,18 +138,27 @@ def _alpha_outputs(outputs: Any) -> Any:
 
 
 def _from_short(short: ShortPipeline) -> PipelineSpec:
-    metadata = {"name": short.pipeline, "description": short.description, "labels": short.labels}
-    explicit = {
+    try:
+        return _checked(decode_document(PipelineSpec, _explicit(short), what="pipeline"))
+    except InvalidDocument as error:
+        places = _places(short)
+        placed = (replace(fault, pointer=_place(fault.pointer, places)) for fault in error.faults)
+        raise InvalidDocument(error.message, tuple(dict.fromkeys(placed))) from None
+
+
+def _explicit(short: ShortPipeline) -> dict[str, Any]:
+    return {
         "apiVersion": API_VERSION,
         "kind": "Pipeline",
         "specVersion": "1.0",
-        "metadata": metadata,
+        "metadata": {
+            "name": short.pipeline, "description": short.description, "labels": short.labels,
+        },
         "spec": {
             "steps": [_short_step(short, name, step) for name, step in short.steps.items()],
             "dependencies": _short_dependencies(short),
         },
-    }
-    return decode_document(PipelineSpec, explicit, what="pipeline")
+    }  # fmt: skip
 
 
 def _short_step(short: ShortPipeline, name: str, step: ShortStep) -> dict[str, Any]:
@@ -220,12 +227,16 @@ _SHORT_KEYS = {
     "image": "image", "command": "run", "args": "run", "inputs/datasets": "data",
     "inputs/artifacts": "in", "outputs": "out", "env": "env", "resources/cpu": "cpu",
     "resources/memory": "memory", "resources/ephemeralStorage": "storage",
-    "timeoutSeconds": "timeout", "egress": "egress", "secrets": "secrets",
+    "retryPolicy/maxAttempts": "attempts", "timeoutSeconds": "timeout", "egress": "egress",
+    "secrets": "secrets",
 }  # fmt: skip
 
 
 def _places(short: ShortPipeline) -> dict[str, str]:
-    places = {"/spec/dependencies": "/steps", "/metadata/name": "/pipeline"}
+    places = {
+        "/spec/dependencies": "/steps", "/metadata/name": "/pipeline",
+        "/metadata/description": "/description", "/metadata/labels": "/labels",
+    }  # fmt: skip
     for index, (name, step) in enumerate(short.steps.items()):
         places[f"/spec/steps/{index}"] = f"/steps/{name}"
         for explicit, key in _SHORT_KEYS.items():

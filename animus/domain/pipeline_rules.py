@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from animus.domain.errors import Fault, Invalid
 from animus.domain.pipelines import RESERVED_ENV_PREFIX, PipelineSpec, Step
-from animus.domain.resources import MINIMUM_MEMORY, parse_bytes
+from animus.domain.resources import MINIMUM_MEMORY, parse_bytes, parse_cpu
 
 K = TypeVar("K")
 
@@ -51,10 +51,9 @@ def _step_faults(step: Step, place: str) -> Iterator[Fault]:
 
 def _quantity_faults(step: Step, place: str) -> Iterator[Fault]:
     try:
-        step.resources.amounts()
+        parse_cpu(step.resources.cpu)
     except Invalid as error:
-        yield Fault(pointer=f"{place}/resources", message=error.message)
-        return
+        yield Fault(pointer=f"{place}/resources/cpu", message=error.message)
     if parse_bytes(step.resources.memory) < MINIMUM_MEMORY:
         yield Fault(pointer=f"{place}/resources/memory", message="memory must be at least 16Mi.")
     backoff = step.retryPolicy.backoff
@@ -93,7 +92,7 @@ def _artifact_input_faults(
         made = [output.name for output in producer.outputs.artifacts]
         if wanted.artifact not in made:
             yield _unknown(
-                f"{place}/artifact", f"output of {producer.name!r}:", wanted.artifact, made
+                f"{place}/artifact", f"output of {producer.name!r} named", wanted.artifact, made
             )
         if wanted.fromStep not in before:
             yield Fault(

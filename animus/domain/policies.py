@@ -22,10 +22,18 @@ MAX_RULE_BYTES = 2_048
 MAX_NESTING = 2
 """Comprehensions within comprehensions: the library has no cost limit, so depth is bounded here."""
 
-_COMPREHENSION = re.compile(r"\.\s*(all|exists|exists_one|map|filter)\s*\(")
+_COMPREHENSION = re.compile(r"\.\s*[A-Za-z_]\w*\s*\(\s*[A-Za-z_]\w*\s*,")
+"""A call that binds a name, by its shape: the library has more such macros than its documents."""
 _TEXT = re.compile(
-    r"""[rRbB]{0,2}("{3}.*?"{3}|'{3}.*?'{3}|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')""", re.S
+    r"""
+    //[^\n]*
+    | (?:[rR][bB]?|[bB][rR])(?:\"{3}.*?\"{3} | '{3}.*?'{3} | "[^"]*" | '[^']*')
+    | [bB]?(?:\"{3}(?:\\.|[^\\])*?\"{3} | '{3}(?:\\.|[^\\])*?'{3})
+    | [bB]?(?:"(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*')
+    """,
+    re.DOTALL | re.VERBOSE,
 )
+"""Comments, raw strings (a backslash escapes nothing), strings in three quotes and in one."""
 
 
 class ApprovalDemand(Document):
@@ -89,7 +97,17 @@ def read_policy(value: object) -> PolicyDocument:
 
 
 def policy_bytes(policy: PolicyDocument) -> bytes:
-    return canonical_bytes(policy.content())
+    """Canonical bytes, whatever the order of declaration: all rules are asked, none is first."""
+    rules = sorted((_rule_in_order(rule) for rule in policy.rules), key=lambda rule: rule.id)
+    return canonical_bytes(policy.model_copy(update={"rules": tuple(rules)}).content())
+
+
+def _rule_in_order(rule: Rule) -> Rule:
+    approval = rule.approval
+    if approval is not None:
+        accounts = tuple(sorted(approval.service_accounts))
+        approval = approval.model_copy(update={"service_accounts": accounts})
+    return rule.model_copy(update={"approval": approval, "accept": tuple(sorted(rule.accept))})
 
 
 def policy_digest(canonical: bytes) -> Digest:
@@ -97,9 +115,9 @@ def policy_digest(canonical: bytes) -> Digest:
 
 
 def comprehension_depth(expression: str) -> int:
-    """How deep comprehensions stand in each other, counted on the text without its strings."""
-    bare = _TEXT.sub("''", expression)
-    opening = {match.end() - 1 for match in _COMPREHENSION.finditer(bare)}
+    """How deep comprehensions stand in each other, counted without strings and comments."""
+    bare = _TEXT.sub(" ", expression)
+    opening = {bare.index("(", match.start()) for match in _COMPREHENSION.finditer(bare)}
     stack: list[bool] = []
     deepest = 0
     for at, char in enumerate(bare):

@@ -125,7 +125,7 @@ async def decide(
         },
     )  # fmt: skip
     await _settle(uow, call, gate, [*(d.verdict for d in decided), verdict], now=now)
-    await runs.add_outbox(uow, project_id, gate.run_id, "wake")
+    runs.add_outbox(uow, project_id, gate.run_id, "wake")
     await uow.flush()
     return _decision_view(row, call.by.name)
 

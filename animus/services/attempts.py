@@ -7,11 +7,9 @@ from datetime import timedelta
 from enum import StrEnum
 
 from animus.domain.attempts import AttemptFact, StepState, step_state
-from animus.domain.canonical import decode_strictly
 from animus.domain.digests import Digest, format_digest
 from animus.domain.ids import AttemptId, ProjectId, RunId, effect_event_id
 from animus.domain.plans import ExecutionPlan, PlannedStep
-from animus.domain.run_specs import RunSpec
 from animus.domain.runs import RunState
 from animus.domain.work_orders import (
     ORDER_TAG,
@@ -26,6 +24,7 @@ from animus.domain.work_orders import (
 from animus.ledger.signatures import key_id
 from animus.ports import Signer
 from animus.services.calls import Call, record
+from animus.services.parsed import run_spec_of
 from animus.services.run_facts import derive, load_attempts, read_plan
 from animus.services.runs import get_row
 from animus.store import execution, runs
@@ -191,7 +190,7 @@ async def _order(
 
 async def _assignment(session: ReadSession, run: Run, planned: PlannedStep) -> Assignment:
     """The step with everything it reads, by digest."""
-    spec = RunSpec.model_validate(decode_strictly(run.run_spec))
+    spec = run_spec_of(run.run_spec)
     bound = {binding.alias: binding.digest for binding in spec.datasets}
     datasets = [
         AssignedInput(name=i.name, source="dataset", kind="manifest", digest=bound[i.datasetRef])

@@ -213,10 +213,9 @@ async def authenticate_attempt(
     """The attempt behind a token of fetch or collect, while it is open."""
     if read_kind(token) is not TokenKind.ATTEMPT:
         raise CredentialRefused("This needs the token of an attempt.")
-    found = await principals.find_attempt_token(session, token_hash(token), now=now)
-    if found is None or found[0].scope != "attempt":
+    held = await principals.find_attempt_token(session, token_hash(token), now=now)
+    if held is None or held.scope != "attempt":
         raise CredentialRefused("The attempt token is unknown, expired or revoked.")
-    held, principal = found
     order = await execution.find_order(session, held.project_id, held.attempt_id)
     assert order is not None  # a foreign key says so
     attempt, row, _, outcome = order
@@ -226,11 +225,11 @@ async def authenticate_attempt(
         attempt_id=AttemptId(attempt.id),
         project_id=ProjectId(attempt.project_id),
         run_id=RunId(attempt.run_id),
-        person_id=PersonId(principal.person_id),
+        person_id=PersonId(held.person_id),
         number=attempt.number,
         assignment=Assignment.model_validate(decode_strictly(row.assignment)),
     )
-    return access, PrincipalId(principal.id)
+    return access, PrincipalId(held.principal_id)
 
 
 async def step_inputs(

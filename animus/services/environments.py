@@ -20,6 +20,7 @@ from animus.domain.environment_locks import (
 from animus.domain.errors import NotFound
 from animus.domain.ids import EnvironmentId, LockId, ProjectId
 from animus.services.calls import Call, record
+from animus.services.parsed import lock_of
 from animus.store import definitions
 from animus.store.database import ReadSession, UnitOfWork
 from animus.store.new_ids import new_id
@@ -143,7 +144,7 @@ def lock_view(row: EnvironmentLockRow) -> LockView:
         id=LockId(row.id),
         environment_id=EnvironmentId(row.environment_id),
         digest=Digest(row.digest),
-        document=EnvironmentLock.model_validate(decode_strictly(row.canonical)),
+        document=lock_of(row.canonical),
         created_at=row.created_at,
     )
 

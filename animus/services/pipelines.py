@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from animus.domain.canonical import decode_strictly
 from animus.domain.digests import Digest, format_digest
 from animus.domain.errors import NotFound
 from animus.domain.ids import ProjectId
 from animus.domain.pipeline_expansion import expand_pipeline
 from animus.domain.pipelines import PipelineSpec
-from animus.domain.run_specs import pipeline_bytes, pipeline_digest
 from animus.services.calls import Call, record
+from animus.services.parsed import pipeline_of, with_digest
 from animus.services.secret_checks import check_pipeline
 from animus.store import definitions
 from animus.store.database import ReadSession, UnitOfWork
@@ -37,8 +36,8 @@ class CheckedPipeline:
 
 
 def check(written: object) -> CheckedPipeline:
-    spec = expand_pipeline(written)
-    return CheckedPipeline(digest=pipeline_digest(pipeline_bytes(spec)), spec=spec)
+    found = with_digest(expand_pipeline(written))
+    return CheckedPipeline(digest=found.digest, spec=found.spec)
 
 
 async def register(
@@ -50,22 +49,22 @@ async def register(
     not_secret: frozenset[str],
 ) -> PipelineView:
     """Keep the explicit form; registering the same again gives what is there."""
-    spec = expand_pipeline(written)
+    found = with_digest(expand_pipeline(written))
+    spec, canonical, digest = found.spec, found.canonical, found.digest
     check_pipeline(spec, allowed=not_secret)
-    canonical = pipeline_bytes(spec)
-    digest = pipeline_digest(canonical)
     await uow.lock("pipeline", project_id, digest.hex())
     if await definitions.find_pipeline(uow, project_id, digest) is None:
-        await keep(uow, call, project_id, spec=spec, canonical=canonical, digest=digest)
+        keep(uow, call, project_id, spec=spec, canonical=canonical, digest=digest)
         record(
             uow, call, "pipeline.registered",
             project_id=project_id, subjects={"pipeline": format_digest(digest)},
             payload={"name": spec.metadata.name, "not_secret": sorted(not_secret)},
         )  # fmt: skip
+        await uow.flush()
     return await get_pipeline(uow, project_id, digest)
 
 
-async def keep(
+def keep(
     uow: UnitOfWork,
     call: Call,
     project_id: ProjectId,
@@ -74,7 +73,7 @@ async def keep(
     canonical: bytes,
     digest: Digest,
 ) -> None:
-    await definitions.keep_pipeline(
+    definitions.keep_pipeline(
         uow,
         Pipeline(
             project_id=project_id,
@@ -101,6 +100,6 @@ def _view(row: Pipeline) -> PipelineView:
     return PipelineView(
         digest=Digest(row.digest),
         name=row.name,
-        spec=PipelineSpec.model_validate(decode_strictly(row.canonical)),
+        spec=pipeline_of(row.canonical),
         created_at=row.created_at,
     )

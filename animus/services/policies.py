@@ -21,6 +21,7 @@ from animus.domain.policies import (
 from animus.domain.policy_evaluation import PolicyInForce
 from animus.ports import RuleJudge
 from animus.services.calls import Call, record
+from animus.services.parsed import policy_of
 from animus.store import definitions
 from animus.store.database import ReadSession, UnitOfWork
 from animus.store.new_ids import new_id
@@ -257,7 +258,7 @@ async def _get_version(
 
 
 def _read(row: PolicyVersion) -> PolicyDocument:
-    return PolicyDocument.model_validate(decode_strictly(row.canonical))
+    return policy_of(row.canonical)
 
 
 def _version_view(name: str, row: PolicyVersion, action: str | None) -> PolicyVersionView:

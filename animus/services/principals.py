@@ -21,7 +21,7 @@ from animus.domain.tokens import (
 )
 from animus.services.calls import Call, record
 from animus.store import principals
-from animus.store.database import ReadSession, UnitOfWork
+from animus.store.database import Plain, ReadSession, UnitOfWork
 from animus.store.new_ids import new_id
 from animus.store.tables import ApiToken, Principal
 
@@ -69,7 +69,7 @@ class IssuedToken:
 
 
 async def authenticate(
-    session: ReadSession, token: str, *, project_id: ProjectId | None, now: datetime
+    plain: Plain, token: str, *, project_id: ProjectId | None, now: datetime
 ) -> Actor:
     """The caller behind a bearer token, with the roles held on `project_id`.
 
@@ -77,43 +77,41 @@ async def authenticate(
     """
     match read_kind(token):
         case TokenKind.PERSONAL | TokenKind.SERVICE:
-            return await _api_caller(session, token, project_id=project_id, now=now)
+            return await _api_caller(plain, token, project_id=project_id, now=now)
         case TokenKind.RUN:
-            return await _step_caller(session, token, now=now)
+            return await _step_caller(plain, token, now=now)
         case TokenKind.BOOTSTRAP | TokenKind.ATTEMPT:
             raise CredentialRefused("This token is for one purpose only, and not for this one.")
 
 
 async def _api_caller(
-    session: ReadSession, token: str, *, project_id: ProjectId | None, now: datetime
+    plain: Plain, token: str, *, project_id: ProjectId | None, now: datetime
 ) -> Actor:
     found = await principals.find_token_holder(
-        session, token_hash(token), project_id=project_id, now=now
+        plain, token_hash(token), project_id=project_id, now=now
     )
     if found is None:
         raise CredentialRefused("The token is unknown, expired or revoked. Sign in again.")
-    _, principal, roles = found
     return Actor(
-        principal_id=PrincipalId(principal.id),
-        person_id=PersonId(principal.person_id),
-        kind=PrincipalKind(principal.kind),
-        name=principal.name,
-        platform_admin=principal.platform_admin,
+        principal_id=PrincipalId(found.principal_id),
+        person_id=PersonId(found.person_id),
+        kind=PrincipalKind(found.kind),
+        name=found.name,
+        platform_admin=found.platform_admin,
         project_id=project_id,
-        roles=frozenset(Role(role) for role in roles or ()),
+        roles=frozenset(Role(role) for role in found.roles),
     )
 
 
-async def _step_caller(session: ReadSession, token: str, *, now: datetime) -> Actor:
-    found = await principals.find_attempt_token(session, token_hash(token), now=now)
-    if found is None or found[0].scope != "run":
+async def _step_caller(plain: Plain, token: str, *, now: datetime) -> Actor:
+    held = await principals.find_attempt_token(plain, token_hash(token), now=now)
+    if held is None or held.scope != "run":
         raise CredentialRefused("The run token is unknown, expired or revoked.")
-    held, principal = found
     return Actor(
-        principal_id=PrincipalId(principal.id),
-        person_id=PersonId(principal.person_id),
+        principal_id=PrincipalId(held.principal_id),
+        person_id=PersonId(held.person_id),
         kind=PrincipalKind.RUN,
-        name=principal.name,
+        name=held.name,
         project_id=ProjectId(held.project_id),
         run_id=RunId(held.run_id),
     )
@@ -342,9 +340,9 @@ async def bootstrap(
     )
     if found is None or await principals.any_platform_admin(uow):
         raise AlreadyBootstrapped("The bootstrap token was used, has expired or was replaced.")
-    spent, placeholder, _ = found
-    await principals.revoke_token(uow, spent.id, by=placeholder.id, at=call.now)
-    admin = _person(name, display_name, platform_admin=True, by=placeholder.id)
+    placeholder = found.principal_id
+    await principals.revoke_token(uow, found.token_id, by=placeholder, at=call.now)
+    admin = _person(name, display_name, platform_admin=True, by=placeholder)
     uow.add(admin)
     await uow.flush()
     issued = _issue(

@@ -14,7 +14,6 @@ from animus.domain.errors import Conflict, NotFound
 from animus.domain.ids import AttemptId, ProjectId, RunId, effect_event_id
 from animus.domain.manifests import Manifest, read_manifest
 from animus.domain.retries import backoff_seconds
-from animus.domain.run_specs import RunSpec
 from animus.domain.runs import FailureClass
 from animus.domain.work_orders import (
     RESULT_TAG,
@@ -32,6 +31,7 @@ from animus.ledger.signatures import verify
 from animus.ports import ObjectStore
 from animus.services.blobs import WantedObject, verify_all
 from animus.services.calls import Call, record
+from animus.services.parsed import run_spec_of
 from animus.services.runs import get_row
 from animus.store import data, execution, runs
 from animus.store.database import Database, ReadSession, UnitOfWork
@@ -339,7 +339,7 @@ async def _edges(
     """What went into the run, and what came out of it, by content."""
     attempt = order.attempt
     run = await get_row(session, ProjectId(attempt.project_id), RunId(attempt.run_id))
-    spec = RunSpec.model_validate(decode_strictly(run.run_spec))
+    spec = run_spec_of(run.run_spec)
     said = [("image", order.assignment.step.image_digest, "executed_in", "run", str(run.id))]
     if spec.code is not None:
         said.append(("commit", spec.code.commit, "executed_in", "run", str(run.id)))

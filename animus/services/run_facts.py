@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from animus.domain.attempts import AttemptFact, AttemptOutcome
-from animus.domain.canonical import decode_strictly
 from animus.domain.derived_state import (
     Derived,
     Ending,
@@ -12,9 +11,10 @@ from animus.domain.derived_state import (
 )
 from animus.domain.digests import Digest
 from animus.domain.ids import ProjectId, RunId
-from animus.domain.plans import ExecutionPlan, PlanDocument
+from animus.domain.plans import ExecutionPlan
 from animus.domain.runs import FailureClass, RunState
 from animus.services.approvals import list_gates
+from animus.services.parsed import plan_of
 from animus.store import execution, runs
 from animus.store.database import ReadSession
 from animus.store.tables import ExecutionPlanRow
@@ -58,7 +58,7 @@ async def load_attempts(
 
 def read_plan(row: ExecutionPlanRow) -> ExecutionPlan:
     return ExecutionPlan(
-        document=PlanDocument.model_validate(decode_strictly(row.canonical)),
+        document=plan_of(row.canonical),
         canonical=row.canonical,
         digest=Digest(row.plan_digest),
     )

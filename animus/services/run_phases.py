@@ -15,18 +15,16 @@ from animus.domain.canonical import canonical_bytes, decode_strictly
 from animus.domain.derived_state import Derived, GateClosing
 from animus.domain.differences import differences
 from animus.domain.digests import Digest, format_digest
-from animus.domain.environment_locks import EnvironmentLock
 from animus.domain.ids import ProjectId, RunId, effect_event_id
-from animus.domain.pipelines import PipelineSpec
 from animus.domain.plans import ExecutionPlan, Facts, PlannedStep
 from animus.domain.previews import simulate
-from animus.domain.run_specs import RunSpec
 from animus.domain.runs import TERMINAL, FailureClass, RunState, WaitingFor
 from animus.domain.verdicts import Effect, GateRule
 from animus.ports import RuleJudge
 from animus.services import approvals, incidents, policies
 from animus.services.calls import Call, record
 from animus.services.incidents import IncidentReport
+from animus.services.parsed import lock_of, pipeline_of, run_spec_of
 from animus.services.planning import Planned, make_plan
 from animus.services.run_facts import derive, load_facts, read_plan
 from animus.services.run_requests import execution_of
@@ -191,7 +189,7 @@ async def _seconds_left(session: ReadSession, run: Run) -> float:
 
 async def _plan(session: ReadSession, run: Run, judge: RuleJudge) -> Planned:
     project_id = ProjectId(run.project_id)
-    spec = RunSpec.model_validate(decode_strictly(run.run_spec))
+    spec = run_spec_of(run.run_spec)
     asked = await policies.in_force(session, project_id)
     return await make_plan(spec, await _facts(session, run), asked, judge)
 
@@ -204,9 +202,9 @@ async def _facts(session: ReadSession, run: Run) -> Facts:
     lock = None
     if run.environment_lock_id is not None:
         row = await definitions.find_lock(session, run.project_id, run.environment_lock_id)
-        lock = EnvironmentLock.model_validate(decode_strictly(row.canonical)) if row else None
+        lock = lock_of(row.canonical) if row is not None else None
     return Facts(
-        pipeline=PipelineSpec.model_validate(decode_strictly(pipeline.canonical)),
+        pipeline=pipeline_of(pipeline.canonical),
         lock=lock,
         execution=execution_of(cluster),
     )

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from animus.domain.canonical import JsonObject
 from animus.domain.code_refs import CodeRef, canonical_limitations, in_order
 from animus.domain.digests import Digest, format_digest, parse_digest
 from animus.domain.environment_locks import EnvironmentLock, canonical_lock, lock_digest
 from animus.domain.errors import Conflict, Fault, Hidden, InvalidDocument, NotFound
 from animus.domain.ids import DatasetVersionId, LockId, ProjectId
-from animus.domain.pipeline_expansion import expand_pipeline
-from animus.domain.pipelines import PipelineSpec
 from animus.domain.plans import Execution, Facts
 from animus.domain.previews import Missing
 from animus.domain.run_specs import (
@@ -21,16 +20,19 @@ from animus.domain.run_specs import (
     DatasetBinding,
     RunSpec,
     check_run_spec,
-    pipeline_bytes,
-    pipeline_digest,
 )
-from animus.services import environments
-from animus.services.pipelines import get_pipeline
+from animus.services.parsed import Expanded, expanded, lock_of, pipeline_of
 from animus.services.secret_checks import check_request
-from animus.store import data, runs
 from animus.store.database import ReadSession
-from animus.store.projects import find_project
-from animus.store.tables import Cluster, Source
+from animus.store.look_ups import SourceKey, VersionKey, Wanted, look_up
+from animus.store.tables import (
+    Cluster,
+    DatasetVersion,
+    EnvironmentLockRow,
+    Pipeline,
+    Project,
+    Source,
+)
 
 
 class ProductionNotAllowed(Conflict):
@@ -59,7 +61,7 @@ class LockReference:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
     classification: Classification
-    pipeline: object
+    pipeline: JsonObject | None
     """As written, in any form; or None where `pipeline_digest` names a registered one."""
     pipeline_digest: Digest | None = None
     datasets: Mapping[str, DatasetReference] = field(default_factory=dict)
@@ -92,73 +94,110 @@ class ResolvedRequest:
 async def resolve(
     session: ReadSession, project_id: ProjectId, request: RunRequest
 ) -> ResolvedRequest:
-    await _check_classification(session, project_id, request.classification)
-    pipeline = await _pipeline(session, project_id, request)
-    canonical = pipeline_bytes(pipeline)
+    written = _expanded(request)
+    found = await look_up(session, project_id, _wanted(request))
+    _check_classification(found.project, project_id, request.classification)
+    pipeline = written if written is not None else _registered(found.pipeline, request)
     check_request(
-        pipeline,
+        pipeline.spec,
         parameters=request.parameters,
         texts={"labels": request.labels, "reason": request.reason, "ticket": request.ticket},
         allowed=request.not_secret,
     )
-    cluster = await _cluster(session, request.cluster)
-    bindings = await _bindings(session, project_id, request.datasets)
-    lock, lock_digest_, lock_id = await _lock(session, project_id, request.environment_lock)
-    source_id = await _source(session, project_id, request.code)
+    cluster = _cluster(found.clusters, request.cluster)
+    bindings = {
+        alias: _binding(reference, found.versions[alias])
+        for alias, reference in request.datasets.items()
+    }
+    lock = _lock(request.environment_lock, found.lock)
+    source_id = _source(request.code, found.source)
     spec = RunSpec(
         classification=request.classification,
-        pipeline_digest=format_digest(pipeline_digest(canonical)),
+        pipeline_digest=format_digest(pipeline.digest),
         datasets=tuple(
             DatasetBinding(alias=alias, digest=format_digest(bound.digest))
             for alias, bound in sorted(bindings.items())
         ),
         code=in_order(request.code) if request.code is not None else None,
-        environment_lock=format_digest(lock_digest_) if lock_digest_ is not None else None,
+        environment_lock=format_digest(lock.digest) if lock is not None else None,
         parameters=dict(request.parameters),
     )
-    check_run_spec(spec, pipeline)
+    check_run_spec(spec, pipeline.spec)
     return ResolvedRequest(
         spec=spec,
-        facts=Facts(pipeline=pipeline, lock=lock, execution=execution_of(cluster)),
-        pipeline_bytes=canonical,
-        pipeline_digest=pipeline_digest(canonical),
+        facts=Facts(
+            pipeline=pipeline.spec,
+            lock=lock.document if lock is not None else None,
+            execution=execution_of(cluster),
+        ),
+        pipeline_bytes=pipeline.canonical,
+        pipeline_digest=pipeline.digest,
         cluster=cluster,
         dataset_versions={
             alias: bound.version_id
             for alias, bound in bindings.items()
             if bound.version_id is not None
         },
-        lock_id=lock_id,
+        lock_id=lock.lock_id if lock is not None else None,
         source_id=source_id,
         missing=(
             *_missing_datasets(bindings),
-            *_missing_lock(lock_digest_, lock_id),
+            *_missing_lock(lock),
             *_missing_source(request.code, source_id),
         ),
     )
-
-
-async def _check_classification(
-    session: ReadSession, project_id: ProjectId, classification: Classification
-) -> None:
-    project = await find_project(session, project_id)
-    if project is None:
-        raise Hidden("project", str(project_id))
-    if classification is Classification.PRODUCTION and not project.allows_production:
-        raise ProductionNotAllowed("This project is for development only; use another one.")
 
 
 def execution_of(cluster: Cluster) -> Execution:
     return Execution.model_validate({"executor": cluster.executor, "runtime": cluster.runtime})
 
 
-async def _pipeline(
-    session: ReadSession, project_id: ProjectId, request: RunRequest
-) -> PipelineSpec:
-    if request.pipeline_digest is not None:
-        return (await get_pipeline(session, project_id, request.pipeline_digest)).spec
+def _wanted(request: RunRequest) -> Wanted:
+    lock, code = request.environment_lock, request.code
+    return Wanted(
+        pipeline_digest=request.pipeline_digest,
+        versions={
+            alias: VersionKey(
+                version_id=reference.version_id,
+                digest=reference.digest,
+                name=reference.name,
+                ordinal=reference.ordinal,
+            )
+            for alias, reference in request.datasets.items()
+        },
+        lock_id=lock.lock_id if lock is not None else None,
+        lock_digest=_digest_of(lock) if lock is not None else None,
+        source=(
+            SourceKey(
+                pack_sha256=parse_digest(code.pack_sha256), commit=code.commit, path=code.path
+            )
+            if code is not None and code.pack_sha256 is not None
+            else None
+        ),
+    )
+
+
+def _digest_of(reference: LockReference) -> Digest | None:
+    if reference.document is not None:
+        return lock_digest(canonical_lock(reference.document))
+    return reference.digest
+
+
+def _check_classification(
+    project: Project | None, project_id: ProjectId, classification: Classification
+) -> None:
+    if project is None:
+        raise Hidden("project", str(project_id))
+    if classification is Classification.PRODUCTION and not project.allows_production:
+        raise ProductionNotAllowed("This project is for development only; use another one.")
+
+
+def _expanded(request: RunRequest) -> Expanded | None:
+    """The pipeline as it was written; None where a registered one is named."""
+    if request.pipeline is None:
+        return None
     try:
-        return expand_pipeline(request.pipeline)
+        return expanded(request.pipeline)
     except InvalidDocument as error:
         placed = [
             Fault(pointer=f"/pipeline{f.pointer}", message=f.message, code=f.code)
@@ -167,11 +206,17 @@ async def _pipeline(
         raise InvalidDocument(error.message, placed) from None
 
 
-async def _cluster(session: ReadSession, name: str | None) -> Cluster:
+def _registered(row: Pipeline | None, request: RunRequest) -> Expanded:
+    if row is None:
+        raise NotFound("pipeline", format_digest(request.pipeline_digest or b""))
+    return Expanded(
+        spec=pipeline_of(row.canonical), canonical=row.canonical, digest=Digest(row.digest)
+    )
+
+
+def _cluster(known: Sequence[Cluster], name: str | None) -> Cluster:
     """The one named, or the only one there is."""
-    clusters = [c for c in await runs.list_clusters(session) if c.retired_at is None]
-    if name is not None:
-        clusters = [cluster for cluster in clusters if cluster.name == name]
+    clusters = [c for c in known if c.retired_at is None and name in (None, c.name)]
     if len(clusters) == 1:
         return clusters[0]
     if name is not None:
@@ -187,70 +232,38 @@ class _Bound:
     version_id: UUID | None
 
 
-async def _bindings(
-    session: ReadSession, project_id: ProjectId, references: Mapping[str, DatasetReference]
-) -> dict[str, _Bound]:
-    return {
-        alias: await _binding(session, project_id, reference)
-        for alias, reference in references.items()
-    }
-
-
-async def _binding(
-    session: ReadSession, project_id: ProjectId, reference: DatasetReference
-) -> _Bound:
-    if reference.version_id is not None:
-        found = await data.find_version(session, project_id, reference.version_id)
-        if found is None:
-            raise NotFound("dataset version", str(reference.version_id))
-        return _Bound(digest=found[0].digest, version_id=found[0].id)
+def _binding(reference: DatasetReference, version: DatasetVersion | None) -> _Bound:
+    """By digest a version may be missing still; by id and by name it must be there."""
+    if version is not None:
+        return _Bound(digest=version.digest, version_id=version.id)
     if reference.digest is not None:
-        version = await data.find_version_by_digest(session, project_id, reference.digest)
-        return _Bound(digest=reference.digest, version_id=version.id if version else None)
-    return await _binding_by_name(session, project_id, reference)
+        return _Bound(digest=reference.digest, version_id=None)
+    if reference.version_id is not None:
+        raise NotFound("dataset version", str(reference.version_id))
+    raise NotFound("dataset version", f"{reference.name}@{reference.ordinal or 'latest'}")
 
 
-async def _binding_by_name(
-    session: ReadSession, project_id: ProjectId, reference: DatasetReference
-) -> _Bound:
-    name = reference.name or ""
-    dataset = await data.find_dataset_by_name(session, project_id, name)
-    if dataset is None:
-        raise NotFound("dataset", name)
-    before = None if reference.ordinal is None else reference.ordinal + 1
-    rows = await data.list_versions(session, project_id, dataset.id, before=before, limit=1)
-    wanted = [v for v, _ in rows if reference.ordinal in (None, v.ordinal)]
-    if not wanted:
-        raise NotFound("dataset version", f"{name}@{reference.ordinal or 'latest'}")
-    return _Bound(digest=wanted[0].digest, version_id=wanted[0].id)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lock:
+    document: EnvironmentLock
+    digest: Digest
+    lock_id: UUID | None
 
 
-async def _lock(
-    session: ReadSession, project_id: ProjectId, reference: LockReference | None
-) -> tuple[EnvironmentLock | None, Digest | None, UUID | None]:
+def _lock(reference: LockReference | None, row: EnvironmentLockRow | None) -> _Lock | None:
     if reference is None:
-        return None, None, None
-    if reference.document is not None:
-        digest = lock_digest(canonical_lock(reference.document))
-        there = await environments.find_lock_by_digest(session, project_id, digest)
-        return reference.document, digest, there.id if there else None
-    if reference.lock_id is not None:
-        view = await environments.get_lock(session, project_id, reference.lock_id)
-        return view.document, view.digest, view.id
-    digest = reference.digest or parse_digest("")
-    found = await environments.find_lock_by_digest(session, project_id, digest)
-    if found is None:
-        raise NotFound("environment lock", format_digest(digest))
-    return found.document, found.digest, found.id
-
-
-async def _source(session: ReadSession, project_id: ProjectId, code: CodeRef | None) -> UUID | None:
-    if code is None or code.pack_sha256 is None:
         return None
-    row = await data.find_source(
-        session, project_id, parse_digest(code.pack_sha256), commit=code.commit, path=code.path
-    )
-    if row is None:
+    if row is not None:
+        return _Lock(document=lock_of(row.canonical), digest=Digest(row.digest), lock_id=row.id)
+    digest = _digest_of(reference)
+    if reference.document is None or digest is None:
+        name = format_digest(digest) if digest is not None else str(reference.lock_id)
+        raise NotFound("environment lock", name)
+    return _Lock(document=reference.document, digest=digest, lock_id=None)
+
+
+def _source(code: CodeRef | None, row: Source | None) -> UUID | None:
+    if code is None or row is None:
         return None
     _check_claim(code, row)
     return row.id
@@ -276,11 +289,11 @@ def _missing_datasets(bindings: Mapping[str, _Bound]) -> Sequence[Missing]:
     ]
 
 
-def _missing_lock(digest: Digest | None, lock_id: UUID | None) -> Sequence[Missing]:
-    if digest is None or lock_id is not None:
+def _missing_lock(lock: _Lock | None) -> Sequence[Missing]:
+    if lock is None or lock.lock_id is not None:
         return []
     todo = "Register the lock with 'animus env lock'."
-    return [Missing(what="environment_lock", name=format_digest(digest), todo=todo)]
+    return [Missing(what="environment_lock", name=format_digest(lock.digest), todo=todo)]
 
 
 def _missing_source(code: CodeRef | None, source_id: UUID | None) -> Sequence[Missing]:

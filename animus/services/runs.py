@@ -21,6 +21,7 @@ from animus.domain.run_specs import Classification, RunSpec, run_spec_bytes, run
 from animus.domain.runs import TERMINAL, FailureClass, RunState, WaitingFor
 from animus.services import pipelines
 from animus.services.calls import Call, record
+from animus.services.parsed import plan_of, run_spec_of
 from animus.services.run_requests import ResolvedRequest, RunRequest, resolve
 from animus.store import runs
 from animus.store.database import ReadSession, UnitOfWork
@@ -101,27 +102,26 @@ async def submit_run(
     _check_complete(resolved)
     run = _new_run(call, project_id, request, resolved)
     run.expected_plan = _expected_plan(request, expected_plan)
-    await pipelines.keep(
+    pipelines.keep(
         uow, call, project_id,
         spec=resolved.facts.pipeline, canonical=resolved.pipeline_bytes,
         digest=resolved.pipeline_digest,
     )  # fmt: skip
-    uow.add(run)
-    await uow.flush()
     uow.add(
+        run,
         *(
             RunDataset(
                 run_id=run.id, alias=alias, project_id=project_id, dataset_version_id=version_id
             )
             for alias, version_id in resolved.dataset_versions.items()
-        )
+        ),
     )
     record(
         uow, call, "run.submitted",
         project_id=project_id, subjects={"run": run.id},
         payload=_submission(run, request, resolved),
     )  # fmt: skip
-    await runs.add_outbox(uow, project_id, run.id, "start")
+    runs.add_outbox(uow, project_id, run.id, "start")
     await uow.flush()
     return _view(run, call.by.name)
 
@@ -224,7 +224,7 @@ async def list_runs(
 
 async def get_spec(session: ReadSession, project_id: ProjectId, run_id: RunId) -> RunSpec:
     run = await get_row(session, project_id, run_id)
-    return RunSpec.model_validate(decode_strictly(run.run_spec))
+    return run_spec_of(run.run_spec)
 
 
 async def get_plan(
@@ -238,7 +238,7 @@ async def get_plan(
     return RunPlanView(
         generation=row.generation,
         plan_digest=Digest(row.plan_digest),
-        document=PlanDocument.model_validate(decode_strictly(row.canonical)),
+        document=plan_of(row.canonical),
         created_at=row.created_at,
     )
 
@@ -261,7 +261,7 @@ async def cancel_run(
             uow, call, "run.cancel_requested",
             project_id=project_id, subjects={"run": run_id}, payload={"reason": reason},
         )  # fmt: skip
-        await runs.add_outbox(uow, project_id, run_id, "wake")
+        runs.add_outbox(uow, project_id, run_id, "wake")
         await uow.flush()
     return await get_run(uow, project_id, run_id)
 

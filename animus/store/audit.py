@@ -15,7 +15,6 @@ from animus.ledger.leaves import Event, Leaf
 from animus.store.database import AnyRow, ReadSession, UnitOfWork
 from animus.store.tables import AuditEvent, AuditIndexEntry, AuditPayload, AuditPending
 
-CHANNEL = "animus_audit"
 _INTEGRATOR = "animus/integrator"
 
 

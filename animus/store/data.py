@@ -47,7 +47,8 @@ async def find_dataset(session: ReadSession, project_id: UUID, dataset_id: UUID)
 
 
 async def find_dataset_by_name(session: ReadSession, project_id: UUID, name: str) -> Dataset | None:
-    return await session.first(scoped(Dataset, project_id).where(col(Dataset.name) == name))
+    rows = await session.pick(Dataset, "project_id = %s AND name = %s", project_id, name)
+    return next(iter(rows), None)
 
 
 async def list_datasets(
@@ -115,6 +116,21 @@ async def find_version_of_dataset(
             col(DatasetVersion.dataset_id) == dataset_id, col(DatasetVersion.digest) == digest
         )
     )
+
+
+async def find_version_by_ordinal(
+    session: ReadSession, project_id: UUID, dataset_id: UUID, *, ordinal: int | None
+) -> DatasetVersion | None:
+    """That version of a dataset; its newest for None."""
+    rows = await session.pick(
+        DatasetVersion,
+        "project_id = %s AND dataset_id = %s AND ordinal = coalesce(%s, ordinal) "
+        "ORDER BY ordinal DESC LIMIT 1",
+        project_id,
+        dataset_id,
+        ordinal,
+    )
+    return next(iter(rows), None)
 
 
 async def next_ordinal(session: ReadSession, project_id: UUID, dataset_id: UUID) -> int:

@@ -2,28 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, LiteralString, TypeAlias, TypeVar
+from typing import Any, Generic, LiteralString, Protocol, TypeAlias, TypeVar
 
 import psycopg
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from sqlalchemy import Executable, Row, Select, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlmodel import SQLModel
 
 from animus.domain.errors import Unavailable
-from animus.store.insertions import Cursor, insertion_of, take_defaults
+from animus.store.plain_sql import (
+    Cursor,
+    insertion_of,
+    made_of,
+    selection_of,
+    take_defaults,
+)
 from animus.store.refusals import translate
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Executable)
+M = TypeVar("M", bound=SQLModel)
 Connection: TypeAlias = psycopg.AsyncConnection[tuple[Any, ...]]
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]
 POOL_TIMEOUT = 5.0  # seconds a caller waits for a connection before it is told to try again
 
 
-class ReadSession:
+class Answer(Generic[T]):
+    """What one query of several gave; there once they were all sent."""
+
+    value: T
+
+
+class Together:
+    """Queries under way side by side."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._sent: list[Callable[[], Awaitable[None]]] = []
+
+    async def pick(self, table: type[M], where: LiteralString, *values: object) -> Answer[list[M]]:
+        """Rows of one table. See `ReadSession.pick`."""
+        cursor = await self._connection.execute(selection_of(table, where), values)
+        answer: Answer[list[M]] = Answer()
+
+        async def settle() -> None:
+            answer.value = made_of(table, await cursor.fetchall())
+
+        self._sent.append(settle)
+        return answer
+
+    async def settle(self) -> None:
+        for settle in self._sent:
+            await settle()
+
+
+class Plain(Protocol):
+    """What answers one query in plain SQL: a session, or the database outside of any."""
+
+    async def fetch(
+        self, statement: LiteralString | bytes, *values: object
+    ) -> list[tuple[Any, ...]]: ...
+
+
+class ReadSession(Plain):
     """May look and nothing else, so that mypy sees a write behind a GET."""
 
     def __init__(self, session: AsyncSession) -> None:
@@ -35,11 +80,27 @@ class ReadSession:
     async def all(self, statement: Select[T]) -> Sequence[T]:
         return (await self._session.scalars(_fresh(statement))).all()
 
-    async def fetch(self, statement: LiteralString, *values: object) -> list[tuple[Any, ...]]:
+    async def pick(self, table: type[M], where: LiteralString, *values: object) -> list[M]:
+        """Rows of one table by plain SQL, for what is asked with every submission."""
+        return made_of(table, await self.fetch(selection_of(table, where), *values))
+
+    async def fetch(
+        self, statement: LiteralString | bytes, *values: object
+    ) -> list[tuple[Any, ...]]:
         """Rows of a query in plain SQL, for where it is asked with every request."""
         connection = await self._driver()
         cursor = await connection.execute(statement, values)
         return await cursor.fetchall()
+
+    @asynccontextmanager
+    async def together(self) -> AsyncIterator[Together]:
+        """Queries in plain SQL that are sent at once; their answers are there after the block."""
+        connection = await self._driver()
+        async with connection.pipeline() as pipeline:
+            asked = Together(connection)
+            yield asked
+            await pipeline.sync()
+            await asked.settle()
 
     async def _driver(self) -> Connection:
         """The driver's connection under this session, in the session's transaction."""
@@ -61,24 +122,29 @@ class UnitOfWork(ReadSession):
 
     def __init__(self, session: AsyncSession) -> None:
         super().__init__(session)
-        self._added: list[SQLModel] = []
+        self._waiting: list[SQLModel | _Write] = []
 
     def add(self, *rows: SQLModel) -> None:
         """Rows to insert, in this order: what is referred to comes first."""
-        self._added.extend(rows)
+        self._waiting.extend(rows)
+
+    def later(self, statement: LiteralString, *values: object) -> None:
+        """A write in plain SQL, in its turn among the rows that were added."""
+        self._waiting.append((statement, values))
 
     async def flush(self) -> None:
         """Send what was added, in one round trip, so that the database judges it now."""
-        rows, self._added = self._added, []
-        if not rows:
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
             return
         connection = await self._driver()
         try:
             async with connection.pipeline() as pipeline:
-                sent = [(row, await _insert(connection, row)) for row in rows]
+                sent = [(write, await _send(connection, write)) for write in waiting]
                 await pipeline.sync()
-                for row, cursor in sent:
-                    await take_defaults(row, cursor)
+                for write, cursor in sent:
+                    if isinstance(write, SQLModel):
+                        await take_defaults(write, cursor)
         except psycopg.Error as error:
             raise translate(error) from error
 
@@ -104,17 +170,23 @@ class UnitOfWork(ReadSession):
         name = "/".join(str(name) for name in names)
         await self.run("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", name)
 
-    async def notify(self, channel: str) -> None:
+    def notify(self, channel: str) -> None:
         """Wake whoever listens, when this transaction commits."""
-        await self.run("SELECT pg_notify(%s, '')", channel)
+        self.later("SELECT pg_notify(%s, '')", channel)
 
 
-async def _insert(connection: Connection, row: SQLModel) -> Cursor:
-    statement = insertion_of(type(row))
-    return await connection.execute(statement.sql, statement.values(row))
+_Write: TypeAlias = tuple[LiteralString, tuple[object, ...]]
 
 
-class Database:
+async def _send(connection: Connection, write: SQLModel | _Write) -> Cursor:
+    if isinstance(write, SQLModel):
+        insertion = insertion_of(type(write))
+        return await connection.execute(insertion.sql, insertion.values(write))
+    statement, values = write
+    return await connection.execute(statement, values)
+
+
+class Database(Plain):
     """A pool of connections as one database role."""
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
@@ -126,7 +198,27 @@ class Database:
             pool_timeout=POOL_TIMEOUT,
             connect_args={"connect_timeout": 5, "options": "-c timezone=UTC"},
         )
+        self._quick = AsyncConnectionPool(
+            url,
+            min_size=1,
+            max_size=max(2, pool_size // 2),
+            timeout=POOL_TIMEOUT,
+            open=False,
+            kwargs={"autocommit": True, "connect_timeout": 5, "options": "-c timezone=UTC"},
+        )
         self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    async def fetch(
+        self, statement: LiteralString | bytes, *values: object
+    ) -> list[tuple[Any, ...]]:
+        """One query by itself, without the cost of a session: every request asks who calls."""
+        try:
+            await self._quick.open()  # does nothing once it is open
+            async with self._quick.connection() as connection:
+                cursor = await connection.execute(statement, values)
+                return await cursor.fetchall()
+        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+            raise _away(error) from error
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[ReadSession]:
@@ -155,6 +247,7 @@ class Database:
             return len(await session.rows(text("SELECT 1"))) == 1
 
     async def close(self) -> None:
+        await self._quick.close()
         await self._engine.dispose()
 
     @asynccontextmanager
@@ -163,8 +256,11 @@ class Database:
             async with AsyncSession(engine, expire_on_commit=False, autoflush=False) as session:
                 yield session
         except (OperationalError, InterfaceError, TimeoutError, psycopg.OperationalError) as error:
-            message = "The database is not answering. Try again."
-            raise Unavailable(message, detail=str(error)) from error
+            raise _away(error) from error
+
+
+def _away(error: Exception) -> Unavailable:
+    return Unavailable("The database is not answering. Try again.", detail=str(error))
 
 
 def _driver_url(url: str) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import ScalarSelect, func, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
 from animus.store.database import AnyRow, ReadSession, UnitOfWork
@@ -64,17 +63,23 @@ async def find_lock(
 async def find_lock_by_digest(
     session: ReadSession, project_id: UUID, digest: bytes
 ) -> EnvironmentLockRow | None:
-    return await session.first(
-        scoped(EnvironmentLockRow, project_id).where(col(EnvironmentLockRow.digest) == digest)
+    rows = await session.pick(
+        EnvironmentLockRow, "project_id = %s AND digest = %s", project_id, digest
     )
+    return next(iter(rows), None)
 
 
-async def keep_pipeline(uow: UnitOfWork, row: Pipeline) -> None:
+def keep_pipeline(uow: UnitOfWork, row: Pipeline) -> None:
     """Content-addressed: storing the same pipeline again changes nothing."""
-    statement = insert(Pipeline).values(
-        row.model_dump(exclude={"created_at"})
-    ).on_conflict_do_nothing()  # fmt: skip
-    await uow.execute(statement)
+    uow.later(
+        "INSERT INTO pipelines (project_id, digest, name, canonical, created_by) "
+        "VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+        row.project_id,
+        row.digest,
+        row.name,
+        row.canonical,
+        row.created_by,
+    )
 
 
 async def find_pipeline(session: ReadSession, project_id: UUID, digest: bytes) -> Pipeline | None:

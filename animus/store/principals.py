@@ -3,67 +3,99 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import LiteralString
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import or_, select, update
 from sqlmodel import col
 
-from animus.store.database import AnyRow, ReadSession, UnitOfWork
+from animus.store.database import Plain, ReadSession, UnitOfWork
 from animus.store.scope import scoped
-from animus.store.tables import ApiToken, AttemptToken, Principal, RoleBinding
+from animus.store.tables import ApiToken, Principal, RoleBinding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenHolder:
+    """Who is behind a live api token, with the roles held on the project asked about."""
+
+    token_id: UUID
+    principal_id: UUID
+    person_id: UUID
+    kind: str
+    name: str
+    platform_admin: bool
+    roles: Sequence[str]
 
 
 async def find_token_holder(
-    session: ReadSession, token_hash: bytes, *, project_id: UUID | None, now: datetime
-) -> AnyRow | None:
-    """(token, principal, roles on the project) of a live api token, in one statement."""
-    person = aliased(Principal)
-    statement = (
-        select(ApiToken, Principal, _roles(project_id))
-        .join(Principal, col(Principal.id) == col(ApiToken.principal_id))
-        .join(person, col(person.id) == col(Principal.person_id))
-        .where(
-            col(ApiToken.token_hash) == token_hash,
-            col(ApiToken.revoked_at).is_(None),
-            col(ApiToken.expires_at) > now,
-            col(Principal.disabled_at).is_(None),
-            col(person.disabled_at).is_(None),
-        )
+    plain: Plain, token_hash: bytes, *, project_id: UUID | None, now: datetime
+) -> TokenHolder | None:
+    """In one statement, in plain SQL: every request asks it."""
+    rows = await plain.fetch(_TOKEN_HOLDER, project_id, token_hash, now)
+    if not rows:
+        return None
+    token_id, principal_id, person_id, kind, name, platform_admin, roles = rows[0]
+    return TokenHolder(
+        token_id=token_id,
+        principal_id=principal_id,
+        person_id=person_id,
+        kind=kind,
+        name=name,
+        platform_admin=platform_admin,
+        roles=roles,
     )
-    return next(iter(await session.rows(statement)), None)
+
+
+_TOKEN_HOLDER: LiteralString = """
+SELECT t.id, p.id, p.person_id, p.kind, p.name, p.platform_admin,
+       ARRAY(SELECT b.role FROM role_bindings b
+              WHERE b.project_id = %s AND b.principal_id = p.id AND b.revoked_at IS NULL)
+  FROM api_tokens t
+  JOIN principals p ON p.id = t.principal_id
+  JOIN principals a ON a.id = p.person_id
+ WHERE t.token_hash = %s AND t.revoked_at IS NULL AND t.expires_at > %s
+   AND p.disabled_at IS NULL AND a.disabled_at IS NULL
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptTokenHolder:
+    """What a live token of an attempt is good for, and the run's principal that holds it."""
+
+    scope: str
+    project_id: UUID
+    run_id: UUID
+    attempt_id: UUID
+    principal_id: UUID
+    person_id: UUID
+    name: str
 
 
 async def find_attempt_token(
-    session: ReadSession, token_hash: bytes, *, now: datetime
-) -> AnyRow | None:
-    """(token, principal) of a live token of an attempt."""
-    statement = (
-        select(AttemptToken, Principal)
-        .join(Principal, col(Principal.id) == col(AttemptToken.principal_id))
-        .where(
-            # lint-skip: project-scope: the token itself says which project it is of
-            col(AttemptToken.token_hash) == token_hash,
-            col(AttemptToken.revoked_at).is_(None),
-            col(AttemptToken.expires_at) > now,
-        )
+    plain: Plain, token_hash: bytes, *, now: datetime
+) -> AttemptTokenHolder | None:
+    rows = await plain.fetch(_ATTEMPT_TOKEN_HOLDER, token_hash, now)
+    if not rows:
+        return None
+    scope, project_id, run_id, attempt_id, principal_id, person_id, name = rows[0]
+    return AttemptTokenHolder(
+        scope=scope,
+        project_id=project_id,
+        run_id=run_id,
+        attempt_id=attempt_id,
+        principal_id=principal_id,
+        person_id=person_id,
+        name=name,
     )
-    return next(iter(await session.rows(statement)), None)
 
 
-def _roles(project_id: UUID | None) -> Any:
-    return (
-        select(func.array_agg(col(RoleBinding.role)))
-        .where(
-            col(RoleBinding.project_id) == project_id,
-            col(RoleBinding.principal_id) == col(Principal.id),
-            col(RoleBinding.revoked_at).is_(None),
-        )
-        .correlate(Principal)
-        .scalar_subquery()
-    )
+_ATTEMPT_TOKEN_HOLDER: LiteralString = """
+SELECT t.scope, t.project_id, t.run_id, t.attempt_id, p.id, p.person_id, p.name
+  FROM attempt_tokens t JOIN principals p ON p.id = t.principal_id
+ WHERE t.token_hash = %s AND t.revoked_at IS NULL AND t.expires_at > %s
+"""
 
 
 async def roles_of(session: ReadSession, project_id: UUID, principal_id: UUID) -> Sequence[str]:

@@ -15,7 +15,7 @@ from animus.store.tables import Change, ChangeDecision, Principal, Project, Role
 
 
 async def find_project(session: ReadSession, project_id: UUID) -> Project | None:
-    return await session.first(select(Project).where(col(Project.id) == project_id))
+    return next(iter(await session.pick(Project, "id = %s", project_id)), None)
 
 
 async def list_projects(

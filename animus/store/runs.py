@@ -167,10 +167,10 @@ async def list_incidents(
     )
 
 
-async def add_outbox(uow: UnitOfWork, project_id: UUID, run_id: UUID, kind: str) -> None:
+def add_outbox(uow: UnitOfWork, project_id: UUID, run_id: UUID, kind: str) -> None:
     """Tell the workflow of the run something, once this transaction has committed."""
     uow.add(Outbox(project_id=project_id, run_id=run_id, kind=kind))
-    await uow.notify(OUTBOX_CHANNEL)
+    uow.notify(OUTBOX_CHANNEL)
 
 
 async def keep_workflow_execution(
@@ -213,7 +213,7 @@ async def find_cluster_of(session: ReadSession, principal_id: UUID) -> Cluster |
 
 
 async def list_clusters(session: ReadSession) -> Sequence[Cluster]:
-    return await session.all(select(Cluster).order_by(col(Cluster.name)))
+    return await session.pick(Cluster, "true ORDER BY name")
 
 
 async def database_time(session: ReadSession) -> datetime:

@@ -122,9 +122,12 @@ class _Stream:
         if time.monotonic() - self._checked < RIGHTS_SECONDS:
             return
         self._checked = time.monotonic()
-        now = self._context.now()
-        async with self._context.database.read() as session:
-            actor = await authenticate(session, self._token, project_id=self._project_id, now=now)
+        actor = await authenticate(
+            self._context.database,
+            self._token,
+            project_id=self._project_id,
+            now=self._context.now(),
+        )
         check_permission(actor, Permission.READ)
 
 

@@ -35,7 +35,7 @@ def check(source: Source) -> Iterator[Finding]:
         queried = {
             name
             for call in calls(function)
-            if called_name(call) in _VERBS
+            if called_name(call) in _VERBS or _picks_unscoped(call)
             for name in _tables_in(call, scoped_tables)
         }
         if queried and not _is_scoped(function) and not source.skips(function, CODE):
@@ -43,6 +43,14 @@ def check(source: Source) -> Iterator[Finding]:
                 path=source.path, line=function.lineno, code=CODE,
                 message=f"{function.name} queries {', '.join(sorted(queried))} of any project",
             )  # fmt: skip
+
+
+def _picks_unscoped(call: ast.Call) -> bool:
+    """`pick(Table, "...")` in plain SQL that does not begin with the project."""
+    if called_name(call) != "pick" or len(call.args) < 2:
+        return False
+    where = call.args[1]
+    return not (isinstance(where, ast.Constant) and str(where.value).startswith("project_id = %s"))
 
 
 def _functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:

@@ -1,21 +1,22 @@
-"""INSERT statements of tables, made once each: what the unit of work sends in one round trip."""
+"""Statements of tables in plain SQL, made once each, for where SQLAlchemy's cost would show."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeAlias
+from typing import Any, LiteralString, TypeAlias, TypeVar
 
 import psycopg
 from psycopg import sql
 from sqlmodel import SQLModel
 
+M = TypeVar("M", bound=SQLModel)
 Cursor: TypeAlias = psycopg.AsyncCursor[tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Insertion:
-    sql: sql.Composed
+    sql: bytes
     given: tuple[str, ...]
     """Columns that are sent."""
     made: tuple[str, ...]
@@ -38,7 +39,7 @@ def insertion_of(table: type[SQLModel]) -> Insertion:
     )
     if made:
         statement += sql.SQL(" RETURNING {}").format(sql.SQL(", ").join(map(sql.Identifier, made)))
-    return Insertion(sql=statement, given=given, made=made)
+    return Insertion(sql=statement.as_bytes(), given=given, made=made)
 
 
 async def take_defaults(row: SQLModel, cursor: Cursor) -> None:
@@ -48,3 +49,25 @@ async def take_defaults(row: SQLModel, cursor: Cursor) -> None:
         assert values is not None  # an INSERT … RETURNING that did not raise
         for name, value in zip(made, values, strict=True):
             setattr(row, name, value)
+
+
+@cache
+def column_names(table: type[SQLModel]) -> tuple[str, ...]:
+    columns = table.__table__.columns  # type: ignore[attr-defined]  # SQLModel adds it to tables
+    return tuple(column.name for column in columns)
+
+
+@cache
+def selection_of(table: type[SQLModel], where: LiteralString) -> bytes:
+    statement = sql.SQL("SELECT {} FROM {} WHERE {}").format(
+        sql.SQL(", ").join(map(sql.Identifier, column_names(table))),
+        sql.Identifier(str(table.__tablename__)),
+        sql.SQL(where),
+    )
+    return statement.as_bytes()
+
+
+def made_of(table: type[M], rows: list[tuple[Any, ...]]) -> list[M]:
+    """Rows as `selection_of` gives them, as instances of their table."""
+    names = column_names(table)
+    return [table(**dict(zip(names, row, strict=True))) for row in rows]

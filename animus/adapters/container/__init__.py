@@ -1,0 +1,1 @@
+"""The container engine of one machine, podman or docker, spoken to by its command line."""

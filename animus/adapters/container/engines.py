@@ -1,0 +1,222 @@
+"""One container engine: its commands as calls. Knows nothing of attempts.
+
+A command that was begun is always waited for, also when its caller is cancelled: what it does to
+a container must not happen behind the back of whoever comes next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import structlog
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from animus.adapters.container.inspection import ContainerState, ImageState
+from animus.domain.canonical import JsonObject
+from animus.domain.errors import AnimusError, Unavailable
+
+PATIENCE = 120.0
+"""Seconds for one command; a healthy engine needs less than one."""
+COMPLAINT_LENGTH = 400
+_ELEVATION = ("sudo", "-n")
+
+_log = structlog.get_logger()
+
+
+class EngineKind(StrEnum):
+    PODMAN = "podman"
+    DOCKER = "docker"
+
+
+class EngineFailed(Unavailable):
+    """A command of the engine failed: perhaps not the next time."""
+
+    code = "engine_failed"
+
+
+class EngineUnfit(AnimusError):
+    code = "engine_unfit"
+
+
+class _Description(BaseModel):
+    """The file in which the engine of this machine is described for us."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    kind: EngineKind
+    version: str
+    argv: tuple[str, ...]
+    run_options: tuple[str, ...]
+    runtime: str
+    rootless: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    kind: EngineKind
+    version: str
+    argv: tuple[str, ...]
+    run_options: tuple[str, ...]
+    runtime: str
+    rootless: bool
+    environment: Mapping[str, str]
+    """Of the client: where it finds its storage. Containers see nothing of it."""
+
+    @property
+    def is_podman(self) -> bool:
+        return self.kind is EngineKind.PODMAN
+
+    async def ask(
+        self,
+        *arguments: str,
+        variables: Mapping[str, str] | None = None,
+        patience: float | None = PATIENCE,
+    ) -> str:
+        """What a command prints. Raises `EngineFailed`; `variables` are added to its environment."""
+        command = [*self.argv, *arguments]
+        environment = {**self.environment, **(variables or {})}
+        running = asyncio.create_task(_run(command, environment, patience))
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            await asyncio.wait([running])
+            raise
+
+    async def find_container(self, name: str) -> ContainerState | None:
+        """By name or id, as the engine describes it now."""
+        try:
+            found = await self.ask("container", "inspect", name)
+        except EngineFailed as failure:
+            if _says(failure, "no such container", "no container with"):
+                return None
+            raise
+        return ContainerState(_first(found))
+
+    async def find_image(self, reference: str) -> ImageState | None:
+        try:
+            found = await self.ask("image", "inspect", reference)
+        except EngineFailed as failure:
+            if _says(failure, "no such image", "image not known", "not found"):
+                return None
+            raise
+        return ImageState(_first(found))
+
+    async def list_containers(self, labels: Mapping[str, str]) -> dict[str, str]:
+        """Id and name of every container with these labels, in whatever state."""
+        filters = [f"--filter=label={key}={value}" for key, value in labels.items()]
+        listed = await self.ask(
+            "ps", "--all", "--no-trunc", *filters, "--format", "{{.ID}} {{.Names}}"
+        )
+        pairs = (line.split() for line in listed.splitlines() if line.strip())
+        return {identity: name for identity, name, *_ in pairs}
+
+    async def start(self, identity: str) -> None:
+        await self.ask("start", identity)
+
+    async def kill(self, identity: str) -> None:
+        """SIGKILL. One that does not run is left as it is."""
+        try:
+            await self.ask("kill", "--signal", "KILL", identity)
+        except EngineFailed as failure:
+            _log.info("kill_missed", container=identity, detail=failure.detail)
+
+    async def remove(self, *identities: str, force: bool) -> None:
+        """Without force only what does not run: a container that does is refused."""
+        how = ("--force", *(("--time", "0") if self.is_podman else ())) if force else ()
+        try:
+            await self.ask("rm", *how, *identities)
+        except EngineFailed as failure:
+            if not _says(failure, "no such container", "no container with"):
+                raise
+
+    async def forget_in_runtime(self, identity: str) -> None:
+        """Podman may lose sight of a container that it was about to start; its runtime does not."""
+        if self.is_podman:
+            command = [self.runtime, "delete", "--force", identity]
+            try:
+                await _run(command, _with_system_programs(self.environment), PATIENCE)
+            except EngineFailed as failure:
+                if not _says(failure, "does not exist", "no such"):
+                    _log.info("runtime_delete_failed", container=identity, detail=failure.detail)
+
+
+def read_engine(file: Path, *, environment: Mapping[str, str]) -> Engine:
+    """The engine that `file` describes. Raises `EngineUnfit`."""
+    try:
+        said = _Description.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise EngineUnfit(
+            f"The description of the container engine in {file} can't be read ({error}). "
+            "Start the stack again: it is written at every start."
+        ) from None
+    argv = said.argv
+    if os.geteuid() == 0 and argv[: len(_ELEVATION)] == _ELEVATION:
+        argv = argv[len(_ELEVATION) :]  # sudo would keep our variables from the client
+    return Engine(
+        kind=said.kind,
+        version=said.version,
+        argv=argv,
+        run_options=said.run_options,
+        runtime=said.runtime,
+        rootless=said.rootless,
+        environment=environment,
+    )
+
+
+async def _run(
+    command: Sequence[str], environment: Mapping[str, str], patience: float | None
+) -> str:
+    try:
+        client = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment,
+            cwd="/",
+            start_new_session=True,  # a signal to our group must not interrupt it half way
+        )
+    except OSError as error:
+        raise EngineFailed(
+            "The container engine can't be started.", detail=f"{command[0]}: {error.strerror}"
+        ) from None
+    try:
+        async with asyncio.timeout(patience):
+            said, complaints = await client.communicate()
+    except TimeoutError:
+        client.kill()
+        await client.wait()
+        raise EngineFailed(
+            "The container engine does not answer.", detail=f"no end of {command[-3:]}"
+        ) from None
+    if client.returncode != 0:
+        complaint = complaints.decode(errors="replace").strip()[-COMPLAINT_LENGTH:]
+        raise EngineFailed(
+            "The container engine refused a command.",
+            detail=complaint or f"exit code {client.returncode}",
+        )
+    return said.decode(errors="replace")
+
+
+def _says(failure: EngineFailed, *phrases: str) -> bool:
+    said = (failure.detail or "").lower()
+    return any(phrase in said for phrase in phrases)
+
+
+def _first(text: str) -> JsonObject:
+    found: list[Any] = json.loads(text)
+    first: JsonObject = found[0]
+    return first
+
+
+def _with_system_programs(environment: Mapping[str, str]) -> dict[str, str]:
+    """PATH with the directories of system programs, which users often lack (runc is there)."""
+    path = environment.get("PATH", os.defpath)
+    return {**environment, "PATH": f"{path}:/usr/local/sbin:/usr/sbin:/sbin"}

@@ -1,0 +1,156 @@
+"""The three containers of an attempt: what each is given, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from animus.adapters.container.places import Place
+from animus.adapters.container.specs import ContainerSpec, Limits, Mount
+from animus.domain import parameters
+from animus.domain.pipelines import Step
+from animus.domain.resources import Amounts
+from animus.ports import AttemptTask, ExecutionPhase
+
+IN, CODE, WORK, OUT = "in", "code", "work", "out"
+LAYOUT = (IN, CODE, WORK, OUT)
+"""What fetch leaves in the attempt's data: inputs, source, its writable copy, room for outputs."""
+
+MAIN_PIDS = 512
+MOVER_PIDS = 128
+MOVER_MEMORY = 512 * 1024**2
+MOVER_SCRATCH = 64 * 1024**2
+MOVER_MILLICORES = 1_000
+MOVER_SECONDS = 3_600
+LARGEST_MOVED_FILE = 8 * 1024**3
+"""Beyond what an object store takes in one piece."""
+ENGINE_GRACE = 30
+"""Seconds after which the engine ends a step that nobody watches: later than an agent would."""
+EGRESS_NETWORK = "bridge"
+"""The engine's own; the plan records that it filters nothing."""
+
+_PLACE = "/animus"
+_SOCKETS = f"{_PLACE}/sockets"
+_TOKENS = f"{_PLACE}/token"
+_ATTEMPT = f"{_PLACE}/attempt"
+API_SOCKET, STORE_SOCKET = "api.sock", "store.sock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Naming:
+    """Names and labels by which a later agent finds what belongs to it, and nothing else."""
+
+    cluster: str
+    agent: str
+    """Of the agent's key: two agents of one machine share an engine."""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return {"animus.cluster": self.cluster, "animus.agent": self.agent}
+
+    @property
+    def prefix(self) -> str:
+        return f"animus-{self.agent}-"
+
+    def labels_of(self, attempt_id: object) -> dict[str, str]:
+        return {**self.labels, "animus.attempt": str(attempt_id)}
+
+    def name_of(self, attempt_id: object, phase: ExecutionPhase) -> str:
+        return f"{self.prefix}{attempt_id}-{phase}"
+
+    def attempt_in(self, name: str) -> str:
+        """The attempt that one of our names speaks of."""
+        return name.removeprefix(self.prefix).rpartition("-")[0]
+
+
+def main_spec(task: AttemptTask, place: Place, naming: Naming) -> ContainerSpec:
+    step = task.assignment.step
+    return ContainerSpec(
+        name=naming.name_of(task.attempt_id, ExecutionPhase.MAIN),
+        labels=naming.labels_of(task.attempt_id),
+        image=step.image,
+        command=step.command,
+        arguments=step.args,
+        directory=f"{_PLACE}/{WORK}",
+        network=EGRESS_NETWORK if step.egress else "none",
+        mounts=tuple(_main_mounts(step, place)),
+        limits=main_limits(step),
+        variables=_main_variables(task),
+        log=place.raw_log(ExecutionPhase.MAIN),
+    )
+
+
+def main_limits(step: Step) -> Limits:
+    amounts: Amounts = step.resources.amounts()
+    return Limits(
+        memory=amounts.memory,
+        millicores=amounts.millicores,
+        pids=MAIN_PIDS,
+        scratch=min(amounts.storage, amounts.memory // 2),  # it is memory
+        largest_file=amounts.storage,
+        seconds=step.timeoutSeconds + ENGINE_GRACE,
+    )
+
+
+def mover_spec(
+    task: AttemptTask, place: Place, naming: Naming, *, phase: ExecutionPhase, image: str
+) -> ContainerSpec:
+    """Fetch or collect: our own code, with the attempt's token and two sockets to the outside."""
+    return ContainerSpec(
+        name=naming.name_of(task.attempt_id, phase),
+        labels=naming.labels_of(task.attempt_id),
+        image=image,
+        arguments=(str(phase),),
+        mounts=(
+            Mount(source=place.data, target=_ATTEMPT, writable=True),
+            Mount(source=place.sockets, target=_SOCKETS),
+            Mount(source=place.attempt_token, target=_TOKENS),
+        ),
+        limits=Limits(
+            memory=MOVER_MEMORY,
+            millicores=MOVER_MILLICORES,
+            pids=MOVER_PIDS,
+            scratch=MOVER_SCRATCH,
+            largest_file=LARGEST_MOVED_FILE,
+            seconds=MOVER_SECONDS + ENGINE_GRACE,
+        ),
+        variables={
+            "ANIMUS_ATTEMPT_DIR": _ATTEMPT,
+            "ANIMUS_API_SOCKET": f"{_SOCKETS}/{API_SOCKET}",
+            "ANIMUS_STORE_SOCKET": f"{_SOCKETS}/{STORE_SOCKET}",
+            "ANIMUS_ATTEMPT_TOKEN_FILE": f"{_TOKENS}/{place.attempt_token.name}",
+        },
+        log=place.raw_log(phase),
+    )
+
+
+def _main_mounts(step: Step, place: Place) -> list[Mount]:
+    mounts = [
+        Mount(source=place.data / IN, target=f"{_PLACE}/{IN}"),
+        Mount(source=place.data / CODE, target=f"{_PLACE}/{CODE}"),
+        Mount(source=place.data / WORK, target=f"{_PLACE}/{WORK}", writable=True),
+        Mount(source=place.data / OUT, target=f"{_PLACE}/{OUT}", writable=True),
+        Mount(source=place.parameters, target=f"{_PLACE}/params.json"),
+    ]
+    if step.telemetry:
+        mounts.append(Mount(source=place.sockets, target=_SOCKETS))
+        mounts.append(Mount(source=place.run_token, target=_TOKENS))
+    return mounts
+
+
+def _main_variables(task: AttemptTask) -> dict[str, str]:
+    step, order = task.assignment.step, task.order
+    variables = {variable.name: variable.value for variable in step.env}
+    variables |= parameters.environment(task.assignment.parameters)
+    variables |= {
+        "ANIMUS_RUN_ID": order.run_id,
+        "ANIMUS_STEP": order.step,
+        "ANIMUS_ATTEMPT": str(order.attempt),
+    }
+    if step.telemetry:
+        variables |= {
+            "ANIMUS_GATEWAY_URL": f"unix://{_SOCKETS}/{API_SOCKET}",
+            "ANIMUS_STORE_SOCKET": f"{_SOCKETS}/{STORE_SOCKET}",
+            "ANIMUS_PROJECT_ID": order.project_id,
+            "ANIMUS_RUN_TOKEN_FILE": f"{_TOKENS}/run-token",
+        }
+    return variables

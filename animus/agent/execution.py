@@ -1,0 +1,257 @@
+"""What an agent does with an order: claims it, has it executed once, answers with its signature.
+
+The answer to an order is signed once and kept: whoever asks again gets the same bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64decode, b64encode
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from weakref import WeakValueDictionary
+
+import structlog
+
+from animus.agent.journals import AttemptJournal, Fact, Journals
+from animus.agent.orders import ClaimedWork, OrderVerifier, VerifiedOrder, read_assignment
+from animus.domain.attempts import AttemptOutcome
+from animus.domain.digests import format_digest
+from animus.domain.errors import Refused, Unavailable
+from animus.domain.ids import AttemptId
+from animus.domain.runs import FailureClass
+from animus.domain.work_orders import (
+    RESULT_TAG,
+    STOP_TAG,
+    AttemptResult,
+    Failure,
+    StopReceipt,
+    sealed,
+)
+from animus.ports import AttemptEnd, AttemptTask, ExecutionPhase, Executor, Progress, Signer
+
+WAITING_PER_SLOT = 3
+"""Attempts that may wait here for each that runs; more are sent back to their queue."""
+
+ClaimAttempt = Callable[[bytes, bytes], Awaitable[ClaimedWork]]
+"""Order and signature to the api. Raises `Refused`, or `Unavailable` while it can't answer."""
+
+_log = structlog.get_logger()
+
+
+class AgentBusy(Unavailable):
+    code = "agent_busy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    document: bytes
+    signature: bytes
+
+
+class Agent:
+    """One cluster's hands. Attempts run as tasks of their own: who waits for one may go away."""
+
+    def __init__(
+        self,
+        *,
+        verifier: OrderVerifier,
+        signer: Signer,
+        claim: ClaimAttempt,
+        executor: Executor,
+        journals: Journals,
+        now: Callable[[], datetime],
+        concurrency: int,
+    ) -> None:
+        self._verifier = verifier
+        self._signer = signer
+        self._claim = claim
+        self._executor = executor
+        self._journals = journals
+        self._now = now
+        self._concurrency = concurrency
+        self._slots = asyncio.Semaphore(concurrency)
+        self._tasks: dict[AttemptId, asyncio.Task[Signed]] = {}
+        self._clearing: WeakValueDictionary[AttemptId, asyncio.Lock] = WeakValueDictionary()
+        self._progress: dict[AttemptId, Progress] = {}
+
+    def verify(self, canonical: bytes, signature: bytes) -> VerifiedOrder:
+        """Raises `SignatureRefused` or `OrderRefused`; nothing else counts as permission."""
+        return self._verifier.verify(canonical, signature)
+
+    def progress(self, attempt_id: AttemptId) -> Progress | None:
+        return self._progress.get(attempt_id)
+
+    async def execute(self, order: VerifiedOrder) -> Signed:
+        """The signed result, once the attempt has ended. All who ask share one execution.
+
+        Raises `OrderRefused` where nothing may run, `Unavailable` where it can be asked again.
+        """
+        order.check_time(self._now())
+        task = self._tasks.get(order.attempt_id)
+        if task is None:
+            if len(self._tasks) >= self._concurrency * (1 + WAITING_PER_SLOT):
+                raise AgentBusy("The agent has as many attempts as it takes. Try again later.")
+            task = asyncio.create_task(self._answer(order))
+            self._tasks[order.attempt_id] = task
+            task.add_done_callback(lambda done: self._ended(order.attempt_id, done))
+        return await asyncio.shield(task)
+
+    async def stop(self, order: VerifiedOrder) -> Signed:
+        """The signed receipt that nothing of the attempt is left, and nothing will be started."""
+        self._journals.open(order.attempt_id).record(Fact.STOPPED, _order_fact(order))
+        await self._halt([order.attempt_id])
+        await self._clear(order.attempt_id)
+        _log.info("attempt_stopped", attempt=str(order.attempt_id))
+        receipt = StopReceipt(order_digest=format_digest(order.digest), stopped_at=self._now())
+        return self._sign(STOP_TAG, sealed(receipt))
+
+    async def close(self) -> None:
+        """Stop watching. What runs goes on, and is adopted by the next agent."""
+        await self._halt(list(self._tasks))
+
+    async def _halt(self, attempt_ids: Sequence[AttemptId]) -> None:
+        tasks = [self._tasks[each] for each in attempt_ids if each in self._tasks]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _clear(self, attempt_id: AttemptId) -> None:
+        lock = self._clearing.setdefault(attempt_id, asyncio.Lock())
+        async with lock:
+            await self._executor.clear(attempt_id)
+
+    def _ended(self, attempt_id: AttemptId, task: asyncio.Task[Signed]) -> None:
+        self._tasks.pop(attempt_id, None)
+        self._progress.pop(attempt_id, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.warning(
+                "attempt_interrupted",
+                attempt=str(attempt_id),
+                error=type(error).__name__,
+                detail=getattr(error, "detail", None) or str(error),
+            )
+
+    async def _answer(self, order: VerifiedOrder) -> Signed:
+        journal = self._journals.open(order.attempt_id)
+        try:
+            self._note(order, Progress(phase=ExecutionPhase.QUEUED))
+            async with self._slots:
+                return await self._bring_to_end(order, journal)
+        except asyncio.CancelledError:
+            if journal.find(Fact.STOPPED) is None:
+                raise
+            return _find_kept(journal) or self._keep_stopped(order, journal)
+
+    async def _bring_to_end(self, order: VerifiedOrder, journal: AttemptJournal) -> Signed:
+        kept = _find_kept(journal)
+        if kept is None and journal.find(Fact.STOPPED) is not None:
+            kept = self._keep_stopped(order, journal)
+        if kept is None:
+            end = await self._execute(order, journal)
+            outcome = AttemptOutcome.FAILED if end.failure else AttemptOutcome.SUCCEEDED
+            kept = self._keep(order, journal, outcome, end)
+        await self._clear(order.attempt_id)
+        return kept
+
+    async def _execute(self, order: VerifiedOrder, journal: AttemptJournal) -> AttemptEnd:
+        self._note(order, Progress(phase=ExecutionPhase.CLAIM))
+        is_new = journal.find(Fact.RECEIVED) is None
+        if is_new:
+            journal.record(Fact.RECEIVED, _order_fact(order))
+        try:
+            claimed = await self._claim(order.canonical, order.signature)
+            assignment = read_assignment(order, claimed)
+        except Refused as refusal:
+            if is_new:
+                journal.forget()
+            _log.warning("order_refused", attempt=str(order.attempt_id), detail=str(refusal))
+            raise
+        if is_new and not claimed.first:
+            return self._ends_now(_LOST)
+        task = AttemptTask(
+            attempt_id=order.attempt_id,
+            order=order.order,
+            assignment=assignment,
+            attempt_token=claimed.attempt_token,
+            run_token=claimed.run_token,
+            max_log_bytes=claimed.max_log_bytes,
+        )
+        return await self._executor.run(task, watch=lambda seen: self._note(order, seen))
+
+    def _keep_stopped(self, order: VerifiedOrder, journal: AttemptJournal) -> Signed:
+        return self._keep(order, journal, AttemptOutcome.STOPPED, self._ends_now())
+
+    def _keep(
+        self,
+        order: VerifiedOrder,
+        journal: AttemptJournal,
+        outcome: AttemptOutcome,
+        end: AttemptEnd,
+    ) -> Signed:
+        """Sign the answer and write it down, before anything of the attempt is cleared away."""
+        result = AttemptResult(
+            order_digest=format_digest(order.digest),
+            outcome=outcome,
+            failure=end.failure,
+            exit_code=end.exit_code,
+            started_at=end.started_at,
+            finished_at=end.finished_at,
+            outputs=end.outputs,
+            log=end.log,
+            posture=end.posture,
+        )
+        signed = self._sign(RESULT_TAG, sealed(result))
+        journal.record(
+            Fact.RESULT,
+            {
+                "document": b64encode(signed.document).decode(),
+                "signature": b64encode(signed.signature).decode(),
+            },
+        )
+        code = end.failure.code if end.failure else ""
+        _log.info(
+            "attempt_ended", attempt=str(order.attempt_id), outcome=str(outcome), failure=code
+        )
+        return signed
+
+    def _sign(self, tag: str, document: bytes) -> Signed:
+        return Signed(document=document, signature=self._signer.sign(tag, document))
+
+    def _ends_now(self, failure: Failure | None = None) -> AttemptEnd:
+        return AttemptEnd(finished_at=self._now(), failure=failure)
+
+    def _note(self, order: VerifiedOrder, progress: Progress) -> None:
+        if self._progress.get(order.attempt_id) != progress:
+            _log.info(
+                "attempt_progress",
+                attempt=str(order.attempt_id),
+                phase=str(progress.phase),
+                subject=progress.subject,
+            )
+        self._progress[order.attempt_id] = progress
+
+
+_LOST = Failure(
+    failure_class=FailureClass.PLATFORM,
+    code="lost",
+    message="The attempt was claimed before, and this agent has no record of it: it may have run.",
+)
+
+
+def _order_fact(order: VerifiedOrder) -> dict[str, str]:
+    return {
+        "order": b64encode(order.canonical).decode(),
+        "not_after": order.order.not_after.isoformat(),
+    }
+
+
+def _find_kept(journal: AttemptJournal) -> Signed | None:
+    kept = journal.find(Fact.RESULT)
+    if kept is None:
+        return None
+    return Signed(
+        document=b64decode(kept["document"]), signature=b64decode(kept["signature"])
+    )

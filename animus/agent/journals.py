@@ -1,0 +1,118 @@
+"""What an agent remembers of its attempts over its own death: small facts in files.
+
+A fact is written whole or not at all, and is on the disk before the act that it announces.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from uuid import UUID
+
+from animus.domain.canonical import JsonObject
+from animus.domain.ids import AttemptId
+
+_FACTS = "journal"
+_SUFFIX = ".json"
+
+
+class Fact(StrEnum):
+    """Facts that every executor shares; each adds its own."""
+
+    RECEIVED = "received"
+    """The order, before it is claimed: nothing of it has been started here yet."""
+    STOPPED = "stopped"
+    """Nothing may be started for it any more."""
+    RESULT = "result"
+    """The signed answer, as it was first given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptJournal:
+    directory: Path
+    """The attempt's own directory. The journal is a part of it; the rest is its executor's."""
+
+    def record(self, fact: str, content: JsonObject) -> None:
+        """Write a fact, in the place of an earlier one of this name. Durable on return."""
+        folder = self._folder()
+        target = folder / f"{fact}{_SUFFIX}"
+        scratch = folder / f".{fact}"
+        with scratch.open("wb") as sink:
+            sink.write(json.dumps(content).encode())
+            sink.flush()
+            os.fsync(sink.fileno())
+        scratch.rename(target)
+        _sync(folder)
+
+    def find(self, fact: str) -> JsonObject | None:
+        try:
+            text = (self.directory / _FACTS / f"{fact}{_SUFFIX}").read_bytes()
+        except FileNotFoundError:
+            return None
+        content: JsonObject = json.loads(text)
+        return content
+
+    def withdraw(self, fact: str) -> None:
+        """Take back what was announced and provably not done. Durable on return."""
+        folder = self.directory / _FACTS
+        (folder / f"{fact}{_SUFFIX}").unlink(missing_ok=True)
+        _sync(folder)
+
+    def forget(self) -> None:
+        """Remove the journal; the directory too, if nothing else is in it."""
+        shutil.rmtree(self.directory / _FACTS, ignore_errors=True)
+        if self.directory.is_dir() and not any(self.directory.iterdir()):
+            self.directory.rmdir()
+
+    def changed_at(self) -> float:
+        """When a fact was last written, in seconds of the wall clock."""
+        folder = self.directory / _FACTS
+        return (folder if folder.is_dir() else self.directory).stat().st_mtime
+
+    def _folder(self) -> Path:
+        folder = self.directory / _FACTS
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _sync(self.directory)
+            _sync(self.directory.parent)
+        return folder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journals:
+    """The attempts of one agent, a directory each."""
+
+    directory: Path
+
+    def open(self, attempt_id: AttemptId) -> AttemptJournal:
+        return AttemptJournal(directory=self.directory / str(attempt_id))
+
+    def attempts(self) -> Iterator[AttemptId]:
+        for entry in sorted(self.directory.iterdir()):
+            try:
+                yield AttemptId(UUID(entry.name))
+            except ValueError:
+                continue  # not ours: left alone
+
+    def prepare(self) -> None:
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _sync(folder: Path) -> None:
+    with _opened(folder) as descriptor:
+        os.fsync(descriptor)
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

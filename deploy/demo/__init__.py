@@ -1,0 +1,1 @@
+"""The demo: one governed run on real data, walked from project to artifacts."""

@@ -1,0 +1,1 @@
+"""A whole local platform: servers, container engine, images, accounts, the registered cluster."""

@@ -1,0 +1,119 @@
+"""Preparing a local platform before it starts, and settling it once its api answers."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_public_key,
+)
+
+from deploy.embedded.accounts import caller
+from deploy.embedded.addresses import loopback_addresses
+from deploy.embedded.building import build_servers
+from deploy.embedded.configuration import StackConfig
+from deploy.embedded.console import Console
+from deploy.embedded.engine import Engine, get_engine
+from deploy.embedded.files import write_private
+from deploy.embedded.layout import Layout
+from deploy.embedded.ports import Ports
+from deploy.images.builds import BuiltImage, ensure_image
+from deploy.images.definitions import DEMO, STEP
+from deploy.images.loading import provide
+from deploy.local.accounts import (
+    Accounts,
+    Gateway,
+    bootstrap,
+    keep_accounts,
+    make_accounts,
+    read_accounts,
+)
+
+CLUSTER = "local"
+ENGINE_FILE = "engine.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What a stack needs before it can start, and what runs on it."""
+
+    config: StackConfig
+    engine: Engine
+    demo_image: BuiltImage
+
+
+def prepare(state: Path, ports: Ports, *, console: Console) -> Prepared:
+    """Servers, container engine and images, built or found; nothing runs yet."""
+    build_servers(console=console)
+    engine_file = state.parent / ENGINE_FILE
+    engine = get_engine(engine_file, console=console)
+    step = ensure_image(STEP, console=console)
+    demo = ensure_image(DEMO, console=console)
+    for image in (step, demo):
+        provide(image, engine=engine, console=console)
+    config = StackConfig(
+        state=state.absolute(),
+        ports=ports,
+        cluster=CLUSTER,
+        engine_file=engine_file.absolute(),
+        overrides={
+            "agent": {
+                "agent": {
+                    "step_image": step.reference,
+                    "host": socket.gethostname(),
+                    "object_store": f"127.0.0.1:{ports.object_store}",
+                }
+            }
+        },
+    )
+    return Prepared(config=config, engine=engine, demo_image=demo)
+
+
+def accounts_file(state: Path) -> Path:
+    return Layout(state=state).secrets / "accounts.json"
+
+
+def settle(prepared: Prepared) -> Accounts:
+    """Accounts and the registered cluster, made once; the agent's token where it looks for it."""
+    config = prepared.config
+    url = loopback_addresses(config.ports).api
+    file = accounts_file(config.state)
+    accounts = read_accounts(file)
+    if accounts is None:
+        layout = Layout(state=config.state)
+        token = (layout.handed_over / "bootstrap-token").read_text()
+        accounts = make_accounts(url, bootstrap(url, token))
+        keep_accounts(file, accounts)
+    _register_cluster(prepared, url, accounts)
+    return accounts
+
+
+def _register_cluster(prepared: Prepared, url: str, accounts: Accounts) -> None:
+    layout = Layout(state=prepared.config.state)
+    token_file = layout.data("agent") / "api-token"
+    if token_file.exists():
+        return
+    gateway = Gateway(url, accounts.admin)
+    try:
+        registered = gateway.post(
+            "/clusters",
+            {
+                "name": CLUSTER,
+                "executor": "container",
+                "runtime": prepared.engine.runtime,
+                "host": socket.gethostname(),
+                "result_key": _raw_public_key(layout.keys / "agent.pub").hex(),
+            },
+        )
+    finally:
+        gateway.close()
+    write_private(token_file, registered["token"]["secret"], owner=caller())
+
+
+def _raw_public_key(file: Path) -> bytes:
+    key = load_pem_public_key(file.read_bytes())
+    return key.public_bytes(Encoding.Raw, PublicFormat.Raw)
