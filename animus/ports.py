@@ -325,8 +325,8 @@ class Executor(Protocol):
         Never while `run` runs for it.
         """
 
-    async def sweep(self, known: frozenset[AttemptId], /) -> Sequence[str]:
-        """Remove what belongs to this agent and to none of the `known` attempts; say what it was."""
+    async def sweep(self, is_known: Callable[[AttemptId], bool], /) -> Sequence[str]:
+        """Remove what belongs to this agent and to no known attempt; say what it was."""
 
 
 def _without_query(method: str, url: str) -> str:

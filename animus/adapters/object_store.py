@@ -63,7 +63,7 @@ class S3ObjectStore:
         self._reads = ThreadPoolExecutor(LONG_READS, thread_name_prefix="s3-read")
 
     async def prepare(self) -> None:
-        await self._call(partial(prepare_buckets, self._transport, self._settings))
+        await self._call(partial(prepare_buckets, self._transport, self._settings, self._endpoint))
 
     async def probe(self) -> StoreCapabilities:
         capabilities = await self._call(

@@ -26,15 +26,19 @@ def differences(before: Any, after: Any) -> list[JsonObject]:
 
 
 def _walk(pointer: str, before: Any, after: Any) -> Iterator[JsonObject]:
-    if before == after and type(before) is type(after):
-        return
     left, right = _by_key(before), _by_key(after)
-    if left is None or right is None:
-        yield _difference(pointer, before, after)
+    if left is None or right is None or isinstance(before, list) != isinstance(after, list):
+        if not _is_same(before, after):
+            yield _difference(pointer, before, after)
         return
     for key in [*left, *(key for key in right if key not in left)]:
         place = f"{pointer}/{pointer_token(key)}"
         yield from _walk(place, left.get(key, _ABSENT), right.get(key, _ABSENT))
+
+
+def _is_same(before: Any, after: Any) -> bool:
+    """As JSON has it: 1 and 1.0 are one number, and true is none."""
+    return before == after and isinstance(before, bool) == isinstance(after, bool)
 
 
 def _by_key(value: Any) -> Mapping[str, Any] | None:

@@ -77,23 +77,23 @@ def accounts_file(state: Path) -> Path:
     return Layout(state=state).secrets / "accounts.json"
 
 
-def settle(prepared: Prepared) -> Accounts:
+def settle(config: StackConfig, *, executor: str, runtime: str) -> Accounts:
     """Accounts and the registered cluster, made once; the agent's token where it looks for it."""
-    config = prepared.config
     url = loopback_addresses(config.ports).api
     file = accounts_file(config.state)
     accounts = read_accounts(file)
     if accounts is None:
-        layout = Layout(state=config.state)
-        token = (layout.handed_over / "bootstrap-token").read_text()
+        token = (Layout(state=config.state).handed_over / "bootstrap-token").read_text()
         accounts = make_accounts(url, bootstrap(url, token))
         keep_accounts(file, accounts)
-    _register_cluster(prepared, url, accounts)
+    _register_cluster(config, url, accounts, executor=executor, runtime=runtime)
     return accounts
 
 
-def _register_cluster(prepared: Prepared, url: str, accounts: Accounts) -> None:
-    layout = Layout(state=prepared.config.state)
+def _register_cluster(
+    config: StackConfig, url: str, accounts: Accounts, *, executor: str, runtime: str
+) -> None:
+    layout = Layout(state=config.state)
     token_file = layout.data("agent") / "api-token"
     if token_file.exists():
         return
@@ -102,9 +102,9 @@ def _register_cluster(prepared: Prepared, url: str, accounts: Accounts) -> None:
         registered = gateway.post(
             "/clusters",
             {
-                "name": CLUSTER,
-                "executor": "container",
-                "runtime": prepared.engine.runtime,
+                "name": config.cluster,
+                "executor": executor,
+                "runtime": runtime,
                 "host": socket.gethostname(),
                 "result_key": _raw_public_key(layout.keys / "agent.pub").hex(),
             },

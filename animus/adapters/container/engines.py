@@ -7,6 +7,7 @@ a container must not happen behind the back of whoever comes next.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -77,17 +78,20 @@ class Engine:
         self,
         *arguments: str,
         variables: Mapping[str, str] | None = None,
-        patience: float | None = PATIENCE,
     ) -> str:
         """What a command prints. Raises `EngineFailed`; `variables` are added to its environment."""
         command = [*self.argv, *arguments]
         environment = {**self.environment, **(variables or {})}
-        running = asyncio.create_task(_run(command, environment, patience))
+        running = asyncio.create_task(_run(command, environment, PATIENCE))
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
             await asyncio.wait([running])
             raise
+
+    async def wait(self, identity: str) -> None:
+        """Until docker reports an end. Changes nothing, and so may be broken off."""
+        await _run([*self.argv, "wait", identity], self.environment, patience=None)
 
     async def find_container(self, name: str) -> ContainerState | None:
         """By name or id, as the engine describes it now."""
@@ -191,11 +195,13 @@ async def _run(
         async with asyncio.timeout(patience):
             said, complaints = await client.communicate()
     except TimeoutError:
-        client.kill()
-        await client.wait()
+        await _end_client(client)
         raise EngineFailed(
             "The container engine does not answer.", detail=f"no end of {command[-3:]}"
         ) from None
+    except asyncio.CancelledError:
+        await _end_client(client)
+        raise
     if client.returncode != 0:
         complaint = complaints.decode(errors="replace").strip()[-COMPLAINT_LENGTH:]
         raise EngineFailed(
@@ -203,6 +209,12 @@ async def _run(
             detail=complaint or f"exit code {client.returncode}",
         )
     return said.decode(errors="replace")
+
+
+async def _end_client(client: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        client.kill()
+    await client.wait()
 
 
 def _says(failure: EngineFailed, *phrases: str) -> bool:

@@ -68,11 +68,11 @@ class _Forwarder:
         try:
             if len(self._open) <= MAX_CONNECTIONS:
                 await self._forward(reader, writer)
+            writer.close()
         except (OSError, TimeoutError, asyncio.CancelledError):
-            pass  # one side is gone, or we are: the other sees its connection end
+            writer.transport.abort()  # one side is gone, or we are: the other is told
         finally:
             self._open.discard(task)
-            writer.transport.abort()
 
     async def close(self, server: asyncio.Server) -> None:
         server.close()
@@ -91,14 +91,23 @@ class _Forwarder:
                 limit=CHUNK,
             )
         try:
-            async with asyncio.TaskGroup() as both:
-                both.create_task(_pump(inner, writer))
-                both.create_task(_pump(reader, outer))
-        except ExceptionGroup as errors:
-            if errors.split(OSError)[1] is not None:
-                raise
-        finally:
+            await _pass_both_ways((inner, writer), (reader, outer))
+            writer.close()
+        except BaseException:
             writer.transport.abort()
+            raise
+
+
+Way = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def _pass_both_ways(*ways: Way) -> None:
+    pumps = [asyncio.create_task(_pump(reader, writer)) for reader, writer in ways]
+    try:
+        await asyncio.gather(*pumps)
+    finally:
+        for pump in pumps:
+            pump.cancel()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -106,10 +115,9 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     while chunk := await reader.read(CHUNK):
         writer.write(chunk)
         await writer.drain()
-    if writer.can_write_eof():
-        writer.write_eof()
-    else:
-        await writer.drain()
+    if not writer.can_write_eof():
+        raise ConnectionResetError("TLS cannot end in one direction only")
+    writer.write_eof()
 
 
 def _listen(path: Path) -> socket.socket:

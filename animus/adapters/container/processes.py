@@ -48,7 +48,13 @@ def clients_naming(names: Iterable[str]) -> list[int]:
     An agent that was killed leaves them; they would go on with what they were told.
     """
     wanted, own = frozenset(names), os.getpid()
-    return [pid for pid in _all() if wanted.intersection(_words(pid)) and _parent(pid) != own]
+    return [
+        pid
+        for pid in _all()
+        if wanted.intersection(words := _words(pid))
+        and not _is_monitor(words)
+        and _parent(pid) != own
+    ]
 
 
 async def end(find: Callable[[], list[int]]) -> bool:
@@ -68,10 +74,14 @@ def monitors() -> Iterator[tuple[str, str]]:
     """Name and id of every container that a conmon of podman watches."""
     for pid in _all():
         words = _words(pid)
-        if words and words[0].rpartition("/")[2] == "conmon":
+        if _is_monitor(words):
             name, identity = _after("-n", words), _after("-c", words)
             if name and identity:
                 yield name, identity
+
+
+def _is_monitor(words: list[str]) -> bool:
+    return bool(words) and words[0].rpartition("/")[2] == "conmon"
 
 
 def _after(flag: str, words: list[str]) -> str:

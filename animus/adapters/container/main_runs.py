@@ -1,0 +1,261 @@
+"""Main, the user's container: started once at most, watched against its limits, its end kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import structlog
+
+from animus.adapters.container.disk import used_bytes, used_scratch
+from animus.adapters.container.engines import Engine, EngineFailed
+from animus.adapters.container.inspection import ContainerState
+from animus.adapters.container.oom import kernel_killed
+from animus.adapters.container.outcomes import (
+    Limit,
+    MainEnd,
+    Unrunnable,
+    exit_code_of_unstarted,
+)
+from animus.adapters.container.phases import LAYOUT, OUT, WORK, Naming, main_spec
+from animus.adapters.container.places import Place
+from animus.adapters.container.specs import ContainerSpec
+from animus.adapters.container.starting import (
+    create,
+    get_image,
+    remove_unstarted,
+    start,
+)
+from animus.adapters.container.watching import watch_to_end
+from animus.agent.journals import AttemptJournal
+from animus.domain.canonical import JsonObject, canonical_bytes
+from animus.domain.runs import FailureClass
+from animus.domain.work_orders import Failure, Posture
+from animus.ports import AttemptTask, ExecutionPhase
+
+_FIRST_LINE = 4_096
+
+_log = structlog.get_logger()
+
+
+class MainFact(StrEnum):
+    MAY_RUN = "main-may-run"
+    """Written before main is started. Without it main has not run; with it, and without a
+    container, nobody knows."""
+    OVER = "main-over-limit"
+    """For which limit we are about to kill it."""
+    ENDED = "main-ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenEnd:
+    end: MainEnd
+    posture: Posture
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MainRun:
+    """One attempt's main."""
+
+    engine: Engine
+    naming: Naming
+    task: AttemptTask
+    place: Place
+    journal: AttemptJournal
+    now: Callable[[], datetime]
+
+    @property
+    def name(self) -> str:
+        return self.naming.name_of(self.task.attempt_id, ExecutionPhase.MAIN)
+
+    async def to_end(self) -> SeenEnd:
+        """Start it, adopt it, or read how it ended. Raises `Unrunnable` where it never ran."""
+        kept = self.journal.find(MainFact.ENDED)
+        if kept is not None:
+            return _read_end(kept)
+        container = await self._adopt() or await self._start()
+        ended = await watch_to_end(
+            self.engine, container, look=lambda: self._look(container)
+        )
+        seen = SeenEnd(
+            end=await self._describe_end(container, ended),
+            posture=posture_of(ended or container, self.engine, self.task),
+        )
+        if seen.end.unwatched:
+            await self.engine.remove(container.identity, force=True)
+        self.journal.record(MainFact.ENDED, _end_content(seen))
+        self.place.drop_token(self.place.run_token)
+        return seen
+
+    async def _adopt(self) -> ContainerState | None:
+        """The container of an earlier agent; None where main has not been started yet."""
+        found = await self.engine.find_container(self.name)
+        if found is not None and not found.has_started:
+            self.journal.withdraw(MainFact.MAY_RUN)
+            await remove_unstarted(self.engine, found)
+            found = None
+        if found is None and self.journal.find(MainFact.MAY_RUN) is not None:
+            raise Unrunnable(_LOST)
+        if found is not None:
+            _log.info("main_adopted", container=self.name, status=found.status)
+        return found
+
+    async def _start(self) -> ContainerState:
+        image = await get_image(self.engine, self.task.assignment.step.image)
+        created = await create(self.engine, self._prepare(), self.place, image=image)
+        content = {"container": created.identity, "at": self.now().isoformat()}
+        self.journal.record(MainFact.MAY_RUN, content)
+        try:
+            started = await start(self.engine, created)
+        except EngineFailed as failure:
+            self._explain(failure)
+            raise
+        return started
+
+    def _prepare(self) -> ContainerSpec:
+        """Its files in place, and no link where a directory is to be mounted."""
+        for name in LAYOUT:
+            if not self.place.is_mountable(name):
+                raise Unrunnable(_platform("fetch_incomplete", f"Fetch left no directory {name}."))
+        canonical = canonical_bytes(self.task.assignment.parameters)
+        self.place.write_parameters(canonical)
+        if self.task.run_token is not None:
+            self.place.write_token(self.place.run_token, self.task.run_token)
+        return main_spec(self.task, self.place, self.naming)
+
+    def _explain(self, failure: EngineFailed) -> None:
+        """Raise `Unrunnable` for what the step's own command line did to the start."""
+        said = (failure.detail or "").lower()
+        for phrase, code, message in _UNSTARTABLE:
+            if phrase in said:
+                raise Unrunnable(
+                    Failure(
+                        failure_class=FailureClass.USER, code="exit_code", message=message
+                    ),
+                    exit_code=code,
+                )
+
+    async def _look(self, container: ContainerState) -> None:
+        over = self._limit_kept() or await self._limit_reached(container)
+        if over is not None:
+            self.journal.record(MainFact.OVER, {"limit": str(over)})
+            await self.engine.kill(container.identity)
+
+    async def _limit_reached(self, container: ContainerState) -> Limit | None:
+        step = self.task.assignment.step
+        if self.now() - self._started_at(container) >= timedelta(seconds=step.timeoutSeconds):
+            return Limit.TIME
+        data = self.place.data
+        written = await used_bytes(
+            [data / WORK, data / OUT, self.place.raw_log(ExecutionPhase.MAIN)]
+        )
+        used = written + used_scratch(container.pid)
+        return Limit.STORAGE if used > step.resources.amounts().storage else None
+
+    def _limit_kept(self) -> Limit | None:
+        kept = self.journal.find(MainFact.OVER)
+        return Limit(kept["limit"]) if kept is not None else None
+
+    def _started_at(self, container: ContainerState) -> datetime:
+        """By the engine; by us, where its client was killed between the start and writing it."""
+        if container.started_at is not None:
+            return container.started_at
+        kept = self.journal.find(MainFact.MAY_RUN)
+        return datetime.fromisoformat(kept["at"]) if kept is not None else self.now()
+
+    async def _describe_end(
+        self, container: ContainerState, ended: ContainerState | None
+    ) -> MainEnd:
+        started_at = self._started_at(container)
+        if ended is None:
+            return MainEnd(
+                exit_code=None,
+                started_at=started_at,
+                finished_at=self.now(),
+                over=self._limit_kept(),
+                unwatched=True,
+            )
+        end = MainEnd(
+            exit_code=ended.exit_code,
+            started_at=started_at,
+            finished_at=max(ended.finished_at or self.now(), started_at),
+            over=self._limit_kept(),
+        )
+        if end.exit_code == 1 and (code := self._code_of_unstarted()) is not None:
+            return replace(end, exit_code=code)
+        killed = end.exit_code != 0 and await asyncio.to_thread(kernel_killed, ended.identity)
+        return replace(end, out_of_memory=ended.oom_killed or killed)
+
+    def _code_of_unstarted(self) -> int | None:
+        try:
+            with self.place.raw_log(ExecutionPhase.MAIN).open("rb") as log:
+                return exit_code_of_unstarted(log.read(_FIRST_LINE))
+        except FileNotFoundError:
+            return None
+
+
+def posture_of(container: ContainerState, engine: Engine, task: AttemptTask) -> Posture:
+    """How the engine says that main was confined."""
+    return Posture(
+        executor="container",
+        engine=f"{engine.kind} {engine.version}",
+        runtime=container.runtime or engine.runtime,
+        image=container.image_digest or task.assignment.step.image_digest,
+        user=container.user,
+        network=container.network,
+        read_only_root=container.read_only_root,
+        capabilities=container.capabilities,
+        no_new_privileges=container.no_new_privileges,
+        seccomp=container.seccomp,
+        memory_bytes=container.memory_bytes,
+        millicores=container.millicores,
+        pids=container.pids,
+    )
+
+
+def _end_content(seen: SeenEnd) -> JsonObject:
+    end = seen.end
+    return {
+        "exit_code": end.exit_code,
+        "started_at": end.started_at.isoformat() if end.started_at else None,
+        "finished_at": end.finished_at.isoformat(),
+        "over": str(end.over) if end.over else None,
+        "out_of_memory": end.out_of_memory,
+        "unwatched": end.unwatched,
+        "posture": seen.posture.content(),
+    }
+
+
+def _read_end(kept: JsonObject) -> SeenEnd:
+    started_at = kept["started_at"]
+    return SeenEnd(
+        end=MainEnd(
+            exit_code=kept["exit_code"],
+            started_at=datetime.fromisoformat(started_at) if started_at else None,
+            finished_at=datetime.fromisoformat(kept["finished_at"]),
+            over=Limit(kept["over"]) if kept["over"] else None,
+            out_of_memory=kept["out_of_memory"],
+            unwatched=kept["unwatched"],
+        ),
+        posture=Posture.model_validate(kept["posture"]),
+    )
+
+
+def _platform(code: str, message: str) -> Failure:
+    return Failure(failure_class=FailureClass.PLATFORM, code=code, message=message)
+
+
+_LOST = _platform(
+    "lost", "Main may have been started, and its container is gone: it is not started again."
+)
+_UNSTARTABLE = (
+    ("command that was not found", 127, "exited with 127: the command is not in the image"),
+    ("no such file or directory", 127, "exited with 127: the command is not in the image"),
+    ("executable file not found", 127, "exited with 127: the command is not in the image"),
+    ("argument list too long", 126, "exited with 126: arguments and variables are too long"),
+    ("exec format error", 126, "exited with 126: the command is no program for this machine"),
+    ("permission denied", 126, "exited with 126: the command cannot be executed"),
+)

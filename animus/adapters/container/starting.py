@@ -1,0 +1,119 @@
+"""Creating and starting containers, so that what must run once is never started twice.
+
+Creation and start are two commands: what was created is looked at before anything in it runs, and
+what was created but not started may be thrown away.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from animus.adapters.container.engines import Engine, EngineFailed
+from animus.adapters.container.inspection import ContainerState, ImageState
+from animus.adapters.container.outcomes import Unrunnable
+from animus.adapters.container.places import Place
+from animus.adapters.container.processes import end, processes_of
+from animus.adapters.container.specs import (
+    ContainerSpec,
+    Unpassable,
+    client_variables,
+    create_arguments,
+    variables_text,
+    weaknesses,
+)
+from animus.domain.runs import FailureClass
+from animus.domain.work_orders import Failure
+
+_NO_INIT = "container-init binary not found"
+
+_log = structlog.get_logger()
+
+
+async def get_image(engine: Engine, reference: str) -> ImageState:
+    """Raises `Unrunnable` unless the engine has exactly this image, under exactly this name."""
+    image = await engine.find_image(reference)
+    if image is None or not image.has_reference(reference):
+        raise Unrunnable(
+            _environment(
+                "image_missing",
+                f"The image {reference} is not on this machine under this name. "
+                f"Bring it there ({engine.kind} pull, or load and tag), then run again.",
+            )
+        )
+    return image
+
+
+async def create(
+    engine: Engine, spec: ContainerSpec, place: Place, *, image: ImageState
+) -> ContainerState:
+    """The container, not started, seen to be what was asked for. Raises `Unrunnable`."""
+    try:
+        place.write_variables(variables_text(spec))
+    except Unpassable as variable:
+        raise Unrunnable(
+            _environment(
+                "variable_unpassable",
+                f"The value of {variable} has several lines or more than 60,000 bytes, which this "
+                "executor can't pass on. Make it a parameter, or put it into a file.",
+            )
+        ) from None
+    try:
+        identity = await _create(engine, spec, place)
+    finally:
+        place.drop_variables()
+    created = await engine.find_container(identity)
+    if created is None:
+        raise EngineFailed("The engine lost a container.", detail=f"{spec.name} after creation")
+    check_image(created, image)
+    if weak := list(weaknesses(spec, created)):
+        await remove_unstarted(engine, created)
+        raise Unrunnable(
+            _environment("not_hardened", f"The engine would give the step {'; '.join(weak)}.")
+        )
+    return created
+
+
+async def start(engine: Engine, created: ContainerState) -> ContainerState:
+    await engine.start(created.identity)
+    started = await engine.find_container(created.identity)
+    if started is None:
+        raise EngineFailed("The engine lost a container.", detail=f"{created.name} after start")
+    return started
+
+
+async def remove_unstarted(engine: Engine, container: ContainerState) -> None:
+    """Raises `EngineFailed` if it runs after all: the client that was to start it may still be
+    at work, and whoever comes first wins."""
+    await engine.remove(container.identity, force=False)
+    await engine.forget_in_runtime(container.identity)
+    if not await end(lambda: processes_of([container.identity])):
+        raise EngineFailed("Processes of a container can't be ended.", detail=container.name)
+
+
+def check_image(container: ContainerState, image: ImageState) -> None:
+    """Raises `Unrunnable` if the container was made from another image than was named."""
+    if container.image_identity != image.identity:
+        raise Unrunnable(
+            _environment(
+                "image_changed",
+                f"The engine took the image {container.image_identity} instead of "
+                f"{image.identity}. Remove the wrong one, then run again.",
+            )
+        )
+
+
+async def _create(engine: Engine, spec: ContainerSpec, place: Place) -> str:
+    file, variables = place.variables, client_variables(spec)
+    arguments = create_arguments(spec, engine, variables_file=file, with_init=True)
+    try:
+        return (await engine.ask(*arguments, variables=variables)).strip()
+    except EngineFailed as failure:
+        if _NO_INIT not in (failure.detail or ""):
+            raise
+    _log.warning("init_missing", advice="install catatonit: nothing reaps a step's orphans")
+    arguments = create_arguments(spec, engine, variables_file=file, with_init=False)
+    return (await engine.ask(*arguments, variables=variables)).strip()
+
+
+def _environment(code: str, message: str) -> Failure:
+    return Failure(failure_class=FailureClass.ENVIRONMENT, code=code, message=message)

@@ -1,0 +1,71 @@
+"""`python -m tests.bench`: one JSON object on standard output; progress goes to standard error."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform as machine
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tests.bench.accepting import measure_accepting, measure_mlflow
+from tests.bench.commits import measure_commits
+from tests.bench.governed import measure_bare, measure_governed
+from tests.bench.platform import Platform, running_platform
+from tests.bench.previewing import measure_preview
+
+Measure = Callable[[Platform], Awaitable[dict[str, Any]]]
+MEASURES: dict[str, Measure] = {
+    "postgres_commits": measure_commits,
+    "accept_run": measure_accepting,
+    "mlflow_runs_create": measure_mlflow,
+    "governed_noop_run": measure_governed,
+    "bare_workflow": measure_bare,
+    "preview": measure_preview,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="tests.bench", description=__doc__)
+    parser.add_argument("only", nargs="*", help=f"of: {', '.join(MEASURES)}")
+    chosen = parser.parse_args().only or list(MEASURES)
+    with running_platform() as platform:
+        results = asyncio.run(_measure(platform, chosen))
+    json.dump({"machine": _machine(), **results, "ratios": _ratios(results)}, sys.stdout, indent=2)
+    sys.stdout.write("\n")
+    return 0
+
+
+async def _measure(platform: Platform, chosen: list[str]) -> dict[str, Any]:
+    results = {}
+    for name in chosen:
+        sys.stderr.write(f"    measuring {name}\n")
+        results[name] = await MEASURES[name](platform)
+    return results
+
+
+def _machine() -> dict[str, Any]:
+    load = os.getloadavg()[0]
+    return {"cores": os.cpu_count(), "python": machine.python_version(), "load_before": load}
+
+
+def _ratios(results: dict[str, Any]) -> dict[str, float]:
+    """Of ours to what stands beside it, for what was measured of both."""
+    wanted = {
+        "accept_1_to_mlflow": ("accept_run", "mlflow_runs_create", "in_flight_1", "per_second"),
+        "accept_16_to_mlflow": ("accept_run", "mlflow_runs_create", "in_flight_16", "per_second"),
+        "governed_p50_to_bare": ("governed_noop_run", "bare_workflow", "in_flight_1", "p50_ms"),
+        "governed_50_to_bare": ("governed_noop_run", "bare_workflow", "in_flight_50", "per_second"),
+    }
+    return {
+        name: round(results[ours][load][figure] / results[theirs][load][figure], 2)
+        for name, (ours, theirs, load, figure) in wanted.items()
+        if load in results.get(ours, {}) and load in results.get(theirs, {})
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

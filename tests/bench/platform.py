@@ -1,0 +1,100 @@
+"""The platform under measurement: a stack of its own with an agent that executes nothing."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from deploy.embedded.building import build_servers
+from deploy.embedded.configuration import StackConfig
+from deploy.embedded.console import Console
+from deploy.embedded.ports import free_ports
+from deploy.embedded.stack import Stack
+from deploy.local.accounts import Accounts, Gateway
+from deploy.local.platform import settle
+
+API_PROCESSES = 2
+UNLIMITED = 1_000_000
+IMAGE = "localhost/bench@sha256:" + "0" * 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    url: str
+    temporal: str
+    database_url: str
+    accounts: Accounts
+    project: str
+
+    def client(self) -> httpx.AsyncClient:
+        """The engineer, at the project's part of the api."""
+        return httpx.AsyncClient(
+            base_url=f"{self.url}/api/v1/projects/{self.project}",
+            headers={"Authorization": f"Bearer {self.accounts.engineer}"},
+            timeout=60.0,
+            limits=httpx.Limits(max_connections=64, max_keepalive_connections=64),
+        )
+
+
+@contextmanager
+def running_platform() -> Iterator[Platform]:
+    console = Console()
+    build_servers(console=console)
+    with tempfile.TemporaryDirectory(prefix="animus-bench-") as folder:
+        config = _config(Path(folder) / "stack")
+        with Stack(config) as stack:
+            console.say("    starting the stack to measure")
+            stack.start(["api", "worker", "agent"])
+            addresses = stack.site.addresses
+            accounts = settle(config, executor="noop", runtime="none")
+            yield Platform(
+                url=addresses.api,
+                temporal=addresses.temporal,
+                database_url=addresses.superuser_url(stack.site.credentials),
+                accounts=accounts,
+                project=_make_project(addresses.api, accounts)["id"],
+            )
+
+
+def _config(state: Path) -> StackConfig:
+    unlimited = {"requests_per_second": UNLIMITED, "burst": UNLIMITED}
+    return StackConfig(
+        state=state,
+        ports=free_ports(),
+        overrides={
+            "api": {"api": {"workers": API_PROCESSES, **unlimited}},
+            "agent": {"agent": {"executor": "noop", "host": socket.gethostname()}},
+        },
+    )
+
+
+def _make_project(url: str, accounts: Accounts) -> dict[str, Any]:
+    gateway = Gateway(url, accounts.admin)
+    try:
+        made: dict[str, Any] = gateway.post(
+            "/projects",
+            {"name": "bench", "allows_production": False, "members": {"engineer": ["editor"]}},
+        )
+        return made
+    finally:
+        gateway.close()
+
+
+def development_run(steps: int = 1) -> dict[str, Any]:
+    """A run without inputs: what is measured is the governing, not the work."""
+    return {
+        "pipeline": {
+            "apiVersion": "animus/v1",
+            "pipeline": "bench",
+            "image": IMAGE,
+            "steps": {f"step-{number}": {"run": "true"} for number in range(steps)},
+        },
+        "parameters": {"lr": 0.1},
+    }
