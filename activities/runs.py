@@ -52,12 +52,14 @@ class StoredRunActivities(RunActivities):
     @activity.defn(name="run.plan")
     async def plan(self, request: PlanRun, /) -> RunPosition:
         async with self._transaction() as uow:
-            call, project_id, run_id = _call(), *_ids(request.run)
-            await run_watch.note_execution(
-                uow, call, project_id, run_id, workflow_run_id=request.workflow_run_id
-            )
             return _position(
-                await run_phases.plan_run(uow, call, project_id, run_id, judge=self.judge)
+                await run_phases.plan_run(
+                    uow,
+                    _call(),
+                    *_ids(request.run),
+                    judge=self.judge,
+                    workflow_run_id=request.workflow_run_id,
+                )
             )
 
     @activity.defn(name="run.settle_gates")

@@ -27,6 +27,7 @@ from animus.store import approvals, runs
 from animus.store.database import ReadSession, UnitOfWork
 from animus.store.new_ids import new_id
 from animus.store.principals import names_of
+from animus.store.run_records import RunRecords
 from animus.store.tables import ApprovalGate, Decision, GateClosure, Run
 
 
@@ -143,29 +144,22 @@ async def get_decision(
 _PAST = {DecisionVerdict.APPROVE: "approved", DecisionVerdict.REJECT: "rejected"}
 
 
-async def settle_gates(
-    uow: UnitOfWork, call: Call, project_id: ProjectId, run_id: RunId, *, generation: int
-) -> Sequence[GateView]:
-    """Close what decisions or the clock have settled; the gates of the generation, as they are."""
-    for gate in await list_gates(uow, project_id, run_id=run_id):
-        if gate.generation == generation and gate.closing is None:
-            await _settle_one(uow, call, project_id, gate.id)
-    await uow.flush()
-    return [
-        gate
-        for gate in await list_gates(uow, project_id, run_id=run_id)
-        if gate.generation == generation
-    ]
+async def settle_gates(uow: UnitOfWork, call: Call, records: RunRecords) -> None:
+    """Close what decisions or the clock have settled."""
+    for gate in _open_gates(records):
+        await _settle_one(uow, call, ProjectId(gate.project_id), GateId(gate.id))
 
 
-async def void_gates(
-    uow: UnitOfWork, call: Call, project_id: ProjectId, run_id: RunId, *, generation: int
-) -> None:
+async def void_gates(uow: UnitOfWork, call: Call, records: RunRecords) -> None:
     """The plan changed: what is open closes, what was decided is kept and counts no more."""
-    for gate in await list_gates(uow, project_id, run_id=run_id):
-        if gate.generation == generation and gate.closing is None:
-            await uow.lock(*approvals.gate_lock(gate.id))
-            await _close(uow, call, project_id, run_id, gate.id, GateClosing.VOIDED)
+    for gate in _open_gates(records):
+        await uow.lock(*approvals.gate_lock(gate.id))
+        project_id, run_id = ProjectId(gate.project_id), RunId(gate.run_id)
+        await _close(uow, call, project_id, run_id, GateId(gate.id), GateClosing.VOIDED)
+
+
+def _open_gates(records: RunRecords) -> list[ApprovalGate]:
+    return [gate for gate in records.gates if gate.id not in records.closures]
 
 
 async def _settle_one(uow: UnitOfWork, call: Call, project_id: ProjectId, gate_id: GateId) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from animus.domain.attempts import AttemptFact, StepState, step_state
+from animus.domain.attempts import StepState, step_state
+from animus.domain.derived_state import derive_state
 from animus.domain.digests import Digest, format_digest
 from animus.domain.ids import AttemptId, ProjectId, RunId, effect_event_id
 from animus.domain.plans import ExecutionPlan, PlannedStep
@@ -25,11 +26,11 @@ from animus.ledger.signatures import key_id
 from animus.ports import Signer
 from animus.services.calls import Call, record
 from animus.services.parsed import run_spec_of
-from animus.services.run_facts import derive, load_attempts, read_plan
-from animus.services.runs import get_row
-from animus.store import execution, runs
+from animus.services.run_facts import attempts_of, facts_of, hold_run
+from animus.store import execution
 from animus.store.database import ReadSession, UnitOfWork
 from animus.store.new_ids import new_id
+from animus.store.run_records import RunRecords
 from animus.store.tables import Attempt, Cluster, Run, WorkOrderRow
 
 QUEUE_LIFE = timedelta(days=1)
@@ -72,34 +73,31 @@ async def open_attempt(
 
     Safe to repeat: an open attempt is answered with the order that was signed for it.
     """
-    await uow.lock(*execution.run_lock(run_id))
-    run = await get_row(uow, project_id, run_id)
-    derived = await derive(uow, project_id, run_id)
-    cancel = await runs.find_cancel_request(uow, project_id, run_id)
-    plan_row = await runs.find_plan(uow, project_id, run_id, generation=run.generation)
-    if RunState.RUNNING not in (run.state, derived.state) or cancel or plan_row is None:
+    records = await hold_run(uow, project_id, run_id)
+    facts = facts_of(records)
+    if records.run.state != RunState.RUNNING or facts.cancel_requested or facts.plan is None:
         return OpenedAttempt(opening=Opening.HELD)
-    plan = read_plan(plan_row)
-    planned = next(one for one in plan.document.body.steps if one.name == step)
-    own = [fact for fact in await load_attempts(uow, project_id, run_id) if fact.step == step]
-    return await _open(uow, call, run, plan, planned, own, signer)
+    planned = next(one for one in facts.plan.document.body.steps if one.name == step)
+    return await _open(uow, call, records, facts.plan, planned, signer)
 
 
 async def _open(
     uow: UnitOfWork,
     call: Call,
-    run: Run,
+    records: RunRecords,
     plan: ExecutionPlan,
     planned: PlannedStep,
-    own: list[AttemptFact],
     signer: Signer,
 ) -> OpenedAttempt:
+    own = [fact for fact in attempts_of(records) if fact.step == planned.name]
     match step_state(own, max_attempts=planned.spec.retryPolicy.maxAttempts):
         case StepState.RUNNING:
-            return await _reopened(uow, run, planned, own[-1].number)
+            return await _reopened(uow, records, planned, own[-1].number)
         case StepState.PENDING | StepState.WAITING_RETRY:
+            if derive_state(facts_of(records)).state is not RunState.RUNNING:
+                return OpenedAttempt(opening=Opening.HELD)  # beside a step that failed for good
             number = own[-1].number + 1 if own else 1
-            return await _new_attempt(uow, call, run, plan, planned, number, signer)
+            return await _new_attempt(uow, call, records, plan, planned, number, signer)
         case StepState.SUCCEEDED:
             return OpenedAttempt(opening=Opening.SUCCEEDED)
         case StepState.STOPPED | StepState.SKIPPED:
@@ -108,27 +106,27 @@ async def _open(
             return OpenedAttempt(opening=Opening.FAILED)
 
 
-async def _reopened(uow: UnitOfWork, run: Run, planned: PlannedStep, number: int) -> OpenedAttempt:
-    for attempt, outcome in await execution.list_attempts(uow, run.project_id, run.id):
-        if (attempt.step, attempt.number) == (planned.name, number) and outcome is None:
-            found = await execution.find_order(uow, run.project_id, attempt.id)
-            assert found is not None  # attempt and order are one transaction
-            _, order, cluster, _ = found
-            return _opened(attempt, order, cluster, planned)
-    raise AssertionError("an open attempt was there a statement ago, under the run's lock")
+async def _reopened(
+    session: ReadSession, records: RunRecords, planned: PlannedStep, number: int
+) -> OpenedAttempt:
+    attempt = next(a for a in records.attempts if (a.step, a.number) == (planned.name, number))
+    found = await execution.find_order(session, attempt.project_id, attempt.id)
+    assert found is not None  # attempt and order are one transaction
+    _, order, cluster, _ = found
+    return _opened(attempt, order, cluster, planned)
 
 
 async def _new_attempt(
     uow: UnitOfWork,
     call: Call,
-    run: Run,
+    records: RunRecords,
     plan: ExecutionPlan,
     planned: PlannedStep,
     number: int,
     signer: Signer,
 ) -> OpenedAttempt:
-    cluster = await runs.find_cluster(uow, run.cluster_id)
-    assert cluster is not None  # a foreign key says so
+    run = records.run
+    (cluster,) = await uow.pick(Cluster, "id = %s", run.cluster_id)
     assignment = sealed(await _assignment(uow, run, planned))
     attempt = Attempt(
         id=new_id(),
@@ -138,7 +136,7 @@ async def _new_attempt(
         number=number,
         plan_digest=plan.digest,
     )
-    order = await _order(uow, attempt, cluster, planned, assignment)
+    order = _order(attempt, cluster, planned, assignment, now=records.read_at)
     canonical = sealed(order)
     row = WorkOrderRow(
         attempt_id=attempt.id,
@@ -152,9 +150,7 @@ async def _new_attempt(
         not_before=order.not_before,
         not_after=order.not_after,
     )
-    uow.add(attempt)
-    await uow.flush()
-    uow.add(row)
+    uow.add(attempt, row)
     record(
         uow, call, "attempt.opened",
         project_id=ProjectId(run.project_id),
@@ -169,10 +165,10 @@ async def _new_attempt(
     return _opened(attempt, row, cluster, planned)
 
 
-async def _order(
-    uow: UnitOfWork, attempt: Attempt, cluster: Cluster, planned: PlannedStep, assignment: bytes
+def _order(
+    attempt: Attempt, cluster: Cluster, planned: PlannedStep, assignment: bytes, *, now: datetime
 ) -> WorkOrder:
-    now = (await runs.database_time(uow)).replace(microsecond=0)
+    now = now.replace(microsecond=0)
     life = QUEUE_LIFE + ATTEMPT_OVERHEAD + timedelta(seconds=planned.spec.timeoutSeconds)
     return WorkOrder(
         order_id=str(attempt.id),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from animus.domain.access import PrincipalKind
-from animus.domain.errors import Conflict, Invalid, NotFound
+from animus.domain.errors import Conflict, Invalid
 from animus.domain.ids import ClusterId, PrincipalId
 from animus.ledger.signatures import PUBLIC_KEY_BYTES, key_id
 from animus.services import principals
@@ -85,13 +85,6 @@ async def register_cluster(
 
 async def list_clusters(session: ReadSession) -> Sequence[ClusterView]:
     return [_view(row) for row in await runs.list_clusters(session)]
-
-
-async def get_cluster(session: ReadSession, name: str) -> ClusterView:
-    row = await runs.find_cluster_by_name(session, name)
-    if row is None:
-        raise NotFound("cluster", name)
-    return _view(row)
 
 
 def _view(row: Cluster) -> ClusterView:

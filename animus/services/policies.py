@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from animus.domain.canonical import JsonObject, decode_strictly
-from animus.domain.digests import format_digest
+from animus.domain.digests import Digest, format_digest
 from animus.domain.errors import Conflict, Fault, InvalidDocument, NotFound
 from animus.domain.ids import ChangeId, PolicyId, PolicyVersionId, ProjectId
 from animus.domain.policies import (
@@ -205,13 +205,13 @@ async def in_force(session: ReadSession, project_id: ProjectId) -> tuple[PolicyI
     rows = await definitions.policies_in_force(session, project_id)
     return tuple(
         PolicyInForce(
-            id=PolicyVersionId(row.id),
+            id=PolicyVersionId(version_id),
             name=name,
-            version=row.version,
-            digest=format_digest(row.digest),
-            document=_read(row),
+            version=version,
+            digest=format_digest(Digest(digest)),
+            document=policy_of(canonical),
         )
-        for row, name in rows
+        for version_id, name, version, digest, canonical in rows
     )
 
 
@@ -255,10 +255,6 @@ async def _get_version(
         raise NotFound("policy version", f"{owner.name}@{version}")
     row, action = found
     return row, action
-
-
-def _read(row: PolicyVersion) -> PolicyDocument:
-    return policy_of(row.canonical)
 
 
 def _version_view(name: str, row: PolicyVersion, action: str | None) -> PolicyVersionView:

@@ -9,7 +9,14 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from animus.domain.access import Actor, PrincipalKind, Role
-from animus.domain.errors import Conflict, CredentialRefused, Forbidden, Invalid, NotFound
+from animus.domain.errors import (
+    Conflict,
+    CredentialRefused,
+    Forbidden,
+    Hidden,
+    Invalid,
+    NotFound,
+)
 from animus.domain.ids import PersonId, PrincipalId, ProjectId, RunId, TokenId
 from animus.domain.tokens import (
     ENTROPY_BYTES,
@@ -296,7 +303,7 @@ async def revoke_token(uow: UnitOfWork, call: Call, token_id: TokenId) -> TokenV
     holder = await get_principal(uow, token.principal_id)
     mine = call.by.person_id == holder.person_id
     if not mine and not call.by.platform_admin:
-        raise NotFound("token", str(token_id))
+        raise Hidden("token", str(token_id))
     if await principals.revoke_token(uow, token_id, by=call.by.principal_id, at=call.now):
         record(
             uow, call, "token.revoked",

@@ -7,13 +7,16 @@ from datetime import datetime
 
 from animus.domain.attempts import step_states
 from animus.domain.canonical import JsonObject, decode_strictly
+from animus.domain.digests import Digest
 from animus.domain.ids import ProjectId, RunId
 from animus.domain.runs import FailureClass, RunState
 from animus.domain.work_orders import AttemptResult
-from animus.services.run_facts import load_attempts, read_plan
-from animus.services.runs import RunView, get_run, get_spec
-from animus.store import execution, runs
-from animus.store.database import AnyRow, ReadSession
+from animus.services.parsed import run_spec_of
+from animus.services.run_facts import attempts_of, get_records, read_plan
+from animus.services.runs import RunView, get_run
+from animus.store.database import ReadSession
+from animus.store.run_records import RunRecords
+from animus.store.tables import Attempt, AttemptOutcomeRow, Incident, Revalidation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,38 +51,46 @@ class IncidentView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DriftView:
+    """What was approved was not what would have run, so its decisions are void."""
+
+    generation: int
+    """The one whose decisions are void."""
+    plan_digest: Digest
+    """What would have run."""
+    difference: list[JsonObject]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunDetail:
     run: RunView
     cancel_requested: bool
     spec: JsonObject
     steps: tuple[StepView, ...]
     incidents: tuple[IncidentView, ...]
+    drifts: tuple[DriftView, ...]
 
 
 async def get_detail(session: ReadSession, project_id: ProjectId, run_id: RunId) -> RunDetail:
     run = await get_run(session, project_id, run_id)
-    spec = await get_spec(session, project_id, run_id)
-    cancel = await runs.find_cancel_request(session, project_id, run_id)
+    records = await get_records(session, project_id, run_id)
     return RunDetail(
         run=run,
-        cancel_requested=cancel is not None,
-        spec=spec.content(),
-        steps=await _steps(session, project_id, run_id),
-        incidents=await _incidents(session, project_id, run_id),
+        cancel_requested=records.cancel is not None,
+        spec=run_spec_of(records.run.run_spec).content(),
+        steps=_steps(records),
+        incidents=tuple(_incident(row) for row in records.incidents),
+        drifts=tuple(_drift(row) for row in records.revalidations if row.outcome == "drift"),
     )
 
 
-async def _steps(
-    session: ReadSession, project_id: ProjectId, run_id: RunId
-) -> tuple[StepView, ...]:
-    row = await runs.find_plan(session, project_id, run_id)
-    if row is None:
+def _steps(records: RunRecords) -> tuple[StepView, ...]:
+    if records.plan is None:
         return ()
-    steps = read_plan(row).document.body.steps
-    states = step_states(steps, await load_attempts(session, project_id, run_id))
-    attempts = [
-        _attempt(found) for found in await execution.list_attempts(session, project_id, run_id)
-    ]
+    steps = read_plan(records.plan).document.body.steps
+    states = step_states(steps, attempts_of(records))
+    attempts = [_attempt(one, records.outcomes.get(one.id)) for one in records.attempts]
     return tuple(
         StepView(
             name=step.name,
@@ -91,8 +102,7 @@ async def _steps(
     )
 
 
-def _attempt(found: AnyRow) -> AttemptView:
-    attempt, outcome = found
+def _attempt(attempt: Attempt, outcome: AttemptOutcomeRow | None) -> AttemptView:
     posture = None
     if outcome is not None and outcome.result is not None:
         result = AttemptResult.model_validate(decode_strictly(outcome.result))
@@ -113,16 +123,20 @@ def _attempt(found: AnyRow) -> AttemptView:
     )
 
 
-async def _incidents(
-    session: ReadSession, project_id: ProjectId, run_id: RunId
-) -> tuple[IncidentView, ...]:
-    return tuple(
-        IncidentView(
-            kind=row.kind,
-            message=row.message,
-            ends_as=RunState(row.ends_as) if row.ends_as else None,
-            details=decode_strictly(row.details),
-            created_at=row.created_at,
-        )
-        for row in await runs.list_incidents(session, project_id, run_id)
+def _incident(row: Incident) -> IncidentView:
+    return IncidentView(
+        kind=row.kind,
+        message=row.message,
+        ends_as=RunState(row.ends_as) if row.ends_as else None,
+        details=decode_strictly(row.details),
+        created_at=row.created_at,
+    )
+
+
+def _drift(row: Revalidation) -> DriftView:
+    return DriftView(
+        generation=row.generation,
+        plan_digest=Digest(row.plan_digest),
+        difference=decode_strictly(row.difference or b"[]"),
+        created_at=row.created_at,
     )

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from animus.domain.canonical import canonical_bytes, decode_strictly
-from animus.domain.derived_state import Derived, GateClosing
+from animus.domain.derived_state import Derived, GateClosing, RunFacts, derive_state
 from animus.domain.differences import differences
 from animus.domain.digests import Digest, format_digest
 from animus.domain.ids import ProjectId, RunId, effect_event_id
@@ -26,12 +26,14 @@ from animus.services.calls import Call, record
 from animus.services.incidents import IncidentReport
 from animus.services.parsed import lock_of, pipeline_of, run_spec_of
 from animus.services.planning import Planned, make_plan
-from animus.services.run_facts import derive, load_facts, read_plan
+from animus.services.run_facts import facts_of, get_records, hold_run
 from animus.services.run_requests import execution_of
-from animus.services.runs import get_row
-from animus.store import definitions, execution, runs
+from animus.services.run_watch import note_execution
+from animus.store import runs
 from animus.store.database import ReadSession, UnitOfWork
+from animus.store.look_ups import Wanted, look_up
 from animus.store.new_ids import new_id
+from animus.store.run_records import RunRecords
 from animus.store.tables import (
     ApprovalGate,
     ExecutionPlanRow,
@@ -65,15 +67,25 @@ class Position:
 
 
 async def plan_run(
-    uow: UnitOfWork, call: Call, project_id: ProjectId, run_id: RunId, *, judge: RuleJudge
+    uow: UnitOfWork,
+    call: Call,
+    project_id: ProjectId,
+    run_id: RunId,
+    *,
+    judge: RuleJudge,
+    workflow_run_id: str | None = None,
 ) -> Position:
-    """Plan a run that has no plan; say where it stands if it has one, or has ended."""
-    await uow.lock(*execution.run_lock(run_id))
-    run = await get_row(uow, project_id, run_id)
-    cancel = await runs.find_cancel_request(uow, project_id, run_id)
-    if run.state == RunState.CREATED and cancel is None:
+    """Plan a run that has no plan; say where it stands if it has one, or has ended.
+
+    `workflow_run_id` names the Temporal execution that asks; it is remembered.
+    """
+    records = await hold_run(uow, project_id, run_id)
+    if workflow_run_id is not None:
+        await note_execution(uow, call, records, workflow_run_id=workflow_run_id)
+    run = records.run
+    if run.state == RunState.CREATED and records.cancel is None:
         planned = await _plan(uow, run, judge)
-        await _keep_plan(uow, call, run, planned, generation=1)
+        _keep_plan(uow, call, run, planned, generation=1, now=records.read_at)
         await _check_expectation(uow, call, run, planned.plan)
     return await position(uow, project_id, run_id)
 
@@ -82,8 +94,9 @@ async def settle_gates(
     uow: UnitOfWork, call: Call, project_id: ProjectId, run_id: RunId, *, generation: int
 ) -> Position:
     """Close what is settled by decisions or by the clock; what comes next."""
-    await uow.lock(*execution.run_lock(run_id))
-    await approvals.settle_gates(uow, call, project_id, run_id, generation=generation)
+    records = await hold_run(uow, project_id, run_id)
+    if records.plan is not None and records.plan.generation == generation:
+        await approvals.settle_gates(uow, call, records)
     return await position(uow, project_id, run_id)
 
 
@@ -91,12 +104,11 @@ async def revalidate_run(
     uow: UnitOfWork, call: Call, project_id: ProjectId, run_id: RunId, *, judge: RuleJudge
 ) -> Position:
     """Plan again with the facts of now. The same digest starts execution, another one new gates."""
-    await uow.lock(*execution.run_lock(run_id))
-    here = await position(uow, project_id, run_id)
+    records = await hold_run(uow, project_id, run_id)
+    here = position_of(records)
     if here.standing is not Standing.REVALIDATE:
         return here
-    run = await get_row(uow, project_id, run_id)
-    old = await runs.find_plan(uow, project_id, run_id, generation=run.generation)
+    run, old = records.run, records.plan
     assert old is not None  # the standing says so
     planned = await _plan(uow, run, judge)
     same = planned.plan.digest == old.plan_digest
@@ -114,11 +126,10 @@ async def revalidate_run(
             difference=difference,
         )
     )
-    await uow.flush()
     if same:
-        await _start(uow, call, run, planned.plan)
+        _start(uow, call, run, planned.plan, now=records.read_at)
     else:
-        await _open_next_generation(uow, call, run, planned)
+        await _open_next_generation(uow, call, records, planned)
     return await position(uow, project_id, run_id)
 
 
@@ -126,11 +137,10 @@ async def finalise_run(
     uow: UnitOfWork, call: Call, project_id: ProjectId, run_id: RunId
 ) -> Position:
     """Write the derived state. A run that has not ended by its records stays as it is."""
-    await uow.lock(*execution.run_lock(run_id))
-    run = await get_row(uow, project_id, run_id)
-    derived = await derive(uow, project_id, run_id)
-    if run.state not in TERMINAL and derived.state in TERMINAL:
-        await _end(uow, call, run, derived)
+    records = await hold_run(uow, project_id, run_id)
+    derived = derive_state(facts_of(records))
+    if records.run.state not in TERMINAL and derived.state in TERMINAL:
+        await _end(uow, call, records, derived)
     return await position(uow, project_id, run_id)
 
 
@@ -144,34 +154,36 @@ async def report_incident(
     occurrence: str,
 ) -> Position:
     """Record it once, and say where the run stands after it."""
-    await uow.lock(*execution.run_lock(run_id))
-    run = await get_row(uow, project_id, run_id)
-    known = [i.kind for i in await runs.list_incidents(uow, project_id, run_id)]
-    if run.state not in TERMINAL and not (said.ends_as and said.kind in known):
+    records = await hold_run(uow, project_id, run_id)
+    known = [incident.kind for incident in records.incidents]
+    if records.run.state not in TERMINAL and not (said.ends_as and said.kind in known):
         await incidents.report(uow, call, project_id, run_id, said, occurrence=occurrence)
     return await position(uow, project_id, run_id)
 
 
-async def position(session: ReadSession, project_id: ProjectId, run_id: RunId) -> Position:
-    """Where the records say that the run stands. Reads only."""
-    run = await get_row(session, project_id, run_id)
-    plan_row = await runs.find_plan(session, project_id, run_id)
-    plan = read_plan(plan_row) if plan_row is not None else None
+async def position(uow: UnitOfWork, project_id: ProjectId, run_id: RunId) -> Position:
+    """Where the run stands with what this transaction has written."""
+    await uow.flush()
+    return position_of(await get_records(uow, project_id, run_id))
+
+
+def position_of(records: RunRecords) -> Position:
+    """Where the records say that the run stands."""
+    run, facts = records.run, facts_of(records)
     return Position(
-        standing=await _standing(session, project_id, run),
+        standing=_standing(run, facts),
         state=RunState(run.state),
         generation=run.generation,
-        plan_digest=plan.digest if plan else None,
-        steps=plan.document.body.steps if plan else (),
-        seconds_left=await _seconds_left(session, run),
+        plan_digest=facts.plan.digest if facts.plan else None,
+        steps=facts.plan.document.body.steps if facts.plan else (),
+        seconds_left=_seconds_left(run, now=records.read_at),
     )
 
 
-async def _standing(session: ReadSession, project_id: ProjectId, run: Run) -> Standing:
+def _standing(run: Run, facts: RunFacts) -> Standing:
     if run.state in TERMINAL:
         return Standing.FINISH
-    facts = await load_facts(session, project_id, RunId(run.id))
-    derived = await derive(session, project_id, RunId(run.id))
+    derived = derive_state(facts)
     if facts.started and derived.state not in TERMINAL:
         return Standing.EXECUTE
     if derived.state in TERMINAL or facts.plan is None:
@@ -180,10 +192,9 @@ async def _standing(session: ReadSession, project_id: ProjectId, run: Run) -> St
     return Standing.REVALIDATE if satisfied else Standing.APPROVE
 
 
-async def _seconds_left(session: ReadSession, run: Run) -> float:
+def _seconds_left(run: Run, *, now: datetime) -> float:
     if run.deadline is None:
         return 0.0
-    now = await runs.database_time(session)
     return max(0.0, (run.deadline - now).total_seconds())
 
 
@@ -195,23 +206,18 @@ async def _plan(session: ReadSession, run: Run, judge: RuleJudge) -> Planned:
 
 
 async def _facts(session: ReadSession, run: Run) -> Facts:
-    pipeline = await definitions.find_pipeline(session, run.project_id, run.pipeline_digest)
-    cluster = await runs.find_cluster(session, run.cluster_id)
-    assert pipeline is not None  # foreign keys say so
-    assert cluster is not None
-    lock = None
-    if run.environment_lock_id is not None:
-        row = await definitions.find_lock(session, run.project_id, run.environment_lock_id)
-        lock = lock_of(row.canonical) if row is not None else None
+    wanted = Wanted(pipeline_digest=run.pipeline_digest, lock_id=run.environment_lock_id)
+    found = await look_up(session, run.project_id, wanted)
+    assert found.pipeline is not None  # foreign keys say so
     return Facts(
-        pipeline=pipeline_of(pipeline.canonical),
-        lock=lock,
-        execution=execution_of(cluster),
+        pipeline=pipeline_of(found.pipeline.canonical),
+        lock=lock_of(found.lock.canonical) if found.lock is not None else None,
+        execution=execution_of(next(c for c in found.clusters if c.id == run.cluster_id)),
     )
 
 
-async def _keep_plan(
-    uow: UnitOfWork, call: Call, run: Run, planned: Planned, *, generation: int
+def _keep_plan(
+    uow: UnitOfWork, call: Call, run: Run, planned: Planned, *, generation: int, now: datetime
 ) -> None:
     """The plan, what every policy said, and the gates it demands; the run moves on to it."""
     plan = planned.plan
@@ -226,15 +232,12 @@ async def _keep_plan(
             gates=len(plan.document.gates),
         )
     )
-    await uow.flush()
     uow.add(*_verdict_rows(run, planned, generation))
-    opened = await runs.database_time(uow)
     denied = plan.document.verdict.effect is Effect.DENY
     gates = () if denied else plan.document.gates
-    uow.add(*(_gate(run, plan, rule, generation, opened) for rule in gates))
-    await uow.flush()
+    uow.add(*(_gate(run, plan, rule, generation, now) for rule in gates))
     _record_planned(uow, call, run, plan, generation)
-    await _move_to_plan(uow, run, plan, generation, gates, opened)
+    _move_to_plan(uow, run, plan, generation, gates, now)
 
 
 def _verdict_rows(run: Run, planned: Planned, generation: int) -> list[VerdictRow]:
@@ -292,7 +295,7 @@ def _record_planned(
     )  # fmt: skip
 
 
-async def _move_to_plan(
+def _move_to_plan(
     uow: UnitOfWork,
     run: Run,
     plan: ExecutionPlan,
@@ -309,7 +312,7 @@ async def _move_to_plan(
         "deadline": now + EXECUTION_START_DEADLINE,
     }
     if run.state == RunState.CREATED:
-        await _move(uow, run, {**moved, "state": RunState.PLANNED})
+        _move(uow, run, {**moved, "state": RunState.PLANNED})
     if gates:
         first = min(rule.deadline_seconds for rule in gates)
         moved |= {
@@ -317,11 +320,11 @@ async def _move_to_plan(
             "waiting_for": WaitingFor.APPROVAL,
             "deadline": now + timedelta(seconds=first),
         }
-    await _move(uow, run, moved)
+    _move(uow, run, moved)
 
 
-async def _move(uow: UnitOfWork, run: Run, values: dict[str, object]) -> None:
-    await runs.move_run(uow, run.project_id, run.id, values)
+def _move(uow: UnitOfWork, run: Run, values: dict[str, object]) -> None:
+    runs.move_run(uow, run.project_id, run.id, values)
 
 
 async def _check_expectation(uow: UnitOfWork, call: Call, run: Run, plan: ExecutionPlan) -> None:
@@ -345,12 +348,11 @@ async def _check_expectation(uow: UnitOfWork, call: Call, run: Run, plan: Execut
     await incidents.report(uow, call, project_id, run_id, said, occurrence="plan")
 
 
-async def _start(uow: UnitOfWork, call: Call, run: Run, plan: ExecutionPlan) -> None:
-    """From here on steps may run; the database has checked every gate again."""
-    now = await runs.database_time(uow)
+def _start(uow: UnitOfWork, call: Call, run: Run, plan: ExecutionPlan, *, now: datetime) -> None:
+    """From here on steps may run; the database checks every gate again."""
     simulation = simulate(plan.document.body)
     overhead = simulation.worst_case_attempts * STEP_OVERHEAD
-    await _move(uow, run, {
+    _move(uow, run, {
         "state": RunState.RUNNING, "state_since": now, "waiting_for": WaitingFor.STEPS,
         "deadline": now + timedelta(seconds=simulation.worst_case_seconds) + overhead,
     })  # fmt: skip
@@ -362,33 +364,35 @@ async def _start(uow: UnitOfWork, call: Call, run: Run, plan: ExecutionPlan) -> 
     )  # fmt: skip
 
 
-async def _open_next_generation(uow: UnitOfWork, call: Call, run: Run, planned: Planned) -> None:
+async def _open_next_generation(
+    uow: UnitOfWork, call: Call, records: RunRecords, planned: Planned
+) -> None:
     """What was approved is not what would run: decisions are void, and kept."""
-    project_id, run_id = ProjectId(run.project_id), RunId(run.id)
-    await approvals.void_gates(uow, call, project_id, run_id, generation=run.generation)
+    run = records.run
+    await approvals.void_gates(uow, call, records)
     record(
         uow, call, "run.plan_drifted",
-        project_id=project_id, subjects={"run": run.id},
+        project_id=ProjectId(run.project_id), subjects={"run": run.id},
         payload={
             "approved": format_digest(run.plan_digest or b""),
             "now": format_digest(planned.plan.digest), "generation": run.generation,
         },
         event_id=effect_event_id("run", run.id, "drifted", run.generation),
     )  # fmt: skip
-    await _keep_plan(uow, call, run, planned, generation=run.generation + 1)
+    generation = run.generation + 1
+    _keep_plan(uow, call, run, planned, generation=generation, now=records.read_at)
 
 
-async def _end(uow: UnitOfWork, call: Call, run: Run, derived: Derived) -> None:
-    project_id, run_id = ProjectId(run.project_id), RunId(run.id)
-    await approvals.void_gates(uow, call, project_id, run_id, generation=run.generation)
-    now = await runs.database_time(uow)
-    await _move(uow, run, {
+async def _end(uow: UnitOfWork, call: Call, records: RunRecords, derived: Derived) -> None:
+    run, now = records.run, records.read_at
+    await approvals.void_gates(uow, call, records)
+    _move(uow, run, {
         "state": derived.state, "state_since": now, "ended_at": now, "waiting_for": None,
         "deadline": None, "failure_class": derived.failure_class, "failure_code": derived.code,
     })  # fmt: skip
     record(
         uow, call, f"run.{derived.state}",
-        project_id=project_id, subjects={"run": run.id},
+        project_id=ProjectId(run.project_id), subjects={"run": run.id},
         payload={
             "before": run.state, "code": derived.code,
             "failure_class": str(derived.failure_class) if derived.failure_class else None,

@@ -9,9 +9,11 @@ from animus.domain.runs import TERMINAL, FailureClass, RunState, WaitingFor
 from animus.services import incidents
 from animus.services.calls import Call
 from animus.services.incidents import IncidentReport
-from animus.services.runs import get_row
-from animus.store import execution, runs
+from animus.services.run_facts import hold_run
+from animus.store import runs
 from animus.store.database import UnitOfWork
+from animus.store.run_records import RunRecords
+from animus.store.tables import WorkflowExecution
 
 RUN_DEADLINE = IncidentReport(
     kind="run_deadline",
@@ -66,16 +68,19 @@ def workflow_incident(kind: str) -> IncidentReport:
 
 
 async def note_execution(
-    uow: UnitOfWork, call: Call, project_id: ProjectId, run_id: RunId, *, workflow_run_id: str
+    uow: UnitOfWork, call: Call, records: RunRecords, *, workflow_run_id: str
 ) -> None:
     """Remember which Temporal execution acts for a run. A second one was not our doing."""
-    await uow.lock(*execution.run_lock(run_id))
-    run = await get_row(uow, project_id, run_id)
-    earlier = await runs.list_workflow_executions(uow, project_id, run_id)
-    new = await runs.keep_workflow_execution(uow, project_id, run_id, workflow_run_id)
-    known = await runs.list_incidents(uow, project_id, run_id)
-    explained = len(known) >= len(earlier)  # the reconciler says why before it starts another
-    if new and earlier and not explained and run.state not in TERMINAL:
+    run, earlier = records.run, records.executions
+    if any(known.workflow_run_id == workflow_run_id for known in earlier):
+        return
+    project_id, run_id = ProjectId(run.project_id), RunId(run.id)
+    uow.add(
+        WorkflowExecution(run_id=run_id, workflow_run_id=workflow_run_id, project_id=project_id)
+    )
+    # The reconciler says why before it starts another.
+    explained = len(records.incidents) >= len(earlier)
+    if earlier and not explained and run.state not in TERMINAL:
         said = workflow_incident("workflow_reset")
         await incidents.report(uow, call, project_id, run_id, said, occurrence=workflow_run_id)
 
@@ -84,18 +89,17 @@ async def read_control(
     uow: UnitOfWork, call: Call, project_id: ProjectId, run_id: RunId
 ) -> Control:
     """Whether the run must stop, by what is recorded and the database's clock."""
-    await uow.lock(*execution.run_lock(run_id))
-    run = await get_row(uow, project_id, run_id)
+    records = await hold_run(uow, project_id, run_id)
+    run = records.run
     if run.state in TERMINAL:
         return Control(stop=True, reason="ended", seconds_left=0.0)
-    if await runs.find_cancel_request(uow, project_id, run_id) is not None:
+    if records.cancel is not None:
         waiting = {"waiting_for": WaitingFor.CANCELLATION}
-        await runs.move_run(uow, project_id, run_id, waiting)
+        runs.move_run(uow, project_id, run_id, waiting)
         return Control(stop=True, reason="canceled", seconds_left=0.0)
-    if any(one.ends_as for one in await runs.list_incidents(uow, project_id, run_id)):
+    if any(one.ends_as for one in records.incidents):
         return Control(stop=True, reason="incident", seconds_left=0.0)
-    now = await runs.database_time(uow)
-    left = (run.deadline - now).total_seconds() if run.deadline is not None else 0.0
+    left = (run.deadline - records.read_at).total_seconds() if run.deadline is not None else 0.0
     if left <= 0:
         await incidents.report(uow, call, project_id, run_id, RUN_DEADLINE, occurrence="once")
         return Control(stop=True, reason="deadline", seconds_left=0.0)

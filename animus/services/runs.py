@@ -17,11 +17,11 @@ from animus.domain.ids import PersonId, PrincipalId, ProjectId, RunId
 from animus.domain.plans import TAG as PLAN_TAG
 from animus.domain.plans import PlanDocument
 from animus.domain.run_names import RANDOM_BYTES, run_name
-from animus.domain.run_specs import Classification, RunSpec, run_spec_bytes, run_spec_digest
+from animus.domain.run_specs import Classification, run_spec_bytes, run_spec_digest
 from animus.domain.runs import TERMINAL, FailureClass, RunState, WaitingFor
 from animus.services import pipelines
 from animus.services.calls import Call, record
-from animus.services.parsed import plan_of, run_spec_of
+from animus.services.parsed import plan_of
 from animus.services.run_requests import ResolvedRequest, RunRequest, resolve
 from animus.store import runs
 from animus.store.database import ReadSession, UnitOfWork
@@ -220,11 +220,6 @@ async def list_runs(
 ) -> Sequence[RunView]:
     rows = await runs.list_runs(session, project_id, wanted, before=before, limit=limit)
     return [_view(run, requester) for run, requester in rows]
-
-
-async def get_spec(session: ReadSession, project_id: ProjectId, run_id: RunId) -> RunSpec:
-    run = await get_row(session, project_id, run_id)
-    return run_spec_of(run.run_spec)
 
 
 async def get_plan(

@@ -40,14 +40,6 @@ def add_event(uow: UnitOfWork, event: Event, leaf: Leaf, *, salt: bytes) -> None
     )
 
 
-async def has_event(session: ReadSession, event_id: UUID) -> bool:
-    # lint-skip: project-scope: asked by an id that names its effect
-    return (
-        await session.first(select(col(AuditEvent.id)).where(col(AuditEvent.id) == event_id))
-        is not None
-    )
-
-
 async def integrate(uow: UnitOfWork, *, limit: int) -> int:
     """Give the next dense indices to at most `limit` pending events; how many there were.
 
@@ -128,10 +120,6 @@ async def has_pending_of_run(session: ReadSession, run_id: UUID) -> bool:
         .where(col(AuditEvent.run_id) == run_id)
     )
     return await session.first(statement) is not None
-
-
-async def count_pending(session: ReadSession) -> int:
-    return int(await session.first(select(func.count()).select_from(AuditPending)) or 0)
 
 
 async def erase_payload(

@@ -97,17 +97,6 @@ async def find_version(session: ReadSession, project_id: UUID, version_id: UUID)
     return next(iter(await session.rows(statement)), None)
 
 
-async def find_version_by_digest(
-    session: ReadSession, project_id: UUID, digest: bytes
-) -> DatasetVersion | None:
-    """The oldest version of any dataset of the project with this content."""
-    return await session.first(
-        scoped(DatasetVersion, project_id)
-        .where(col(DatasetVersion.digest) == digest)
-        .order_by(col(DatasetVersion.id))
-    )
-
-
 async def find_version_of_dataset(
     session: ReadSession, project_id: UUID, dataset_id: UUID, digest: bytes
 ) -> DatasetVersion | None:
@@ -116,21 +105,6 @@ async def find_version_of_dataset(
             col(DatasetVersion.dataset_id) == dataset_id, col(DatasetVersion.digest) == digest
         )
     )
-
-
-async def find_version_by_ordinal(
-    session: ReadSession, project_id: UUID, dataset_id: UUID, *, ordinal: int | None
-) -> DatasetVersion | None:
-    """That version of a dataset; its newest for None."""
-    rows = await session.pick(
-        DatasetVersion,
-        "project_id = %s AND dataset_id = %s AND ordinal = coalesce(%s, ordinal) "
-        "ORDER BY ordinal DESC LIMIT 1",
-        project_id,
-        dataset_id,
-        ordinal,
-    )
-    return next(iter(rows), None)
 
 
 async def next_ordinal(session: ReadSession, project_id: UUID, dataset_id: UUID) -> int:

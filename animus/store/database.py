@@ -28,6 +28,7 @@ E = TypeVar("E", bound=Executable)
 M = TypeVar("M", bound=SQLModel)
 Connection: TypeAlias = psycopg.AsyncConnection[tuple[Any, ...]]
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+ADVISORY_LOCK: LiteralString = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 POOL_TIMEOUT = 5.0  # seconds a caller waits for a connection before it is told to try again
 
 
@@ -54,6 +55,23 @@ class Together:
 
         self._sent.append(settle)
         return answer
+
+    async def fetch(
+        self, statement: LiteralString, *values: object
+    ) -> Answer[list[tuple[Any, ...]]]:
+        """Rows of a query in plain SQL."""
+        cursor = await self._connection.execute(statement, values)
+        answer: Answer[list[tuple[Any, ...]]] = Answer()
+
+        async def settle() -> None:
+            answer.value = await cursor.fetchall()
+
+        self._sent.append(settle)
+        return answer
+
+    async def lock(self, *names: object) -> None:
+        """As `UnitOfWork.lock`; what is asked after it is answered under it."""
+        await self._connection.execute(ADVISORY_LOCK, (_lock_name(names),))
 
     async def settle(self) -> None:
         for settle in self._sent:
@@ -128,7 +146,7 @@ class UnitOfWork(ReadSession):
         """Rows to insert, in this order: what is referred to comes first."""
         self._waiting.extend(rows)
 
-    def later(self, statement: LiteralString, *values: object) -> None:
+    def later(self, statement: LiteralString | bytes, *values: object) -> None:
         """A write in plain SQL, in its turn among the rows that were added."""
         self._waiting.append((statement, values))
 
@@ -167,15 +185,18 @@ class UnitOfWork(ReadSession):
 
     async def lock(self, *names: object) -> None:
         """An advisory lock until the end of the transaction, for what names say together."""
-        name = "/".join(str(name) for name in names)
-        await self.run("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", name)
+        await self.run(ADVISORY_LOCK, _lock_name(names))
 
     def notify(self, channel: str) -> None:
         """Wake whoever listens, when this transaction commits."""
         self.later("SELECT pg_notify(%s, '')", channel)
 
 
-_Write: TypeAlias = tuple[LiteralString, tuple[object, ...]]
+def _lock_name(names: tuple[object, ...]) -> str:
+    return "/".join(str(name) for name in names)
+
+
+_Write: TypeAlias = tuple[LiteralString | bytes, tuple[object, ...]]
 
 
 async def _send(connection: Connection, write: SQLModel | _Write) -> Cursor:

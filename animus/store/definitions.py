@@ -126,14 +126,20 @@ def _last_action() -> ScalarSelect[str]:
     )
 
 
-async def policies_in_force(session: ReadSession, project_id: UUID) -> Sequence[AnyRow]:
-    """(version, policy name) of every version in force, in a fixed order."""
-    return await session.rows(
-        select(PolicyVersion, col(Policy.name))
-        .join(Policy, col(Policy.id) == col(PolicyVersion.policy_id))
-        .where(col(PolicyVersion.project_id) == project_id, _last_action() == "published")
-        .order_by(col(Policy.name), col(PolicyVersion.version))
+async def policies_in_force(
+    session: ReadSession, project_id: UUID
+) -> Sequence[tuple[UUID, str, int, bytes, bytes]]:
+    """(version's id, policy's name, version, digest, canonical) of all in force, in fixed order."""
+    rows = await session.fetch(
+        "SELECT v.id, p.name, v.version, v.digest, v.canonical "
+        "FROM policy_versions v JOIN policies p ON p.id = v.policy_id "
+        "WHERE v.project_id = %s AND 'published' = ("
+        "SELECT action FROM policy_publications l "
+        "WHERE l.project_id = v.project_id AND l.policy_version_id = v.id "
+        "ORDER BY l.seq DESC LIMIT 1) ORDER BY p.name, v.version",
+        project_id,
     )
+    return [(id_, name, version, digest, content) for id_, name, version, digest, content in rows]
 
 
 async def list_policy_versions(

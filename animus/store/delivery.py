@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
@@ -37,10 +37,6 @@ async def drop_outbox(uow: UnitOfWork, sequence_numbers: Sequence[int]) -> None:
 async def has_outbox(session: ReadSession, project_id: UUID, run_id: UUID) -> bool:
     waiting = scoped(Outbox, project_id).where(col(Outbox.run_id) == run_id)
     return await session.first(waiting) is not None
-
-
-async def count_outbox(session: ReadSession) -> int:
-    return int(await session.first(select(func.count()).select_from(Outbox)) or 0)
 
 
 async def list_overdue(session: ReadSession, *, before: datetime, limit: int) -> Sequence[AnyRow]:

@@ -67,6 +67,16 @@ def selection_of(table: type[SQLModel], where: LiteralString) -> bytes:
     return statement.as_bytes()
 
 
+@cache
+def update_of(table: type[SQLModel], names: tuple[str, ...], where: LiteralString) -> bytes:
+    statement = sql.SQL("UPDATE {} SET {} WHERE {}").format(
+        sql.Identifier(str(table.__tablename__)),
+        sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(name)) for name in names),
+        sql.SQL(where),
+    )
+    return statement.as_bytes()
+
+
 def made_of(table: type[M], rows: list[tuple[Any, ...]]) -> list[M]:
     """Rows as `selection_of` gives them, as instances of their table."""
     names = column_names(table)

@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
 from animus.store.database import AnyRow, ReadSession, UnitOfWork
+from animus.store.plain_sql import update_of
 from animus.store.scope import scoped
 from animus.store.tables import (
     CancelRequest,
@@ -21,11 +22,8 @@ from animus.store.tables import (
     Incident,
     Outbox,
     Principal,
-    Revalidation,
     Run,
     RunDataset,
-    VerdictRow,
-    WorkflowExecution,
 )
 
 OUTBOX_CHANNEL = "animus_outbox"
@@ -39,10 +37,6 @@ async def find_run_anywhere(session: ReadSession, run_id: UUID) -> Run | None:
     """For the control plane's own work, which knows a run by its workflow's id."""
     # lint-skip: project-scope: the id came from our own workflow; the row says the project
     return await session.first(select(Run).where(col(Run.id) == run_id))
-
-
-async def find_run_by_name(session: ReadSession, project_id: UUID, name: str) -> Run | None:
-    return await session.first(scoped(Run, project_id).where(col(Run.name) == name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,17 +85,10 @@ async def list_bindings(
     )
 
 
-async def move_run(
-    uow: UnitOfWork, project_id: UUID, run_id: UUID, values: Mapping[str, object]
-) -> bool:
-    """Change the moving half of a run; the database judges the transition."""
-    moved = await uow.execute(
-        update(Run)
-        .where(col(Run.project_id) == project_id, col(Run.id) == run_id)
-        .values(**values)
-        .returning(col(Run.id))
-    )
-    return len(moved) == 1
+def move_run(uow: UnitOfWork, project_id: UUID, run_id: UUID, values: Mapping[str, object]) -> None:
+    """Change the moving half of a run, with the next flush; the database judges the transition."""
+    statement = update_of(Run, tuple(values), "project_id = %s AND id = %s")
+    uow.later(statement, *values.values(), project_id, run_id)
 
 
 async def find_plan(
@@ -116,26 +103,6 @@ async def find_plan(
     if generation is not None:
         statement = statement.where(col(ExecutionPlanRow.generation) == generation)
     return await session.first(statement)
-
-
-async def list_verdicts(
-    session: ReadSession, project_id: UUID, run_id: UUID, *, generation: int
-) -> Sequence[VerdictRow]:
-    return await session.all(
-        scoped(VerdictRow, project_id)
-        .where(col(VerdictRow.run_id) == run_id, col(VerdictRow.generation) == generation)
-        .order_by(col(VerdictRow.id))
-    )
-
-
-async def find_revalidation(
-    session: ReadSession, project_id: UUID, run_id: UUID, *, generation: int
-) -> Revalidation | None:
-    return await session.first(
-        scoped(Revalidation, project_id).where(
-            col(Revalidation.run_id) == run_id, col(Revalidation.generation) == generation
-        )
-    )
 
 
 async def find_cancel_request(
@@ -173,43 +140,8 @@ def add_outbox(uow: UnitOfWork, project_id: UUID, run_id: UUID, kind: str) -> No
     uow.notify(OUTBOX_CHANNEL)
 
 
-async def keep_workflow_execution(
-    uow: UnitOfWork, project_id: UUID, run_id: UUID, workflow_run_id: str
-) -> bool:
-    """False where this execution was seen before."""
-    statement = (
-        insert(WorkflowExecution)
-        .values(run_id=run_id, workflow_run_id=workflow_run_id, project_id=project_id)
-        .on_conflict_do_nothing()
-        .returning(col(WorkflowExecution.run_id))
-    )
-    return len(await uow.execute(statement)) == 1
-
-
-async def list_workflow_executions(
-    session: ReadSession, project_id: UUID, run_id: UUID
-) -> Sequence[WorkflowExecution]:
-    return await session.all(
-        scoped(WorkflowExecution, project_id)
-        .where(col(WorkflowExecution.run_id) == run_id)
-        .order_by(col(WorkflowExecution.first_seen_at))
-    )
-
-
-async def find_cluster(session: ReadSession, cluster_id: UUID) -> Cluster | None:
-    return await session.first(select(Cluster).where(col(Cluster.id) == cluster_id))
-
-
 async def find_cluster_by_name(session: ReadSession, name: str) -> Cluster | None:
     return await session.first(select(Cluster).where(col(Cluster.name) == name))
-
-
-async def find_cluster_of(session: ReadSession, principal_id: UUID) -> Cluster | None:
-    return await session.first(
-        select(Cluster).where(
-            col(Cluster.principal_id) == principal_id, col(Cluster.retired_at).is_(None)
-        )
-    )
 
 
 async def list_clusters(session: ReadSession) -> Sequence[Cluster]:

@@ -18,6 +18,7 @@ from api.idempotency import creating
 from api.requests import StrictRoute
 from api.schemas.runs import (
     CancelRun,
+    DriftOut,
     GateOut,
     IncidentOut,
     PlanOut,
@@ -97,6 +98,7 @@ async def get_run(
         spec=detail.spec,
         steps=tuple(StepOut.model_validate(step) for step in detail.steps),
         incidents=tuple(IncidentOut.model_validate(one) for one in detail.incidents),
+        drifts=tuple(DriftOut.model_validate(one) for one in detail.drifts),
     )
 
 

@@ -285,11 +285,21 @@ class IncidentOut(View):
     created_at: datetime
 
 
+class DriftOut(View):
+    """Decisions of this generation are void: what would have run differs from what was approved."""
+
+    generation: int
+    plan_digest: DigestOut
+    difference: list[dict[str, Any]]
+    created_at: datetime
+
+
 class RunDetailOut(RunOut):
     cancel_requested: bool
     spec: dict[str, Any]
     steps: tuple[StepOut, ...]
     incidents: tuple[IncidentOut, ...]
+    drifts: tuple[DriftOut, ...]
 
 
 class DecisionIn(Body):

@@ -1,0 +1,86 @@
+"""Everything recorded about one run, in one round trip; what its phases and its state go by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from animus.store.database import ReadSession
+from animus.store.execution import run_lock
+from animus.store.tables import (
+    ApprovalGate,
+    Attempt,
+    AttemptOutcomeRow,
+    CancelRequest,
+    ExecutionPlanRow,
+    GateClosure,
+    Incident,
+    Revalidation,
+    Run,
+    WorkflowExecution,
+)
+
+_OF_RUN = "project_id = %s AND run_id = %s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecords:
+    run: Run
+    plan: ExecutionPlanRow | None
+    """The newest; the gates are of its generation."""
+    gates: Sequence[ApprovalGate]
+    closures: Mapping[UUID, GateClosure]
+    """By gate."""
+    revalidations: Sequence[Revalidation]
+    """Of every generation, in order."""
+    cancel: CancelRequest | None
+    attempts: Sequence[Attempt]
+    """By step and number."""
+    outcomes: Mapping[UUID, AttemptOutcomeRow]
+    """By attempt."""
+    incidents: Sequence[Incident]
+    executions: Sequence[WorkflowExecution]
+    read_at: datetime
+    """By the database's clock: the one that deadlines are compared with."""
+
+
+async def find_records(
+    session: ReadSession, project_id: UUID, run_id: UUID, *, lock: bool = False
+) -> RunRecords | None:
+    """With `lock` under the run's lock, which is held until the transaction ends."""
+    key = (project_id, run_id)
+    async with session.together() as asked:
+        if lock:
+            await asked.lock(*run_lock(run_id))
+        run = await asked.pick(Run, "project_id = %s AND id = %s", *key)
+        plans = await asked.pick(
+            ExecutionPlanRow, _OF_RUN + " ORDER BY generation DESC LIMIT 1", *key
+        )
+        gates = await asked.pick(ApprovalGate, _OF_RUN + " ORDER BY name", *key)
+        closures = await asked.pick(GateClosure, _OF_RUN, *key)
+        revalidations = await asked.pick(Revalidation, _OF_RUN + " ORDER BY generation", *key)
+        cancels = await asked.pick(CancelRequest, _OF_RUN, *key)
+        attempts = await asked.pick(Attempt, _OF_RUN + " ORDER BY step, number", *key)
+        outcomes = await asked.pick(AttemptOutcomeRow, _OF_RUN, *key)
+        incidents = await asked.pick(Incident, _OF_RUN + " ORDER BY id", *key)
+        executions = await asked.pick(WorkflowExecution, _OF_RUN + " ORDER BY first_seen_at", *key)
+        clock = await asked.fetch("SELECT clock_timestamp()")
+    if not run.value:
+        return None
+    plan = next(iter(plans.value), None)
+    generation = plan.generation if plan is not None else 0
+    return RunRecords(
+        run=run.value[0],
+        plan=plan,
+        gates=[gate for gate in gates.value if gate.generation == generation],
+        closures={closure.gate_id: closure for closure in closures.value},
+        revalidations=revalidations.value,
+        cancel=next(iter(cancels.value), None),
+        attempts=attempts.value,
+        outcomes={outcome.attempt_id: outcome for outcome in outcomes.value},
+        incidents=incidents.value,
+        executions=executions.value,
+        read_at=clock.value[0][0],
+    )
