@@ -54,8 +54,8 @@ def _immutable(*tables: str, writers: tuple[str, ...]) -> Iterator[Protection]:
 
 PROTECTIONS: tuple[Protection, ...] = (
     *_immutable(
-        "projects", "changes", "change_decisions", "manifests", "datasets", "dataset_versions",
-        "sources", "environments", "environment_locks", "pipelines", "policies", "policy_versions",
+        "projects", "changes", "change_decisions", "datasets", "dataset_versions", "sources",
+        "environments", "environment_locks", "pipelines", "policies", "policy_versions",
         "policy_publications", "run_datasets", "decisions", "cancel_requests", "attempt_claims",
         writers=(API,),
     ),
@@ -66,7 +66,8 @@ PROTECTIONS: tuple[Protection, ...] = (
         writers=(WORKER,),
     ),
     *_immutable(
-        "blobs", "gate_closures", "artifacts", "lineage_edges", "audit_events", writers=_BOTH
+        "blobs", "manifests", "gate_closures", "artifacts", "lineage_edges", "audit_events",
+        writers=_BOTH,
     ),
     Protection(
         table="principals", kind=Kind.TRANSITION, writers=(API,), columns=("disabled_at",)

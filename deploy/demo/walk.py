@@ -19,6 +19,7 @@ from deploy.images.builds import BuiltImage
 from deploy.local.accounts import Accounts
 
 PROJECT_SOURCE = Path(__file__).parent / "project"
+DATA = "data"
 PARAMETERS = {"C": 1.0, "seed": 7, "test_size": 0.25}
 PLAN_SECONDS = 60.0
 RUN_SECONDS = 600.0
@@ -111,6 +112,7 @@ def _prepare_project(scene: Scene) -> None:
     pipeline = scene.work / "pipeline.yaml"
     pipeline.write_text(pipeline.read_text().replace("IMAGE", scene.image.reference))
     (scene.work / "environment-lock.json").write_text(json.dumps(_lock(scene.image)))
+    _place_data(scene)
     identity = ("-c", "user.name=engineer", "-c", "user.email=engineer@demo.invalid")
     for command in (
         ("init", "-q"),
@@ -118,6 +120,14 @@ def _prepare_project(scene: Scene) -> None:
         (*identity, "commit", "-q", "-m", "The breast-cancer pipeline"),
     ):
         subprocess.run(["git", *command], cwd=scene.work, check=True)
+
+
+def _place_data(scene: Scene) -> None:
+    """Beside the code and not under git: data is known by its own digest."""
+    data = scene.work / DATA
+    data.mkdir()
+    shutil.copyfile(scene.dataset, data / "breast_cancer.csv")
+    (scene.work / ".gitignore").write_text(f"{DATA}/\n")
 
 
 def _lock(image: BuiltImage) -> Mapping[str, Any]:
@@ -158,7 +168,7 @@ def _run_arguments(scene: Scene) -> list[str]:
     parameters = [f"{name}={json.dumps(value)}" for name, value in PARAMETERS.items()]
     flags = [word for parameter in parameters for word in ("-p", parameter)]
     return [
-        "pipeline.yaml", "--production", "--data", f"cancer={scene.dataset}",
+        "pipeline.yaml", "--production", "--data", f"cancer=./{DATA}",
         "--lock", "environment-lock.json", *flags,
     ]  # fmt: skip
 
@@ -205,7 +215,7 @@ def _follow(engineer: Cli, run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _show_result(scene: Scene, engineer: Cli, run: Mapping[str, Any]) -> None:
-    gates = engineer("approvals", "show", run["id"])
+    gates = engineer("approvals", "show", run["id"])["gates"]
     decisions = [decision for gate in gates for decision in gate["decisions"]]
     artifacts = engineer("run", "artifacts", run["id"])["artifacts"]
     say("==> demo complete")

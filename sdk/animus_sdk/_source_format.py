@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from animus_sdk.errors import AnimusError
+
 MEDIA_TYPE = "application/vnd.animus.source-pack.v1"
 
 MAX_PACK_BYTES = 64 * 1024 * 1024
@@ -48,12 +50,10 @@ _DECIMAL = re.compile(rb"0|[1-9][0-9]{0,8}")
 _HEXADECIMAL = re.compile(rb"[0-9a-f]*")
 
 
-class SourceError(Exception):
+class SourceError(AnimusError):
     """Base of what can go wrong with source. The message says what to do."""
 
-    def __init__(self, message: str, *, code: str) -> None:
-        super().__init__(message)
-        self.code = code
+    default_code = "source_error"
 
 
 class SourceRefused(SourceError):

@@ -1,0 +1,289 @@
+"""run: looking at runs, following them, ending them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from animus_sdk.cli.commands import submissions
+from animus_sdk.cli.commands.artifacts import show_artifacts
+from animus_sdk.cli.commands.audit import show_event
+from animus_sdk.cli.commands.submissions import checked_until
+from animus_sdk.cli.previews import plan_facts, show_findings
+from animus_sdk.cli.screens import Screen, state_text, styled
+from animus_sdk.cli.sessions import Session, command
+from animus_sdk.cli.watching import UNTIL, explain_run, steps_table, wait_for_run
+from animus_sdk.cli.wording import ago_words, time_words
+from animus_sdk.resources.references import UnknownReference, short
+from animus_sdk.wire.event_streams import BEFORE_THE_FIRST
+from animus_sdk.wire.views import Artifact, Run, RunDetail
+
+LOG_KIND = "log"
+LOG_CHUNK = 64 * 1024
+_Reference = Annotated[str, typer.Argument(metavar="RUN", help="Name, id, or the end of the id.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    group = typer.Typer(no_args_is_help=True)
+    app.add_typer(group, name="run", help="Runs.")
+    submissions.add_to(group)
+    command(group, "list")(list_runs)
+    command(group, "show")(show_run)
+    command(group, "watch")(watch_run)
+    command(group, "wait")(wait_for)
+    command(group, "cancel")(cancel_run)
+    command(group, "logs")(show_logs)
+    command(group, "artifacts")(list_artifacts)
+    command(group, "metrics")(list_metrics)
+    command(group, "plan")(show_plan)
+    command(group, "events")(list_events)
+
+
+def list_runs(
+    here: Session,
+    *,
+    state: Annotated[list[str] | None, typer.Option(help="Only these. May be repeated.")] = None,
+    production: Annotated[bool, typer.Option("--production", help="Only these.")] = False,
+    pipeline: Annotated[str | None, typer.Option(help="Only of this pipeline.")] = None,
+    before: Annotated[str | None, typer.Option(metavar="ID", help="The next page.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500)] = 20,
+) -> None:
+    """The runs of the project, newest first."""
+    page = here.client.runs.page(
+        state=state or (),
+        classification="production" if production else None,
+        pipeline=pipeline,
+        before=before,
+        limit=limit,
+    )
+
+    def render() -> None:
+        here.screen.table(
+            ["id", "name", "pipeline", "state", "for", "by", "made"],
+            [_row(run) for run in page["runs"]],
+        )
+        if page["next_before"]:
+            here.screen.note(f"There is more: --before {page['next_before']}")
+
+    here.screen.answer(page, render)
+
+
+def show_run(here: Session, reference: _Reference) -> None:
+    """One run, with its steps and why it is where it is."""
+    detail = here.client.runs.get(here.client.runs.resolve(reference))
+    here.screen.answer(detail, lambda: _show_detail(here.screen, detail))
+
+
+def watch_run(here: Session, reference: _Reference) -> None:
+    """Follow a run to its end. Ctrl+C stops watching; the run goes on."""
+    run_id = here.client.runs.resolve(reference)
+    detail, code = wait_for_run(here, run_id, until="end")
+    here.screen.answer(detail, lambda: explain_run(here.screen, detail))
+    raise typer.Exit(code)
+
+
+def wait_for(
+    here: Session,
+    reference: _Reference,
+    *,
+    until: Annotated[
+        str, typer.Option("--for", metavar="|".join(UNTIL), help="How far it must have come.")
+    ] = "end",
+    timeout: Annotated[
+        float | None, typer.Option(min=0, metavar="SECONDS", help="Give up after this time.")
+    ] = None,
+) -> None:
+    """Wait for a run without showing it; the exit code says how it stands."""
+    chosen = checked_until(until)
+    run_id = here.client.runs.resolve(reference)
+    detail, code = wait_for_run(here, run_id, until=chosen, timeout=timeout, show=False)
+    here.screen.answer(detail, lambda: explain_run(here.screen, detail))
+    raise typer.Exit(code)
+
+
+def cancel_run(
+    here: Session,
+    reference: _Reference,
+    *,
+    reason: Annotated[str, typer.Option(help="Why; kept in the audit log.")] = "",
+) -> None:
+    """Ask for the end of a run. It is canceled once nothing of it is left."""
+    run = here.client.runs.cancel(here.client.runs.resolve(reference), reason=reason)
+
+    def render() -> None:
+        here.screen.line(f"Asked for the end of {run['name']}.")
+        here.screen.note(f"To see it end: animus run wait {run['id']}")
+
+    here.screen.answer(run, render)
+
+
+def show_logs(
+    here: Session,
+    reference: _Reference,
+    *,
+    step: Annotated[str | None, typer.Option(help="Only of this step.")] = None,
+    attempt: Annotated[
+        int | None, typer.Option(min=1, help="Of this attempt (default: the last).")
+    ] = None,
+) -> None:
+    """What the steps wrote. Control characters are shown, not obeyed."""
+    run_id = here.client.runs.resolve(reference)
+    logs = _choose_logs(here.client.artifacts.of_run(run_id), step, attempt)
+    if not logs:
+        raise UnknownReference("There is no log yet. A step's log is there when it has ended.")
+    with tempfile.TemporaryDirectory(prefix="animus-logs-") as folder:
+        for log in logs:
+            here.client.artifacts.download(log, Path(folder) / log["id"])
+        if here.screen.as_json:
+            here.screen.json(_logs_document(Path(folder), logs))
+            return
+        for log in logs:
+            if len(logs) > 1:
+                here.screen.line(styled(f"==> {log['name']}", "bold"))
+            for text in _read_log(Path(folder) / log["id"]):
+                here.screen.raw(text)
+
+
+def list_artifacts(here: Session, reference: _Reference) -> None:
+    """What the run has made, its logs among it."""
+    found = here.client.artifacts.of_run(here.client.runs.resolve(reference))
+    here.screen.answer({"artifacts": found}, lambda: show_artifacts(here.screen, found))
+
+
+def list_metrics(
+    here: Session,
+    reference: _Reference,
+    *,
+    name: Annotated[str | None, typer.Option(help="Only this metric, all of its points.")] = None,
+) -> None:
+    """Metrics that the steps logged: the last point of each, or all points of one."""
+    run_id = here.client.runs.resolve(reference)
+    points = here.client.runs.metrics(run_id, name=name)
+    last = {(p["name"], p["step"]): p for p in points}
+    shown = points if name is not None else list(last.values())
+    here.screen.answer(
+        points,
+        lambda: here.screen.table(
+            ["metric", "of step", "at", "value"],
+            [[p["name"], p["step"], str(p["step_number"]), f"{p['value']:g}"] for p in shown],
+        ),
+    )
+
+
+def show_plan(
+    here: Session,
+    reference: _Reference,
+    *,
+    generation: Annotated[int | None, typer.Option(min=1, help="Default: the newest.")] = None,
+) -> None:
+    """The plan that the run's workflow stored: what is approved and executed."""
+    run_id = here.client.runs.resolve(reference)
+    plan = here.client.runs.plan(run_id, generation=generation)
+
+    def render() -> None:
+        document = plan["document"]
+        here.screen.pairs(
+            [
+                ("plan", plan["plan_digest"]),
+                ("generation", str(plan["generation"])),
+                ("made", time_words(plan["created_at"])),
+                *plan_facts(document),
+            ]
+        )
+        show_findings(here.screen, document)
+        here.screen.line()
+        here.screen.table(
+            ["step", "after", "image"],
+            [
+                [one["spec"]["name"], ", ".join(one["after"]), one["spec"]["image"]]
+                for one in document["body"]["steps"]
+            ],
+        )
+
+    here.screen.answer(plan, render)
+
+
+def list_events(
+    here: Session,
+    reference: _Reference,
+    *,
+    after: Annotated[int, typer.Option(min=BEFORE_THE_FIRST)] = BEFORE_THE_FIRST,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Until it has ended. With --json a line each.")
+    ] = False,
+) -> None:
+    """The run's audit events, in the order of the log."""
+    run_id = here.client.runs.resolve(reference)
+    events = here.client.runs.events(run_id, after=after, follow=follow)
+    if here.screen.as_json and not follow:
+        here.screen.json(list(events))
+        return
+    for event in events:
+        show_event(here.screen, event)
+
+
+def _row(run: Run) -> list[str | Text]:
+    return [
+        short(run["id"]),
+        run["name"],
+        run["pipeline"],
+        state_text(run["state"]),
+        run["classification"],
+        run["requester"],
+        ago_words(run["created_at"]),
+    ]
+
+
+def _show_detail(screen: Screen, detail: RunDetail) -> None:
+    screen.pairs(
+        [
+            ("name", detail["name"]),
+            ("id", detail["id"]),
+            ("pipeline", f"{detail['pipeline']} ({detail['classification']})"),
+            ("asked by", detail["requester"]),
+            ("reason", detail["reason"]),
+            ("ticket", detail["ticket"]),
+            ("labels", ", ".join(f"{k}={v}" for k, v in detail["labels"].items())),
+            ("plan", detail["plan_digest"]),
+            ("made", time_words(detail["created_at"])),
+            ("ended", time_words(detail["ended_at"]) if detail["ended_at"] else None),
+            ("cancel", "asked for" if detail["cancel_requested"] else None),
+        ]
+    )
+    if detail["steps"]:
+        screen.line()
+        screen.stdout.print(steps_table(detail))
+    screen.line()
+    explain_run(screen, detail)
+
+
+def _choose_logs(found: list[Artifact], step: str | None, attempt: int | None) -> list[Artifact]:
+    """The chosen attempt of each step, else the last; attempts are told by the log's name."""
+    logs = [a for a in found if a["kind"] == LOG_KIND and step in (None, a["step"])]
+    if attempt is not None:
+        return [log for log in logs if log["name"] == f"{log['step']}-{attempt}.log"]
+    return list({log["step"]: log for log in logs}.values())
+
+
+def _read_log(path: Path) -> Iterator[str]:
+    with path.open(encoding="utf-8", errors="backslashreplace") as file:
+        while text := file.read(LOG_CHUNK):
+            yield text
+
+
+def _logs_document(folder: Path, logs: list[Artifact]) -> dict[str, object]:
+    return {
+        "logs": [
+            {
+                "step": log["step"],
+                "name": log["name"],
+                "text": "".join(_read_log(folder / log["id"])),
+            }
+            for log in logs
+        ]
+    }

@@ -1,0 +1,198 @@
+"""run preview, run submit: from a file and options to a plan, and from the plan to a run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from animus_sdk.cli.exit_codes import ExitCode
+from animus_sdk.cli.previews import markdown, show_preview
+from animus_sdk.cli.run_requests import RunDraft, RunOptions, draft_run
+from animus_sdk.cli.sessions import Session, command
+from animus_sdk.cli.watching import UNTIL, Until, explain_run, wait_for_run
+from animus_sdk.cli.wording import count_words, size_words
+from animus_sdk.errors import AnimusError, ApiError, SettingsUnfit
+from animus_sdk.wire.views import Missing, Preview, Run
+
+
+class PlanChanged(AnimusError):
+    default_code = "plan_changed"
+
+
+class Denied(AnimusError):
+    default_code = "policy_denied"
+
+
+def add_to(group: typer.Typer) -> None:
+    command(group, "preview")(preview_run)
+    command(group, "submit")(submit_run)
+
+
+def preview_run(
+    here: Session,
+    said: RunOptions,
+    *,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="A summary for a merge request.")
+    ] = False,
+) -> None:
+    """Show what a run would do, what it needs and who must approve. Writes nothing anywhere."""
+    preview = _preview(here, draft_run(here.client, said))
+
+    def render() -> None:
+        if as_markdown:
+            here.screen.raw(markdown(preview))
+        else:
+            show_preview(here.screen, preview)
+
+    here.screen.answer(preview, render)
+    _check_expected(preview, said.expect)
+    if preview["effect"] == "deny":
+        raise typer.Exit(ExitCode.DENIED)
+
+
+def submit_run(
+    here: Session,
+    said: RunOptions,
+    *,
+    wait_for: Annotated[
+        str | None, typer.Option(metavar="|".join(UNTIL), help="Follow it so far.")
+    ] = None,
+) -> None:
+    """Preview a run, upload what is missing, and submit exactly the plan that was previewed."""
+    until = checked_until(wait_for) if wait_for is not None else None
+    draft = draft_run(here.client, said)
+    preview = _preview(here, draft)
+    if not here.screen.as_json:
+        show_preview(here.screen, preview)
+        here.screen.line()
+    _check_expected(preview, said.expect)
+    _check_submittable(preview, draft)
+    sent = _upload_missing(here, preview, draft)
+    run = _submit(here, preview, draft)
+    _finish(here, run, {"previewed_plan_digest": preview["plan_digest"], "uploads": sent}, until)
+
+
+def checked_until(text: str) -> Until:
+    for until in UNTIL:
+        if text == until:
+            return until
+    raise SettingsUnfit(f"Wait for one of: {', '.join(UNTIL)}.", code="usage")
+
+
+def _preview(here: Session, draft: RunDraft) -> Preview:
+    try:
+        return here.client.runs.preview(draft.request)
+    except ApiError as error:
+        raise draft.refused(error) from None
+
+
+def _check_expected(preview: Preview, expected: str | None) -> None:
+    if expected is not None and preview["plan_digest"] != expected:
+        raise PlanChanged(
+            f"The plan is now {preview['plan_digest']}, not the one that was expected. Look at it"
+            " again: animus run preview"
+        )
+
+
+def _check_submittable(preview: Preview, draft: RunDraft) -> None:
+    if preview["effect"] == "deny":
+        reasons = [
+            f["reason"] for f in preview["plan"]["verdict"]["findings"] if f["effect"] == "deny"
+        ]
+        raise Denied("Denied by policy, so nothing was submitted: " + " ".join(reasons))
+    stuck = [one for one in preview["missing"] if not _can_supply(one, draft)]
+    if stuck:
+        said = " ".join(f"{one['name']}: {one['todo']}" for one in stuck)
+        raise SettingsUnfit(f"The server lacks something: {said}", code="missing_inputs")
+
+
+def _can_supply(missing: Missing, draft: RunDraft) -> bool:
+    match missing["what"]:
+        case "source":
+            return draft.pack is not None
+        case "environment_lock":
+            return draft.lock_file is not None
+        case "dataset_version":
+            return missing["name"] in draft.manifests
+        case _:
+            return False
+
+
+def _upload_missing(here: Session, preview: Preview, draft: RunDraft) -> dict[str, Any]:
+    """Only what the preview says is missing."""
+    sent: dict[str, Any] = {"source": None, "environment_lock": None, "datasets": {}}
+    for missing in preview["missing"]:
+        match missing["what"]:
+            case "source":
+                sent["source"] = _upload_source(here, draft)
+            case "environment_lock":
+                sent["environment_lock"] = _register_lock(here, preview, draft)
+            case _:
+                sent["datasets"][missing["name"]] = _push(here, missing["name"], draft)
+    return sent
+
+
+def _upload_source(here: Session, draft: RunDraft) -> str:
+    assert draft.pack is not None  # or it would not be missing
+    with here.screen.progress("source") as progress:
+        source = here.client.sources.upload(draft.pack, progress=progress)
+    here.screen.note(f"Uploaded the source: {size_words(draft.pack.size)}.")
+    return source["pack_sha256"]
+
+
+def _register_lock(here: Session, preview: Preview, draft: RunDraft) -> str:
+    """A lock given as a file is one of an environment that is called as the pipeline."""
+    assert draft.lock_file is not None  # or it could not be supplied
+    name = preview["plan"]["body"]["pipeline"]
+    try:
+        lock = here.client.environments.register_lock(name, draft.lock_file.value)
+    except ApiError as error:
+        raise draft.refused(error) from None
+    here.screen.note(f"Registered the environment lock as one of {name}.")
+    return lock["digest"]
+
+
+def _push(here: Session, alias: str, draft: RunDraft) -> dict[str, Any]:
+    """A dataset given as a path is named as its alias."""
+    manifest = draft.manifests[alias]
+    with here.screen.progress(f"data {alias}") as progress:
+        pushed = here.client.datasets.push_manifest(alias, manifest, progress=progress)
+    ordinal = pushed.version["ordinal"]
+    here.screen.note(
+        f"Pushed {alias}@{ordinal}: uploaded {count_words(pushed.uploaded, 'file')},"
+        f" {pushed.already_stored} in the store already."
+    )
+    return {"version": ordinal, "digest": pushed.version["digest"], "uploaded": pushed.uploaded}
+
+
+def _submit(here: Session, preview: Preview, draft: RunDraft) -> Run:
+    """Datasets by the digests that were planned: 'latest' must not move between the two."""
+    body = preview["plan"]["body"]
+    planned = {one["alias"]: {"digest": one["digest"]} for one in body["datasets"]}
+    request = {
+        **draft.request,
+        "datasets": planned,
+        "expected_plan_digest": preview["plan_digest"],
+        "expected_plan": preview["plan"],
+    }
+    if draft.lock_file is not None:
+        request["environment_lock"] = {"digest": body["environment_lock"]}
+    try:
+        return here.client.runs.submit(request)
+    except ApiError as error:
+        raise draft.refused(error) from None
+
+
+def _finish(here: Session, run: Run, done: dict[str, Any], until: Until | None) -> None:
+    """Say what was submitted, and follow it as far as was asked. `done` is for programs."""
+    if not here.screen.as_json:
+        here.screen.line(f"Submitted {run['name']} ({run['id']}).")
+    if until is None:
+        here.screen.note(f"To follow it: animus run watch {run['id']}")
+        here.screen.answer({**run, **done}, lambda: None)
+        return
+    detail, code = wait_for_run(here, run["id"], until=until)
+    here.screen.answer({**detail, **done}, lambda: explain_run(here.screen, detail))
+    raise typer.Exit(code)

@@ -1,0 +1,98 @@
+"""Errors as one or two lines that say what to do, or as their problem document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from animus_sdk.cli.exit_codes import ExitCode, code_of_error
+from animus_sdk.cli.screens import Screen
+from animus_sdk.cli.written_files import WrittenFile
+from animus_sdk.errors import AnimusError, ApiError, Fault
+
+SHOWN = 20
+SECRET = "secret_suspected"
+_OPTIONS = {"/parameters/": "-p ", "/datasets/": "--data ", "/labels/": "--label "}
+
+
+class FileRefused(AnimusError):
+    """The gateway found faults in what files say; each has its line and column."""
+
+    default_code = "invalid_document"
+
+    def __init__(self, cause: ApiError, *files: tuple[str, WrittenFile]) -> None:
+        """`files` are given with the pointer at which the request held their content."""
+        super().__init__(cause.message, code=cause.code)
+        self.cause = cause
+        self._files = files
+
+    def lines(self) -> Iterator[str]:
+        for fault in self.cause.errors:
+            found = self._find(fault.pointer)
+            yield f"{found[0] if found else option_of(fault.pointer)}: {_message(fault)}"
+
+    def problem(self) -> dict[str, Any]:
+        document = self.cause.problem()
+        document["errors"] = [self._with_place(fault) for fault in self.cause.errors]
+        return document
+
+    def _with_place(self, fault: Fault) -> dict[str, Any]:
+        said = {"pointer": fault.pointer, "message": fault.message, "code": fault.code}
+        found = self._find(fault.pointer)
+        return {**said, **found[1]} if found else said
+
+    def _find(self, pointer: str) -> tuple[str, dict[str, Any]] | None:
+        """Where in which file, as people and as programs read it."""
+        for below, written in self._files:
+            inside = _inside(pointer, below)
+            if inside is not None:
+                at = written.place_of(inside)
+                place = {"file": written.name, "line": at.line, "column": at.column}
+                return f"{written.name}:{at.line}:{at.column}", place
+        return None
+
+
+def report(screen: Screen, error: AnimusError) -> ExitCode:
+    """Write the error down; the exit code that goes with it."""
+    if screen.as_json:
+        screen.problem(error.problem())
+    else:
+        details = list(_details(error))
+        hidden = len(details) - SHOWN
+        more = [f"… and {hidden} more"] if hidden > 0 else []
+        screen.error(error.message, [*details[:SHOWN], *more])
+    return code_of_error(error.cause if isinstance(error, FileRefused) else error)
+
+
+def _details(error: AnimusError) -> Iterator[str]:
+    if isinstance(error, FileRefused):
+        yield from error.lines()
+        error = error.cause
+    elif isinstance(error, ApiError):
+        for fault in error.errors:
+            yield f"{option_of(fault.pointer)}: {_message(fault)}"
+    if isinstance(error, ApiError) and error.status >= 500 and error.request_id:
+        yield f"request {error.request_id}"
+
+
+def _message(fault: Fault) -> str:
+    """What is kept for ever may be overridden by whoever knows better, and says so."""
+    hint = f" If it is none: --not-secret {fault.pointer}" if fault.code == SECRET else ""
+    return fault.message + hint
+
+
+def _inside(pointer: str, below: str) -> str | None:
+    """The pointer into the file, where the fault is in the file."""
+    pointer = pointer.removeprefix("/body")
+    if pointer == below or pointer.startswith(below + "/"):
+        return pointer[len(below) :]
+    return None
+
+
+def option_of(pointer: str) -> str:
+    """The option that a person would change, for what was not in a file."""
+    pointer = pointer.removeprefix("/body")
+    for prefix, option in _OPTIONS.items():
+        if pointer.startswith(prefix):
+            return option + pointer[len(prefix) :]
+    return pointer or "/"

@@ -1,0 +1,216 @@
+"""Following a run on a screen: a live table on a terminal, one line for each change elsewhere."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+from typing import Literal, Protocol
+
+import typer
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from animus_sdk.cli.exit_codes import ExitCode, code_of_run
+from animus_sdk.cli.screens import Screen, state_text, styled
+from animus_sdk.cli.sessions import Session
+from animus_sdk.cli.wording import ago_words, duration_words, parse_time
+from animus_sdk.following import follow_run
+from animus_sdk.resources.runs import ENDED
+from animus_sdk.wire.views import Attempt, RunDetail, Step
+
+Until = Literal["plan", "approval", "end"]
+UNTIL: tuple[Until, ...] = ("plan", "approval", "end")
+REFRESH_PER_SECOND = 4
+_NOT_PLANNED = frozenset({"created"})
+_NOT_AT_A_GATE = _NOT_PLANNED | {"planned"}
+
+
+def is_reached(until: Until, state: str) -> bool:
+    """`approval` is reached when it waits for one, and when it is past that or needs none."""
+    match until:
+        case "plan":
+            return state not in _NOT_PLANNED
+        case "approval":
+            return state not in _NOT_AT_A_GATE
+        case "end":
+            return state in ENDED
+
+
+def wait_for_run(
+    here: Session, run_id: str, *, until: Until, timeout: float | None = None, show: bool = True
+) -> tuple[RunDetail, ExitCode]:
+    """The run when it has come so far, and the exit code that says it.
+
+    At `timeout` seconds the exit code is that for a run that waits, or 75. Ctrl+C leaves the run
+    running.
+    """
+    deadline = time.monotonic() + timeout if timeout is not None else None
+    try:
+        with _view(here.screen, show=show) as view:
+            for detail in follow_run(here.client, run_id, deadline=deadline):
+                view.show(detail)
+                if is_reached(until, detail["state"]):
+                    return detail, code_of_run(detail["state"], detail["failure_code"])
+        return detail, _code_at_timeout(detail)
+    except KeyboardInterrupt:
+        here.screen.note(f"The run goes on. To look again: animus run watch {run_id}")
+        here.screen.note(f"To end it: animus run cancel {run_id}")
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+
+
+def explain_run(screen: Screen, detail: RunDetail) -> None:
+    """Where it stands, why, and what to do next."""
+    screen.line(styled(detail["name"], "bold"), " is ", state_text(detail["state"]), _why(detail))
+    for step in detail["steps"]:
+        for attempt in step["attempts"]:
+            if attempt["outcome"] == "failed":
+                screen.line(_failure_words(step, attempt), indent=2)
+    for incident in detail["incidents"]:
+        screen.line(f"incident {incident['kind']}: {incident['message']}", indent=2)
+    for hint in _next(detail):
+        screen.note(hint)
+
+
+class _View(Protocol):
+    def __enter__(self) -> _View: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def show(self, detail: RunDetail) -> None: ...
+
+
+def _view(screen: Screen, *, show: bool) -> _View:
+    if not show or screen.as_json:
+        return _Nothing()
+    return _LiveTable(screen) if screen.is_terminal else _Lines(screen)
+
+
+class _Nothing:
+    def __enter__(self) -> _Nothing:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def show(self, detail: RunDetail) -> None:
+        return
+
+
+class _Lines(_Nothing):
+    """What has changed since the last look, a line each."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._said: dict[str, str] = {}
+
+    def __enter__(self) -> _Lines:
+        return self
+
+    def show(self, detail: RunDetail) -> None:
+        self._tell("run", detail["state"] + _waiting(detail))
+        for step in detail["steps"]:
+            number = f", attempt {len(step['attempts'])}" if len(step["attempts"]) > 1 else ""
+            self._tell(f"step {step['name']}", step["state"] + number)
+
+    def _tell(self, what: str, words: str) -> None:
+        if self._said.get(what) != words:
+            self._said[what] = words
+            self._screen.line(f"{what}: {words}")
+
+
+class _LiveTable:
+    def __init__(self, screen: Screen) -> None:
+        self._detail: RunDetail | None = None
+        self._live = Live(
+            get_renderable=self._render,
+            console=screen.stdout,
+            refresh_per_second=REFRESH_PER_SECOND,
+        )
+
+    def __enter__(self) -> _LiveTable:
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.__exit__(None, None, None)
+
+    def show(self, detail: RunDetail) -> None:
+        self._detail = detail
+        self._live.refresh()
+
+    def _render(self) -> Group:
+        detail = self._detail
+        if detail is None:
+            return Group()
+        head = Text.assemble(
+            styled(detail["name"], "bold"), " ", state_text(detail["state"]),
+            styled(_waiting(detail), "dim"),
+        )  # fmt: skip
+        return Group(head, steps_table(detail))
+
+
+def steps_table(detail: RunDetail) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("STEP", "STATE", "ATTEMPT", "TIME", ""):
+        table.add_column(Text(column))
+    for step in detail["steps"]:
+        last = step["attempts"][-1] if step["attempts"] else None
+        table.add_row(
+            styled(step["name"]),
+            state_text(step["state"]),
+            styled(str(len(step["attempts"]) or "")),
+            styled(_time_taken(last)),
+            styled(last["message"] if last else "", "red"),
+        )
+    return table
+
+
+def _time_taken(attempt: Attempt | None) -> str:
+    if attempt is None:
+        return ""
+    closed = attempt["closed_at"]
+    end = parse_time(closed) if closed else datetime.now(timezone.utc)
+    return duration_words((end - parse_time(attempt["opened_at"])).total_seconds())
+
+
+def _waiting(detail: RunDetail) -> str:
+    if detail["waiting_for"] is None:
+        return ""
+    deadline = detail["deadline"]
+    until = f", until {ago_words(deadline)}" if deadline else ""
+    return f" (waits for {detail['waiting_for']}, since {ago_words(detail['since'])}{until})"
+
+
+def _why(detail: RunDetail) -> str:
+    if detail["failure_code"] is None:
+        return _waiting(detail) or "."
+    kind = f"{detail['failure_class']}: " if detail["failure_class"] else ""
+    return f": {kind}{detail['failure_code'].replace('_', ' ')}"
+
+
+def _failure_words(step: Step, attempt: Attempt) -> str:
+    kind = attempt["failure_class"] or "unknown"
+    return (
+        f"step {step['name']}, attempt {attempt['number']} failed ({kind},"
+        f" {attempt['failure_code']}): {attempt['message']}"
+    )
+
+
+def _next(detail: RunDetail) -> list[str]:
+    run, state = detail["id"], detail["state"]
+    if state == "awaiting_approval":
+        return [f"Somebody else approves it: animus approve {run}"]
+    if state == "succeeded":
+        return [f"What it made: animus run artifacts {run}"]
+    if state == "failed":
+        return [f"Its logs: animus run logs {run}"]
+    if state == "rejected":
+        return [f"Why: animus run plan {run}"]
+    return []
+
+
+def _code_at_timeout(detail: RunDetail) -> ExitCode:
+    waits = detail["state"] == "awaiting_approval"
+    return ExitCode.WAITS_FOR_APPROVAL if waits else ExitCode.TRY_AGAIN

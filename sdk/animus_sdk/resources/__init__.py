@@ -1,0 +1,1 @@
+"""The gateway's nouns, as the client offers them: one class for each."""

@@ -1,0 +1,1 @@
+"""What a step says about itself while it runs: artifacts, metrics, messages."""

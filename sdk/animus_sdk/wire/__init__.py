@@ -1,0 +1,1 @@
+"""How the SDK speaks to a gateway: operations, their answers, retries, streams."""

@@ -1,0 +1,163 @@
+"""What a person sees who sits before it: colour, questions, a live table; and how to leave."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.sdk.attempt_places import start_run
+from tests.sdk.command_lines import CommandLine
+from tests.sdk.conftest import CommandLineOf
+from tests.sdk.platforms import CLUSTER, Platform, pipeline, unique
+
+RED, CYAN = "\x1b[31m", "\x1b[36m"
+
+
+@pytest.fixture
+def waiting(platform: Platform, animus: CommandLine) -> str:
+    """A production run that waits for its approval; its reason is hostile."""
+    (animus.folder / "pipeline.yaml").write_text(json.dumps(pipeline()))
+    (animus.folder / "data").mkdir()
+    (animus.folder / "data" / "a.csv").write_text(unique("a"))
+    with platform.client() as client:
+        pushed = client.datasets.push(unique("cancer"), [animus.folder / "data"])
+    request = {
+        "classification": "production",
+        "cluster": CLUSTER,
+        "pipeline": json.loads((animus.folder / "pipeline.yaml").read_text()),
+        "datasets": {"cancer": {"digest": pushed.version["digest"]}},
+        "code": {"repo_url": "https://git.example/x", "commit": "a" * 40, "state": "claimed"},
+        "environment_lock": {"id": _lock(platform)},
+        "reason": "[bold]first[/bold] \x1b[2Jmodel",
+    }
+    with platform.client() as client:
+        run_id = client.runs.submit(request)["id"]
+    assert platform.driver.plan(platform.project_id, run_id) == "awaiting_approval"
+    return run_id
+
+
+def test_a_reviewer_sees_the_plan_and_is_asked(
+    platform: Platform, command_line_of: CommandLineOf, waiting: str
+) -> None:
+    with command_line_of("reviewer").on_terminal("approve", waiting[-12:]) as person:
+        person.wait_for("Approve this plan of")
+        assert "[bold]first[/bold] \\x1b[2Jmodel" in person.shown
+        assert "python train.py" in person.shown
+        person.type("y\n")
+        person.wait_for("Reason:")
+        person.type("read it\n")
+        assert person.end() == 0
+    with platform.client() as client:
+        (gate,) = client.runs.gates(waiting)
+    assert [(d["verdict"], d["reason"]) for d in gate["decisions"]] == [("approve", "read it")]
+
+
+@pytest.mark.parametrize("answer", ["n", "", "yess", "\x04"])
+def test_whatever_is_not_yes_decides_nothing(
+    platform: Platform, command_line_of: CommandLineOf, waiting: str, answer: str
+) -> None:
+    with command_line_of("reviewer").on_terminal("reject", waiting) as person:
+        person.wait_for("Reject this plan of")
+        person.type(answer + "\n")
+        assert person.end() == 0
+        assert "Nothing was decided." in person.shown
+    with platform.client() as client:
+        assert client.runs.gates(waiting)[0]["decisions"] == []
+
+
+def test_without_a_terminal_nobody_approves_what_he_has_not_seen(
+    command_line_of: CommandLineOf, waiting: str
+) -> None:
+    reviewer = command_line_of("reviewer")
+    assert reviewer("approve", waiting, "--reason", "x").code == 2
+    other = "sha256:" + "0" * 64
+    code, problem = reviewer.problem("approve", waiting, "--reason", "x", "--plan-digest", other)
+    assert (code, problem["code"]) == (8, "plan_digest_mismatch")
+    digest = reviewer.json("approvals", "show", waiting)["plan"]["plan_digest"]
+    assert reviewer("approve", waiting, "--plan-digest", digest).code == 2  # no reason
+    inbox = reviewer.json("approvals")
+    assert waiting in {gate["run_id"] for gate in inbox}
+    rejected = ("reject", waiting, "--plan-digest", digest, "--reason", "no")
+    assert reviewer.json(*rejected)["gate"]["closing"] == "rejected"
+    code, problem = reviewer.problem(*rejected)
+    assert (code, problem["code"]) == (2, "no_open_gate")
+
+
+def test_nobody_approves_his_own_run(animus: CommandLine, waiting: str) -> None:
+    digest = animus.json("approvals", "show", waiting)["plan"]["plan_digest"]
+    done = animus("approve", waiting, "--plan-digest", digest, "--reason", "mine")
+    assert done.code == 7
+
+
+def test_a_watched_run_goes_on_after_ctrl_c(platform: Platform, animus: CommandLine) -> None:
+    run_id = start_run(platform, {"pipeline": pipeline(data=False)})
+    with animus.on_terminal("run", "watch", run_id) as person:
+        person.wait_for("train")
+        person.interrupt()
+        assert person.end() == 130
+        assert f"The run goes on. To look again: animus run watch {run_id}" in person.shown
+        assert "Traceback" not in person.shown
+    with platform.client() as client:
+        assert client.runs.get(run_id)["state"] == "running"
+
+
+def test_a_live_table_shows_steps_until_the_end(platform: Platform, animus: CommandLine) -> None:
+    run_id = start_run(platform, {"pipeline": pipeline(data=False)})
+    with animus.on_terminal("run", "watch", run_id) as person:
+        person.wait_for("running")
+        attempt = platform.driver.open_attempt(platform.project_id, run_id, "train")
+        person.wait_for("ATTEMPT")
+        failure = {"failure_class": "user", "code": "exit_code", "message": "Exit\x1b[2J 1."}
+        platform.driver.close_attempt(
+            platform.project_id, attempt, outcome="failed", failure=failure
+        )
+        platform.driver.finalise(platform.project_id, run_id)
+        assert person.end() == 5
+        assert f"{RED}failed" in person.shown
+        assert "\x1b[2J" not in person.shown
+
+
+def test_colour_is_for_terminals_that_want_it(platform: Platform, animus: CommandLine) -> None:
+    start_run(platform, {"pipeline": pipeline(data=False)})
+    with animus.on_terminal("run", "list") as person:
+        assert person.end() == 0
+        assert CYAN in person.shown
+    with animus.with_environment(NO_COLOR="1").on_terminal("run", "list") as person:
+        assert person.end() == 0
+        assert CYAN not in person.shown
+    piped = animus.with_environment(FORCE_COLOR="1", CLICOLOR_FORCE="1").process("run", "list")
+    assert "\x1b" not in piped.out + piped.err
+
+
+def test_a_token_is_asked_for_without_showing_it(
+    platform: Platform, command_line_of: CommandLineOf, home: Path
+) -> None:
+    nobody = command_line_of(None)
+    with nobody.on_terminal("login") as person:
+        person.wait_for("Token for")
+        person.type(platform.tokens["engineer"] + "\n")
+        assert person.end() == 0
+        assert platform.tokens["engineer"] not in person.shown
+    assert (home / ".config/animus/config.toml").stat().st_mode & 0o777 == 0o600
+    assert nobody.json("whoami")["name"] == "engineer"
+
+
+def test_an_upload_has_a_bar_on_a_terminal_only(animus: CommandLine) -> None:
+    (animus.folder / "data").mkdir()
+    (animus.folder / "data" / "large").write_bytes(unique("x").encode() * 500_000)
+    with animus.on_terminal("dataset", "push", unique("bar"), "data") as person:
+        assert person.end() == 0
+        assert "uploading" in person.shown
+    (animus.folder / "data" / "large").write_bytes(unique("y").encode() * 500_000)
+    piped = animus.process("dataset", "push", unique("bar"), "data")
+    assert "uploading" not in piped.out + piped.err
+
+
+def _lock(platform: Platform) -> str:
+    image = {"name": "runtime", "repository": "localhost/animus-demo", "platform": "linux/amd64"}
+    with platform.client() as client:
+        digest = "sha256:" + "a" * 64
+        document = {"images": [{**image, "manifest_digest": digest}], "packages": []}
+        return client.environments.register_lock("demo", document)["id"]

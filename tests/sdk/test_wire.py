@@ -1,0 +1,103 @@
+"""The SDK's side of the wire against the gateway's own document and code."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import pkgutil
+from importlib import import_module
+from pathlib import Path
+from typing import Any, get_type_hints, is_typeddict
+
+import pytest
+from animus_sdk.errors import AnswerUnfit
+from animus_sdk.wire import operations, views
+from animus_sdk.wire.decoding import decode
+from animus_sdk.wire.operations import Operation, Repeat
+
+import api.routes
+from animus.domain.verdicts import GateRule
+from api.app import PREFIX
+from tests.sdk.platforms import CHECKOUT
+
+OPENAPI: dict[str, Any] = json.loads((CHECKOUT / "api" / "openapi.json").read_text())
+OPERATIONS = {
+    name: value for name, value in vars(operations).items() if isinstance(value, Operation)
+}
+VIEWS = {name: value for name, value in vars(views).items() if is_typeddict(value)}
+DOCUMENTS = {"GateRule"}
+"""Documents of the domain: the gateway's document says only that they are objects."""
+SCHEMA_NAMES = {
+    # Where the gateway's document has another name than the view with 'Out' behind it.
+    "WhoAmI": "WhoAmI", "RegisteredCluster": "RegisteredCluster", "RoleBinding": "BindingOut",
+    "RunPage": "RunPage", "ArtifactPage": "ArtifactPage", "AuditPage": "AuditPage",
+    "Accepted": "Accepted", "StepUploads": "UploadsOut",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
+def test_every_operation_is_in_the_gateways_document(operation: Operation) -> None:
+    assert operation.method.lower() in OPENAPI["paths"][operation.path]
+
+
+def test_exactly_the_operations_that_keep_idempotency_keys_are_repeated_with_one() -> None:
+    keeps_keys = {
+        (method, PREFIX + route.path)
+        for module in pkgutil.iter_modules(api.routes.__path__)
+        for route in import_module(f"api.routes.{module.name}").router.routes
+        if "creating(" in inspect.getsource(route.endpoint)
+        for method in route.methods
+    }
+    with_key = {
+        (one.method, one.path) for one in OPERATIONS.values() if one.repeat is Repeat.WITH_KEY
+    }
+    assert with_key == keeps_keys & {(one.method, one.path) for one in OPERATIONS.values()}
+    assert with_key
+
+
+def test_the_view_of_a_gates_rule_reads_only_what_the_rule_has() -> None:
+    assert get_type_hints(views.GateRule).keys() <= GateRule.model_fields.keys()
+
+
+@pytest.mark.parametrize("name", sorted(VIEWS.keys() - DOCUMENTS))
+def test_every_view_reads_only_what_the_gateway_always_sends(name: str) -> None:
+    schema = OPENAPI["components"]["schemas"][SCHEMA_NAMES.get(name, f"{name}Out")]
+    known = schema["properties"].keys()
+    assert get_type_hints(VIEWS[name]).keys() <= known
+
+
+def test_unknown_members_of_an_answer_are_let_through() -> None:
+    answer = {"id": "1", "name": "n", "description": "", "created_at": "now", "new": {"a": 1}}
+    assert decode(views.Dataset, answer) is answer
+
+
+@pytest.mark.parametrize(
+    ("view", "answer", "place"),
+    [
+        (views.Dataset, {"id": 1}, "/id"),
+        (views.Dataset, [], "no object"),
+        (list[views.Dataset], {}, "no list"),
+        (list[views.Dataset], [{"id": "1"}], "/0/name is missing"),
+        (views.Accepted, {"accepted": True}, "/accepted"),
+        (views.Run, {"id": "1"}, "/project_id is missing"),
+    ],
+)
+def test_another_answer_than_expected_says_where(
+    view: type[object], answer: object, place: str
+) -> None:
+    with pytest.raises(AnswerUnfit, match=place):
+        decode(view, answer)
+
+
+def test_the_sdk_is_written_in_python_3_10() -> None:
+    files = sorted((CHECKOUT / "sdk" / "animus_sdk").rglob("*.py"))
+    for file in files:
+        ast.parse(file.read_text(), filename=str(file), feature_version=(3, 10))
+    assert len(files) > 50
+
+
+def test_the_settings_of_the_checker_say_3_10() -> None:
+    written = Path(CHECKOUT / "sdk" / "pyproject.toml").read_text()
+    assert 'target-version = "py310"' in written
+    assert 'requires-python = ">=3.10"' in written
