@@ -12,6 +12,7 @@ from uuid import UUID
 from temporalio import activity
 
 from activities.failures import translated
+from activities.heartbeats import heartbeats
 from animus.contracts.execution import agent_queue
 from animus.contracts.runs import (
     AttemptClosed,
@@ -32,6 +33,7 @@ from animus.contracts.runs import (
     StepStanding,
 )
 from animus.domain.digests import format_digest
+from animus.domain.errors import Refused
 from animus.domain.ids import AttemptId, ProjectId, RunId
 from animus.ports import ObjectStore, RuleJudge, Signer
 from animus.services import attempts, registration, run_phases, run_watch
@@ -40,6 +42,10 @@ from animus.services.calls import Call
 from animus.services.registration import Answer
 from animus.services.run_phases import Position
 from animus.store.database import Database, UnitOfWork
+
+
+class ForeignWorkflow(Refused):
+    code = "foreign_workflow"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +89,10 @@ class StoredRunActivities(RunActivities):
         async with self._transaction() as uow:
             control = await run_watch.read_control(uow, _call(), *_ids(request))
             return ControlState(
-                stop=control.stop, reason=control.reason, seconds_left=control.seconds_left
+                stop=control.stop,
+                reason=control.reason,
+                seconds_left=control.seconds_left,
+                open_steps=list(control.open_steps),
             )
 
     @activity.defn(name="run.open_attempt")
@@ -96,19 +105,21 @@ class StoredRunActivities(RunActivities):
 
     @activity.defn(name="run.close_attempt")
     async def close_attempt(self, request: CloseAttempt, /) -> AttemptClosed:
+        project_id, _ = _ids(request.run)
+        attempt_id = AttemptId(UUID(request.attempt_id))
         with translated():
-            project_id, _ = _ids(request.run)
-            closed = await registration.close_attempt(
-                self.database,
-                _call(),
-                project_id,
-                AttemptId(UUID(request.attempt_id)),
-                _answer(request),
-                store=self.store,
-            )
-            return AttemptClosed(
-                outcome=closed.outcome, again=closed.again, delay_seconds=closed.delay_seconds
-            )
+            async with heartbeats():
+                closed = await registration.close_attempt(
+                    self.database,
+                    _call(),
+                    project_id,
+                    attempt_id,
+                    _answer(request),
+                    store=self.store,
+                )
+        return AttemptClosed(
+            outcome=closed.outcome, again=closed.again, delay_seconds=closed.delay_seconds
+        )
 
     @activity.defn(name="run.report_incident")
     async def report_incident(self, request: ReportIncident, /) -> RunPosition:
@@ -126,7 +137,11 @@ class StoredRunActivities(RunActivities):
     @activity.defn(name="run.finalise")
     async def finalise(self, request: RunRef, /) -> RunPosition:
         async with self._transaction() as uow:
-            return _position(await run_phases.finalise_run(uow, _call(), *_ids(request)))
+            return _position(
+                await run_phases.finalise_run(
+                    uow, _call(), *_ids(request), workflow_run_id=activity.info().workflow_run_id
+                )
+            )
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[UnitOfWork]:
@@ -145,6 +160,9 @@ def _call() -> Call:
 
 
 def _ids(run: RunRef) -> tuple[ProjectId, RunId]:
+    """Of the run that this activity's workflow acts for: the one whose name it has."""
+    if activity.info().workflow_id != run.run_id:
+        raise ForeignWorkflow("This workflow does not act for the run that it names.")
     return ProjectId(UUID(run.project_id)), RunId(UUID(run.run_id))
 
 

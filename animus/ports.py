@@ -310,9 +310,7 @@ class Executor(Protocol):
     Every method may raise `Unavailable`, and may then be called again.
     """
 
-    async def run(
-        self, task: AttemptTask, /, *, watch: Callable[[Progress], None]
-    ) -> AttemptEnd:
+    async def run(self, task: AttemptTask, /, *, watch: Callable[[Progress], None]) -> AttemptEnd:
         """Bring an attempt to its end from wherever it stands: start, adopt, or read what is left.
 
         Main is started once at most, whoever asks how often. A failure of the step is an end, not

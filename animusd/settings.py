@@ -6,6 +6,7 @@ api's file needs no Temporal address and the agent's no database.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -69,10 +70,13 @@ class AgentSection(Section):
     cluster: str
     api_url: str
     token_file: Path
+    """May come later than the agent; until it is there, nothing is claimed."""
     key_file: Path
     work_order_public_key_file: Path
+    """Control's public keys, as SubjectPublicKeyInfo in PEM; two while one replaces the other."""
     state_dir: Path
     engine_file: Path | None = None
+    """The description of the container engine."""
     step_image: str | None = None
     """The image of fetch and collect, pinned by digest."""
     executor: Literal["container", "noop"] = "container"
@@ -110,6 +114,18 @@ class AgentSettings(BaseModel):
 class MigrateSettings(BaseModel):
     database: DatabaseSection
     migrate: MigrateSection = MigrateSection()
+
+
+_FOR_THE_ENGINE = (
+    *("PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR"),
+    *("XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"),
+    *("DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT", "CONTAINERS_CONF"),
+)
+
+
+def engine_environment() -> dict[str, str]:
+    """What a client of a container engine goes by to find its storage and its own programs."""
+    return {name: os.environ[name] for name in _FOR_THE_ENGINE if name in os.environ}
 
 
 S = TypeVar("S", bound=BaseModel)

@@ -1,18 +1,15 @@
-"""The composition root: which adapter stands behind which port, and nothing else."""
+"""The composition root: which adapter stands behind which port, and nothing else.
+
+Knows no Temporal: the api is wired here too, and must not load its client (see `workers`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
-from activities.runs import StoredRunActivities
 from animus.adapters.object_store import S3ObjectStore
 from animus.adapters.s3.settings import S3Settings
 from animusd.settings import ObjectStoreSection
-from workflows.runs import RunWorkflow
-
-WORKFLOWS: Sequence[type] = (RunWorkflow,)
 
 
 def utc_now() -> datetime:
@@ -32,17 +29,4 @@ def object_store(section: ObjectStoreSection) -> S3ObjectStore:
             upload_access_key=section.upload_access_key,
             upload_secret_key=upload_secret.get_secret_value() if upload_secret else None,
         )
-    )
-
-
-def control_activities(activities: StoredRunActivities) -> Sequence[Callable[..., Any]]:
-    return (
-        activities.plan,
-        activities.settle_gates,
-        activities.revalidate,
-        activities.read_control,
-        activities.open_attempt,
-        activities.close_attempt,
-        activities.report_incident,
-        activities.finalise,
     )

@@ -15,14 +15,11 @@ from pathlib import Path
 
 import structlog
 from temporalio.client import Client
-from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.runs import StoredRunActivities
 from animus.adapters.rules.judge import ProcessRuleJudge
 from animus.adapters.signing import FileSigner
 from animus.adapters.temporal import TemporalRunWorkflows, connect
-from animus.contracts.runs import CONTROL_QUEUE
 from animus.domain.errors import Unavailable
 from animus.ledger.signatures import key_id
 from animus.ports import RunWorkflows
@@ -35,7 +32,8 @@ from animus.store.new_ids import new_id
 from animusd.logs import configure_logs
 from animusd.loops import repeat
 from animusd.settings import WorkerSettings, read_settings
-from animusd.wiring import WORKFLOWS, control_activities, object_store, utc_now
+from animusd.wiring import object_store, utc_now
+from animusd.workers import control_worker
 
 OUTBOX_POLL = 2.0
 AUDIT_POLL = 0.25  # not by NOTIFY: commits that notify wait for each other
@@ -102,6 +100,14 @@ async def _connected(settings: WorkerSettings) -> Client:
 async def _start_control(
     settings: WorkerSettings, database: Database, client: Client, stack: AsyncExitStack
 ) -> asyncio.Task[None]:
+    activities = await prepare_activities(settings, database, stack)
+    return asyncio.create_task(control_worker(client, activities).run())
+
+
+async def prepare_activities(
+    settings: WorkerSettings, database: Database, stack: AsyncExitStack
+) -> StoredRunActivities:
+    """The control activities on their real parts, which `stack` closes."""
     store = object_store(settings.object_store)
     stack.push_async_callback(store.close)
     await store.prepare()
@@ -113,29 +119,16 @@ async def _start_control(
     async with database.write() as uow:
         public = signer.public_key
         await execution.keep_order_key(uow, key_id=key_id(public), public_key=public)
-    activities = StoredRunActivities(database=database, store=store, judge=judge, signer=signer)
-    worker = Worker(
-        client,
-        task_queue=CONTROL_QUEUE,
-        workflows=WORKFLOWS,
-        activities=control_activities(activities),
-        workflow_runner=SandboxedWorkflowRunner(
-            restrictions=SandboxRestrictions.default.with_passthrough_modules(
-                "animus", "pydantic", "pydantic_core", "rfc8785"
-            )
-        ),
-        graceful_shutdown_timeout=timedelta(seconds=10),
-    )
-    return asyncio.create_task(worker.run())
+    return StoredRunActivities(database=database, store=store, judge=judge, signer=signer)
 
 
 def _start_relay(
     database: Database, workflows: RunWorkflows, woken: asyncio.Event
 ) -> list[asyncio.Task[None]]:
-    checked = _Lookback()
+    checked = Lookback()
 
     async def mend() -> int:
-        return await _reconcile(database, workflows, checked)
+        return await reconcile(database, workflows, checked)
 
     async def tidy() -> int:
         return await _keep_house(database)
@@ -160,13 +153,13 @@ def _loop(
     return asyncio.create_task(repeat(name, work, every=every, woken_by=woken))
 
 
-class _Lookback:
+class Lookback:
     """Since when closed workflows are asked for; None before everything was looked at once."""
 
     since: datetime | None = None
 
 
-async def _reconcile(database: Database, workflows: RunWorkflows, checked: _Lookback) -> int:
+async def reconcile(database: Database, workflows: RunWorkflows, checked: Lookback) -> int:
     now = utc_now()
     call = Call(actor=None, request_id=new_id().hex, now=now)
     if checked.since is None:

@@ -16,6 +16,7 @@ import structlog
 
 from animus.agent.journals import AttemptJournal, Fact, Journals
 from animus.agent.orders import ClaimedWork, OrderVerifier, VerifiedOrder, read_assignment
+from animus.agent.sweeping import sweep
 from animus.domain.attempts import AttemptOutcome
 from animus.domain.digests import format_digest
 from animus.domain.errors import Refused, Unavailable
@@ -42,6 +43,10 @@ _log = structlog.get_logger()
 
 class AgentBusy(Unavailable):
     code = "agent_busy"
+
+
+class AttemptInterrupted(Unavailable):
+    code = "attempt_interrupted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +101,12 @@ class Agent:
             task = asyncio.create_task(self._answer(order))
             self._tasks[order.attempt_id] = task
             task.add_done_callback(lambda done: self._ended(order.attempt_id, done))
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():  # not who asked: the agent itself is letting go
+                raise AttemptInterrupted("The agent stopped watching. Ask again.") from None
+            raise
 
     async def stop(self, order: VerifiedOrder) -> Signed:
         """The signed receipt that nothing of the attempt is left, and nothing will be started."""
@@ -106,6 +116,15 @@ class Agent:
         _log.info("attempt_stopped", attempt=str(order.attempt_id))
         receipt = StopReceipt(order_digest=format_digest(order.digest), stopped_at=self._now())
         return self._sign(STOP_TAG, sealed(receipt))
+
+    async def sweep(self) -> list[str]:
+        """Remove what no open attempt needs any more; what it was."""
+        return await sweep(
+            self._journals,
+            self._executor,
+            now=self._now(),
+            is_busy=lambda attempt_id: attempt_id in self._tasks or attempt_id in self._clearing,
+        )
 
     async def close(self) -> None:
         """Stop watching. What runs goes on, and is adopted by the next agent."""
@@ -165,7 +184,7 @@ class Agent:
             claimed = await self._claim(order.canonical, order.signature)
             assignment = read_assignment(order, claimed)
         except Refused as refusal:
-            if is_new:
+            if is_new and journal.find(Fact.STOPPED) is None:
                 journal.forget()
             _log.warning("order_refused", attempt=str(order.attempt_id), detail=str(refusal))
             raise
@@ -252,6 +271,4 @@ def _find_kept(journal: AttemptJournal) -> Signed | None:
     kept = journal.find(Fact.RESULT)
     if kept is None:
         return None
-    return Signed(
-        document=b64decode(kept["document"]), signature=b64decode(kept["signature"])
-    )
+    return Signed(document=b64decode(kept["document"]), signature=b64decode(kept["signature"]))

@@ -18,7 +18,7 @@ from uuid import UUID
 from animus.domain.canonical import JsonObject
 from animus.domain.ids import AttemptId
 
-_FACTS = "journal"
+FACTS = "journal"
 _SUFFIX = ".json"
 
 
@@ -38,21 +38,25 @@ class AttemptJournal:
     directory: Path
     """The attempt's own directory. The journal is a part of it; the rest is its executor's."""
 
+    @property
+    def facts(self) -> Path:
+        return self.directory / FACTS
+
     def record(self, fact: str, content: JsonObject) -> None:
         """Write a fact, in the place of an earlier one of this name. Durable on return."""
-        folder = self._folder()
-        target = folder / f"{fact}{_SUFFIX}"
-        scratch = folder / f".{fact}"
+        self._prepare()
+        target = self.facts / f"{fact}{_SUFFIX}"
+        scratch = self.facts / f".{fact}"
         with scratch.open("wb") as sink:
             sink.write(json.dumps(content).encode())
             sink.flush()
             os.fsync(sink.fileno())
         scratch.rename(target)
-        _sync(folder)
+        _sync(self.facts)
 
     def find(self, fact: str) -> JsonObject | None:
         try:
-            text = (self.directory / _FACTS / f"{fact}{_SUFFIX}").read_bytes()
+            text = (self.facts / f"{fact}{_SUFFIX}").read_bytes()
         except FileNotFoundError:
             return None
         content: JsonObject = json.loads(text)
@@ -60,28 +64,25 @@ class AttemptJournal:
 
     def withdraw(self, fact: str) -> None:
         """Take back what was announced and provably not done. Durable on return."""
-        folder = self.directory / _FACTS
-        (folder / f"{fact}{_SUFFIX}").unlink(missing_ok=True)
-        _sync(folder)
+        if self.facts.is_dir():
+            (self.facts / f"{fact}{_SUFFIX}").unlink(missing_ok=True)
+            _sync(self.facts)
 
     def forget(self) -> None:
         """Remove the journal; the directory too, if nothing else is in it."""
-        shutil.rmtree(self.directory / _FACTS, ignore_errors=True)
+        shutil.rmtree(self.facts, ignore_errors=True)
         if self.directory.is_dir() and not any(self.directory.iterdir()):
             self.directory.rmdir()
 
     def changed_at(self) -> float:
         """When a fact was last written, in seconds of the wall clock."""
-        folder = self.directory / _FACTS
-        return (folder if folder.is_dir() else self.directory).stat().st_mtime
+        return (self.facts if self.facts.is_dir() else self.directory).stat().st_mtime
 
-    def _folder(self) -> Path:
-        folder = self.directory / _FACTS
-        if not folder.is_dir():
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    def _prepare(self) -> None:
+        if not self.facts.is_dir():
+            self.facts.mkdir(mode=0o700, parents=True, exist_ok=True)
             _sync(self.directory)
             _sync(self.directory.parent)
-        return folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import random
 import socket
@@ -115,6 +116,12 @@ def _listening_inodes(port: int) -> set[str]:
 
 
 _reservations: list[socket.socket] = []
+
+
+@atexit.register
+def _release() -> None:
+    for holder in _reservations:
+        holder.close()
 
 
 def _reserve_free_port() -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -40,6 +41,10 @@ class EngineFailed(Unavailable):
     """A command of the engine failed: perhaps not the next time."""
 
     code = "engine_failed"
+
+
+class CommandTooLong(EngineFailed):
+    """The kernel takes no command line of this length: a step's own words are in it."""
 
 
 class EngineUnfit(AnimusError):
@@ -79,7 +84,7 @@ class Engine:
         *arguments: str,
         variables: Mapping[str, str] | None = None,
     ) -> str:
-        """What a command prints. Raises `EngineFailed`; `variables` are added to its environment."""
+        """What a command prints, with `variables` in its environment. Raises `EngineFailed`."""
         command = [*self.argv, *arguments]
         environment = {**self.environment, **(variables or {})}
         running = asyncio.create_task(_run(command, environment, PATIENCE))
@@ -188,7 +193,8 @@ async def _run(
             start_new_session=True,  # a signal to our group must not interrupt it half way
         )
     except OSError as error:
-        raise EngineFailed(
+        kind = CommandTooLong if error.errno == errno.E2BIG else EngineFailed
+        raise kind(
             "The container engine can't be started.", detail=f"{command[0]}: {error.strerror}"
         ) from None
     try:

@@ -121,7 +121,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 def _listen(path: Path) -> socket.socket:
-    """Bound through its directory's descriptor: a socket's path may not be longer than 107 bytes."""
+    """Bound through its directory's descriptor: a socket's path has at most 107 bytes."""
     path.unlink(missing_ok=True)
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -1,4 +1,4 @@
-"""What the engine says of a container or an image, in our words. Both engines' dialects end here."""
+"""What the engine says of a container or an image: here the dialects of both engines end."""
 
 from __future__ import annotations
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 
 import structlog
 
@@ -19,6 +21,8 @@ from animus.adapters.container.outcomes import (
     MainEnd,
     Unrunnable,
     exit_code_of_unstarted,
+    platform_failure,
+    refused_start,
 )
 from animus.adapters.container.phases import LAYOUT, OUT, WORK, Naming, main_spec
 from animus.adapters.container.places import Place
@@ -31,12 +35,11 @@ from animus.adapters.container.starting import (
 )
 from animus.adapters.container.watching import watch_to_end
 from animus.agent.journals import AttemptJournal
-from animus.domain.canonical import JsonObject, canonical_bytes
-from animus.domain.runs import FailureClass
-from animus.domain.work_orders import Failure, Posture
+from animus.domain.canonical import canonical_bytes
+from animus.domain.work_orders import Posture
 from animus.ports import AttemptTask, ExecutionPhase
 
-_FIRST_LINE = 4_096
+_FIRST_WORDS = 4_096
 
 _log = structlog.get_logger()
 
@@ -48,12 +51,6 @@ class MainFact(StrEnum):
     OVER = "main-over-limit"
     """For which limit we are about to kill it."""
     ENDED = "main-ended"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeenEnd:
-    end: MainEnd
-    posture: Posture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,31 +68,28 @@ class MainRun:
     def name(self) -> str:
         return self.naming.name_of(self.task.attempt_id, ExecutionPhase.MAIN)
 
-    async def to_end(self) -> SeenEnd:
+    async def to_end(self) -> MainEnd:
         """Start it, adopt it, or read how it ended. Raises `Unrunnable` where it never ran."""
         kept = self.journal.find(MainFact.ENDED)
         if kept is not None:
-            return _read_end(kept)
+            return MainEnd.model_validate(kept)
         container = await self._adopt() or await self._start()
-        ended = await watch_to_end(
-            self.engine, container, look=lambda: self._look(container)
-        )
-        seen = SeenEnd(
-            end=await self._describe_end(container, ended),
-            posture=posture_of(ended or container, self.engine, self.task),
-        )
-        if seen.end.unwatched:
+        ended = await watch_to_end(self.engine, container, look=lambda: self._look(container))
+        end = await self._describe_end(container, ended)
+        if ended is None:
             await self.engine.remove(container.identity, force=True)
-        self.journal.record(MainFact.ENDED, _end_content(seen))
+        elif not self.engine.is_podman:
+            await asyncio.to_thread(self._copy_log, Path(ended.log_path))
+        self.journal.record(MainFact.ENDED, end.model_dump(mode="json"))
         self.place.drop_token(self.place.run_token)
-        return seen
+        return end
 
     async def _adopt(self) -> ContainerState | None:
         """The container of an earlier agent; None where main has not been started yet."""
         found = await self.engine.find_container(self.name)
         if found is not None and not found.has_started:
-            self.journal.withdraw(MainFact.MAY_RUN)
             await remove_unstarted(self.engine, found)
+            self.journal.withdraw(MainFact.MAY_RUN)  # not before: rather lost than started twice
             found = None
         if found is None and self.journal.find(MainFact.MAY_RUN) is not None:
             raise Unrunnable(_LOST)
@@ -111,7 +105,8 @@ class MainRun:
         try:
             started = await start(self.engine, created)
         except EngineFailed as failure:
-            self._explain(failure)
+            if (unstartable := refused_start(failure.detail or "")) is not None:
+                raise unstartable from None
             raise
         return started
 
@@ -119,24 +114,14 @@ class MainRun:
         """Its files in place, and no link where a directory is to be mounted."""
         for name in LAYOUT:
             if not self.place.is_mountable(name):
-                raise Unrunnable(_platform("fetch_incomplete", f"Fetch left no directory {name}."))
+                raise Unrunnable(
+                    platform_failure("fetch_incomplete", f"Fetch left no directory {name}.")
+                )
         canonical = canonical_bytes(self.task.assignment.parameters)
         self.place.write_parameters(canonical)
         if self.task.run_token is not None:
             self.place.write_token(self.place.run_token, self.task.run_token)
         return main_spec(self.task, self.place, self.naming)
-
-    def _explain(self, failure: EngineFailed) -> None:
-        """Raise `Unrunnable` for what the step's own command line did to the start."""
-        said = (failure.detail or "").lower()
-        for phrase, code, message in _UNSTARTABLE:
-            if phrase in said:
-                raise Unrunnable(
-                    Failure(
-                        failure_class=FailureClass.USER, code="exit_code", message=message
-                    ),
-                    exit_code=code,
-                )
 
     async def _look(self, container: ContainerState) -> None:
         over = self._limit_kept() or await self._limit_reached(container)
@@ -170,29 +155,35 @@ class MainRun:
         self, container: ContainerState, ended: ContainerState | None
     ) -> MainEnd:
         started_at = self._started_at(container)
-        if ended is None:
-            return MainEnd(
-                exit_code=None,
-                started_at=started_at,
-                finished_at=self.now(),
-                over=self._limit_kept(),
-                unwatched=True,
-            )
-        end = MainEnd(
-            exit_code=ended.exit_code,
+        seen = MainEnd(
+            exit_code=None,
             started_at=started_at,
-            finished_at=max(ended.finished_at or self.now(), started_at),
+            finished_at=self.now(),
+            posture=posture_of(ended or container, self.engine, self.task),
             over=self._limit_kept(),
         )
-        if end.exit_code == 1 and (code := self._code_of_unstarted()) is not None:
-            return replace(end, exit_code=code)
-        killed = end.exit_code != 0 and await asyncio.to_thread(kernel_killed, ended.identity)
-        return replace(end, out_of_memory=ended.oom_killed or killed)
+        if ended is None:
+            return seen
+        code = ended.exit_code
+        out_of_memory = code != 0 and (
+            ended.oom_killed or await asyncio.to_thread(kernel_killed, ended.identity)
+        )
+        changes = {
+            "exit_code": (self._code_of_unstarted() if code == 1 else None) or code,
+            "finished_at": max(ended.finished_at or seen.finished_at, started_at),
+            "out_of_memory": out_of_memory,
+        }
+        return seen.model_copy(update=changes)
+
+    def _copy_log(self, kept: Path) -> None:
+        """Docker writes it where it likes; podman wrote it here."""
+        if kept.is_file():
+            shutil.copyfile(kept, self.place.raw_log(ExecutionPhase.MAIN))
 
     def _code_of_unstarted(self) -> int | None:
         try:
             with self.place.raw_log(ExecutionPhase.MAIN).open("rb") as log:
-                return exit_code_of_unstarted(log.read(_FIRST_LINE))
+                return exit_code_of_unstarted(log.read(_FIRST_WORDS))
         except FileNotFoundError:
             return None
 
@@ -216,46 +207,6 @@ def posture_of(container: ContainerState, engine: Engine, task: AttemptTask) -> 
     )
 
 
-def _end_content(seen: SeenEnd) -> JsonObject:
-    end = seen.end
-    return {
-        "exit_code": end.exit_code,
-        "started_at": end.started_at.isoformat() if end.started_at else None,
-        "finished_at": end.finished_at.isoformat(),
-        "over": str(end.over) if end.over else None,
-        "out_of_memory": end.out_of_memory,
-        "unwatched": end.unwatched,
-        "posture": seen.posture.content(),
-    }
-
-
-def _read_end(kept: JsonObject) -> SeenEnd:
-    started_at = kept["started_at"]
-    return SeenEnd(
-        end=MainEnd(
-            exit_code=kept["exit_code"],
-            started_at=datetime.fromisoformat(started_at) if started_at else None,
-            finished_at=datetime.fromisoformat(kept["finished_at"]),
-            over=Limit(kept["over"]) if kept["over"] else None,
-            out_of_memory=kept["out_of_memory"],
-            unwatched=kept["unwatched"],
-        ),
-        posture=Posture.model_validate(kept["posture"]),
-    )
-
-
-def _platform(code: str, message: str) -> Failure:
-    return Failure(failure_class=FailureClass.PLATFORM, code=code, message=message)
-
-
-_LOST = _platform(
+_LOST = platform_failure(
     "lost", "Main may have been started, and its container is gone: it is not started again."
-)
-_UNSTARTABLE = (
-    ("command that was not found", 127, "exited with 127: the command is not in the image"),
-    ("no such file or directory", 127, "exited with 127: the command is not in the image"),
-    ("executable file not found", 127, "exited with 127: the command is not in the image"),
-    ("argument list too long", 126, "exited with 126: arguments and variables are too long"),
-    ("exec format error", 126, "exited with 126: the command is no program for this machine"),
-    ("permission denied", 126, "exited with 126: the command cannot be executed"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import structlog
 from animus.adapters.container.engines import Engine
 from animus.adapters.container.inspection import ContainerState
 from animus.adapters.container.logs import read_json_file, read_k8s_file, write_log
+from animus.adapters.container.outcomes import platform_failure
 from animus.adapters.container.phases import MOVER_SECONDS, Naming, mover_spec
 from animus.adapters.container.places import Place
 from animus.adapters.container.reports import (
@@ -23,14 +25,13 @@ from animus.adapters.container.reports import (
     FETCH_REPORT,
     LOG,
     CollectReport,
+    FetchReport,
     collect_request,
-    read_collect_report,
-    read_fetch_report,
+    read_report,
 )
 from animus.adapters.container.starting import create, get_image, remove_unstarted, start
 from animus.adapters.container.watching import watch_to_end
 from animus.agent.journals import AttemptJournal
-from animus.domain.runs import FailureClass
 from animus.domain.work_orders import Failure
 from animus.ports import AttemptTask, ExecutionPhase
 
@@ -69,7 +70,7 @@ class Movers:
         """Outputs and log into the store; None where there is no report."""
         phase = ExecutionPhase.COLLECT
         await self._move(phase, prepare=lambda: self._ask_for_outputs(exit_code))
-        report = read_collect_report(self.place.read_report(COLLECT_REPORT))
+        report = read_report(CollectReport, self.place.read_report(COLLECT_REPORT))
         if report is None or report.failure is not None:
             self._tell(phase)
         return report
@@ -82,18 +83,15 @@ class Movers:
             self.journal.record(MoverFact.LOGGED, kept)
         return bool(kept["truncated"])
 
-    async def keep_docker_log(self, main: ContainerState) -> None:
-        """Docker keeps its log where it likes: from there it is copied to where podman writes."""
-
     async def _fetch(self) -> Failure | None:
         phase = ExecutionPhase.FETCH
         await self._move(phase, prepare=lambda: self.place.drop_from_data(FETCH_REPORT))
-        report = read_fetch_report(self.place.read_report(FETCH_REPORT))
+        report = read_report(FetchReport, self.place.read_report(FETCH_REPORT))
         if report is not None and report.ok:
             return None
         self._tell(phase)
         if report is None or report.failure is None:
-            return _platform("fetch_failed", "Fetch ended without saying what it did.")
+            return platform_failure("fetch_failed", "Fetch ended without saying what it did.")
         return report.failure.failure()
 
     async def _move(self, phase: ExecutionPhase, *, prepare: Callable[[], None]) -> None:
@@ -106,17 +104,20 @@ class Movers:
         if container is None:
             prepare()
             container = await self._start(phase)
-        look = _Deadline(self, container)
-        await watch_to_end(self.engine, container, look=look)
+        running = container
+        await watch_to_end(self.engine, running, look=lambda: self._end_if_late(running))
         self.place.drop_token(self.place.attempt_token)
+
+    async def _end_if_late(self, container: ContainerState) -> None:
+        began = container.started_at
+        if began is not None and self.now() - began > timedelta(seconds=MOVER_SECONDS):
+            await self.engine.kill(container.identity)
 
     async def _start(self, phase: ExecutionPhase) -> ContainerState:
         self.place.write_token(self.place.attempt_token, self.task.attempt_token)
         spec = mover_spec(self.task, self.place, self.naming, phase=phase, image=self.image)
         image = await get_image(self.engine, self.image)
-        return await start(
-            self.engine, await create(self.engine, spec, self.place, image=image)
-        )
+        return await start(self.engine, await create(self.engine, spec, self.place, image=image))
 
     def _ask_for_outputs(self, exit_code: int | None) -> None:
         step = self.task.assignment.step
@@ -138,7 +139,7 @@ class Movers:
         raw = self.place.raw_log(ExecutionPhase.MAIN)
         read = read_k8s_file if self.engine.is_podman else read_json_file
         with (
-            raw.open("rb") as source,
+            raw.open("rb") if raw.is_file() else io.BytesIO() as source,
             self.place.new_in_data(LOG) as target,
             os.fdopen(os.dup(target), "wb") as sink,
         ):
@@ -154,20 +155,6 @@ class Movers:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Deadline:
-    """Looks at a mover now and then, and ends one that takes too long."""
-
-    movers: Movers
-    container: ContainerState
-
-    async def __call__(self) -> None:
-        began = self.container.started_at
-        now = self.movers.now()
-        if began is not None and now - began > timedelta(seconds=MOVER_SECONDS):
-            await self.movers.engine.kill(self.container.identity)
-
-
 def _last_words(place: Place, phase: ExecutionPhase) -> str:
     try:
         with place.raw_log(phase).open("rb") as log:
@@ -180,7 +167,3 @@ def _tail(log: BinaryIO) -> bytes:
     size = log.seek(0, os.SEEK_END)
     log.seek(max(0, size - _WORDS_OF_A_MOVER))
     return log.read()
-
-
-def _platform(code: str, message: str) -> Failure:
-    return Failure(failure_class=FailureClass.PLATFORM, code=code, message=message)

@@ -30,7 +30,7 @@ def kernel_killed(identity: str) -> bool:
 
 
 def _killed_groups(log: int) -> list[bytes]:
-    groups = []
+    groups: list[bytes] = []
     while True:
         try:
             record = os.read(log, _RECORD_BYTES)

@@ -154,4 +154,3 @@ def _write_new(path: Path, content: bytes, *, mode: int) -> None:
     with os.fdopen(descriptor, "wb") as sink:
         os.fchmod(descriptor, mode)
         sink.write(content)
-

@@ -57,7 +57,7 @@ def clients_naming(names: Iterable[str]) -> list[int]:
     ]
 
 
-async def end(find: Callable[[], list[int]]) -> bool:
+async def end_processes(find: Callable[[], list[int]]) -> bool:
     """SIGKILL what `find` finds until it finds nothing; False where something does not end."""
     deadline = asyncio.get_running_loop().time() + LEFT_WITHIN
     while found := find():
@@ -78,6 +78,11 @@ def monitors() -> Iterator[tuple[str, str]]:
             name, identity = _after("-n", words), _after("-c", words)
             if name and identity:
                 yield name, identity
+
+
+def is_monitored(identity: str) -> bool:
+    """Whether podman's conmon still has something to do for a container."""
+    return any(each == identity for _, each in monitors())
 
 
 def _is_monitor(words: list[str]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -65,17 +65,13 @@ class CollectReport(_Part):
         )
 
 
-def read_fetch_report(content: bytes | None) -> FetchReport | None:
+R = TypeVar("R", bound=_Part)
+
+
+def read_report(kind: type[R], content: bytes | None) -> R | None:
     """None where there is no report, or none that can be read."""
     try:
-        return FetchReport.model_validate_json(content) if content is not None else None
-    except ValidationError:
-        return None
-
-
-def read_collect_report(content: bytes | None) -> CollectReport | None:
-    try:
-        return CollectReport.model_validate_json(content) if content is not None else None
+        return kind.model_validate_json(content) if content is not None else None
     except ValidationError:
         return None
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import structlog
 
-from animus.adapters.container.engines import Engine, EngineFailed
+from animus.adapters.container.engines import CommandTooLong, Engine, EngineFailed
 from animus.adapters.container.inspection import ContainerState, ImageState
-from animus.adapters.container.outcomes import Unrunnable
+from animus.adapters.container.outcomes import Unrunnable, environment_failure, user_failure
 from animus.adapters.container.places import Place
-from animus.adapters.container.processes import end, processes_of
+from animus.adapters.container.processes import end_processes, processes_of
 from animus.adapters.container.specs import (
     ContainerSpec,
     Unpassable,
@@ -21,8 +21,6 @@ from animus.adapters.container.specs import (
     variables_text,
     weaknesses,
 )
-from animus.domain.runs import FailureClass
-from animus.domain.work_orders import Failure
 
 _NO_INIT = "container-init binary not found"
 
@@ -34,7 +32,7 @@ async def get_image(engine: Engine, reference: str) -> ImageState:
     image = await engine.find_image(reference)
     if image is None or not image.has_reference(reference):
         raise Unrunnable(
-            _environment(
+            environment_failure(
                 "image_missing",
                 f"The image {reference} is not on this machine under this name. "
                 f"Bring it there ({engine.kind} pull, or load and tag), then run again.",
@@ -51,7 +49,7 @@ async def create(
         place.write_variables(variables_text(spec))
     except Unpassable as variable:
         raise Unrunnable(
-            _environment(
+            environment_failure(
                 "variable_unpassable",
                 f"The value of {variable} has several lines or more than 60,000 bytes, which this "
                 "executor can't pass on. Make it a parameter, or put it into a file.",
@@ -59,6 +57,8 @@ async def create(
         ) from None
     try:
         identity = await _create(engine, spec, place)
+    except CommandTooLong:
+        raise Unrunnable(_TOO_LONG, exit_code=126) from None
     finally:
         place.drop_variables()
     created = await engine.find_container(identity)
@@ -68,7 +68,9 @@ async def create(
     if weak := list(weaknesses(spec, created)):
         await remove_unstarted(engine, created)
         raise Unrunnable(
-            _environment("not_hardened", f"The engine would give the step {'; '.join(weak)}.")
+            environment_failure(
+                "not_hardened", f"The engine would give the step {'; '.join(weak)}."
+            )
         )
     return created
 
@@ -86,7 +88,7 @@ async def remove_unstarted(engine: Engine, container: ContainerState) -> None:
     at work, and whoever comes first wins."""
     await engine.remove(container.identity, force=False)
     await engine.forget_in_runtime(container.identity)
-    if not await end(lambda: processes_of([container.identity])):
+    if not await end_processes(lambda: processes_of([container.identity])):
         raise EngineFailed("Processes of a container can't be ended.", detail=container.name)
 
 
@@ -94,7 +96,7 @@ def check_image(container: ContainerState, image: ImageState) -> None:
     """Raises `Unrunnable` if the container was made from another image than was named."""
     if container.image_identity != image.identity:
         raise Unrunnable(
-            _environment(
+            environment_failure(
                 "image_changed",
                 f"The engine took the image {container.image_identity} instead of "
                 f"{image.identity}. Remove the wrong one, then run again.",
@@ -115,5 +117,7 @@ async def _create(engine: Engine, spec: ContainerSpec, place: Place) -> str:
     return (await engine.ask(*arguments, variables=variables)).strip()
 
 
-def _environment(code: str, message: str) -> Failure:
-    return Failure(failure_class=FailureClass.ENVIRONMENT, code=code, message=message)
+_TOO_LONG = user_failure(
+    "exit_code",
+    "exited with 126: its arguments and variables are too long to be started with",
+)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from animus.adapters.container.engines import Engine, EngineFailed
 from animus.adapters.container.inspection import ContainerState
-from animus.adapters.container.processes import is_in_container, wait_for_exit
+from animus.adapters.container.processes import is_in_container, is_monitored, wait_for_exit
 
 SETTLE_WITHIN = 15.0
 """Seconds that the engine gets to note an end that the kernel has reported."""
@@ -61,9 +61,7 @@ async def _until_either(
     tasks = {process, monitor} if monitor is not None else {process}
     pause = FIRST_LOOK
     while True:
-        done, _ = await asyncio.wait(
-            tasks, timeout=pause, return_when=asyncio.FIRST_COMPLETED
-        )
+        done, _ = await asyncio.wait(tasks, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
         if done:
             return
         began = asyncio.get_running_loop().time()
@@ -96,12 +94,16 @@ async def _docker_end(engine: Engine, identity: str) -> None:
 
 
 async def _settled(engine: Engine, identity: str) -> ContainerState | None:
-    """The state with the end in it: the kernel is quicker than the engine's bookkeeping."""
+    """The state with the end in it, once the log is whole too.
+
+    The kernel is quicker than the engine's bookkeeping, and that is quicker than the monitor, which
+    still writes what the container said last.
+    """
     deadline = asyncio.get_running_loop().time() + SETTLE_WITHIN
     while True:
         state = await engine.find_container(identity)
-        if state is None or state.has_ended:
+        if state is None or (state.has_ended and not is_monitored(identity)):
             return state
         if asyncio.get_running_loop().time() > deadline:
-            return None
+            return state if state.has_ended else None
         await asyncio.sleep(SETTLE_POLL)

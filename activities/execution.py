@@ -1,0 +1,70 @@
+"""The agent's two activities. They decode, keep Temporal informed and encode; the agent decides."""
+
+from __future__ import annotations
+
+import asyncio
+import binascii
+from base64 import b64decode, b64encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.failures import translated
+from activities.heartbeats import heartbeats
+from animus.agent.execution import Agent, Signed
+from animus.agent.orders import VerifiedOrder
+from animus.contracts.execution import ExecutionActivities
+from animus.contracts.runs import SignedAnswer, SignedOrder
+from animus.domain.work_orders import OrderRefused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentExecutionActivities(ExecutionActivities):
+    agent: Agent
+
+    @activity.defn(name="execution.execute_attempt")
+    async def execute_attempt(self, order: SignedOrder, /) -> SignedAnswer:
+        with translated():
+            verified = self._verify(order)
+            async with heartbeats(lambda: self._details(verified)), _handing_over():
+                return _answer(await self.agent.execute(verified))
+
+    @activity.defn(name="execution.stop_attempt")
+    async def stop_attempt(self, order: SignedOrder, /) -> SignedAnswer:
+        with translated():
+            async with heartbeats(), _handing_over():
+                return _answer(await self.agent.stop(self._verify(order)))
+
+    def _verify(self, order: SignedOrder) -> VerifiedOrder:
+        """Its key id is a hint, and the agent needs none."""
+        try:
+            canonical = b64decode(order.order, validate=True)
+            signature = b64decode(order.signature, validate=True)
+        except (binascii.Error, ValueError):
+            raise OrderRefused("The work order is not base64.") from None
+        return self.agent.verify(canonical, signature)
+
+    def _details(self, order: VerifiedOrder) -> tuple[str, ...]:
+        progress = self.agent.progress(order.attempt_id)
+        return (str(progress.phase), progress.subject) if progress is not None else ()
+
+
+@asynccontextmanager
+async def _handing_over() -> AsyncIterator[None]:
+    """An agent that shuts down hands its work on: it neither failed nor was canceled."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        if activity.is_worker_shutdown():
+            raise ApplicationError("agent_stopped", type="agent_stopped") from None
+        raise
+
+
+def _answer(signed: Signed) -> SignedAnswer:
+    return SignedAnswer(
+        document=b64encode(signed.document).decode(),
+        signature=b64encode(signed.signature).decode(),
+    )

@@ -1,0 +1,28 @@
+"""Heartbeats of activities that may take longer than a moment: whoever is killed is missed soon."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from temporalio import activity
+
+HEARTBEAT_EVERY = 4.0
+"""Seconds; well below the time after which the workflow counts a process as lost."""
+
+
+@asynccontextmanager
+async def heartbeats(details: Callable[[], tuple[str, ...]] = tuple) -> AsyncIterator[None]:
+    """Say every few seconds that we are there, and what there is to look at."""
+    beating = asyncio.create_task(_beat(details))
+    try:
+        yield
+    finally:
+        beating.cancel()
+
+
+async def _beat(details: Callable[[], tuple[str, ...]]) -> None:
+    while True:
+        activity.heartbeat(*details())
+        await asyncio.sleep(HEARTBEAT_EVERY)

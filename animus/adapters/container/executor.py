@@ -1,0 +1,229 @@
+"""The container executor: fetch, main and collect of an attempt, one after another, on one host.
+
+Whatever it is interrupted in, it goes on from: containers have names made from the attempt, what
+was done is in the attempt's journal, and nothing is removed before the answer is written down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import structlog
+
+from animus.adapters.container.disk import remove_trees
+from animus.adapters.container.engines import Engine, EngineFailed
+from animus.adapters.container.forwarders import Upstream, forwarding
+from animus.adapters.container.main_runs import MainRun
+from animus.adapters.container.movers import Movers
+from animus.adapters.container.outcomes import (
+    MainEnd,
+    Unrunnable,
+    failure_of,
+    platform_failure,
+    user_failure,
+)
+from animus.adapters.container.phases import API_SOCKET, STORE_SOCKET, Naming
+from animus.adapters.container.places import Place, Places
+from animus.adapters.container.processes import (
+    clients_naming,
+    end_processes,
+    monitors,
+    processes_of,
+)
+from animus.adapters.container.reports import CollectReport
+from animus.agent.journals import FACTS, AttemptJournal, Journals
+from animus.domain.ids import AttemptId
+from animus.domain.work_orders import Failure, ResultLog
+from animus.ports import AttemptEnd, AttemptTask, ExecutionPhase, Executor, Progress
+
+TROUBLE = "trouble"
+TROUBLE_PATIENCE = timedelta(minutes=10)
+"""So long an attempt is tried again while engine or disk fail; then it ends for that."""
+TROUBLE_FORGOTTEN = timedelta(minutes=5)
+"""Without trouble; Temporal asks again far sooner than that."""
+_PHASES = (ExecutionPhase.FETCH, ExecutionPhase.MAIN, ExecutionPhase.COLLECT)
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerExecutor(Executor):
+    engine: Engine
+    naming: Naming
+    places: Places
+    journals: Journals
+    step_image: str
+    api: Upstream
+    object_store: Upstream
+    now: Callable[[], datetime]
+
+    async def run(self, task: AttemptTask, /, *, watch: Callable[[Progress], None]) -> AttemptEnd:
+        journal, place = self.journals.open(task.attempt_id), self.places.of(task.attempt_id)
+        try:
+            place.prepare()
+            async with forwarding(self._sockets(place)):
+                return await self._run(task, journal, place, watch)
+        except Unrunnable as unrunnable:
+            return self._ends(unrunnable.failure, exit_code=unrunnable.exit_code)
+        except (EngineFailed, OSError) as error:
+            failure = error if isinstance(error, EngineFailed) else _disk_failure(error)
+            if not self._has_run_out_of_patience(journal):
+                raise failure from None
+            _log.error("attempt_given_up", attempt=str(task.attempt_id), detail=failure.detail)
+            return self._ends(platform_failure("engine_failed", failure.message))
+
+    async def clear(self, attempt_id: AttemptId, /) -> None:
+        names = [self.naming.name_of(attempt_id, phase) for phase in _PHASES]
+        if not await end_processes(lambda: clients_naming(names)):
+            raise EngineFailed("A client of the engine can't be ended.", detail=str(names))
+        labels = self.naming.labels_of(attempt_id)
+        await self._remove(await self.engine.list_containers(labels))
+        if left := await self.engine.list_containers(labels):
+            raise EngineFailed("Containers can't be removed.", detail=", ".join(left.values()))
+        await remove_trees([path for path in self._files_of(attempt_id)])
+
+    async def sweep(self, is_known: Callable[[AttemptId], bool], /) -> Sequence[str]:
+        def is_orphan(name: str) -> bool:
+            attempt_id = _attempt_id(self.naming.attempt_in(name))
+            return attempt_id is None or not is_known(attempt_id)
+
+        listed = await self.engine.list_containers(self.naming.labels)
+        orphans = {identity: name for identity, name in listed.items() if is_orphan(name)}
+        await self._remove(orphans)
+        halves = {
+            identity: name
+            for name, identity in monitors()
+            if name.startswith(self.naming.prefix) and identity not in listed
+        }
+        if halves:
+            # Listed again: one of them may just have been begun.
+            now_listed = await self.engine.list_containers(self.naming.labels)
+            halves = {key: name for key, name in halves.items() if key not in now_listed}
+            await self._end_processes(halves)
+        return [f"container {name}" for name in (*orphans.values(), *halves.values())]
+
+    async def _run(
+        self,
+        task: AttemptTask,
+        journal: AttemptJournal,
+        place: Place,
+        watch: Callable[[Progress], None],
+    ) -> AttemptEnd:
+        movers = Movers(
+            engine=self.engine, naming=self.naming, image=self.step_image,
+            task=task, place=place, journal=journal, now=self.now,
+        )  # fmt: skip
+        main = MainRun(
+            engine=self.engine, naming=self.naming,
+            task=task, place=place, journal=journal, now=self.now,
+        )  # fmt: skip
+
+        def tell(phase: ExecutionPhase) -> None:
+            watch(Progress(phase=phase, subject=self.naming.name_of(task.attempt_id, phase)))
+
+        tell(ExecutionPhase.FETCH)
+        if (failure := await movers.fetch()) is not None:
+            return self._ends(failure)
+        tell(ExecutionPhase.MAIN)
+        end = await main.to_end()
+        truncated = await movers.write_main_log()
+        tell(ExecutionPhase.COLLECT)
+        report = await movers.collect(exit_code=_shown_code(end.exit_code))
+        return _attempt_end(task, end, report, truncated=truncated)
+
+    async def _remove(self, containers: dict[str, str]) -> None:
+        if containers:
+            await self.engine.remove(*containers, force=True)
+        await self._end_processes(containers)
+
+    async def _end_processes(self, containers: dict[str, str]) -> None:
+        """What the engine has lost sight of: half-started containers, and their monitors."""
+        await asyncio.gather(*(self.engine.forget_in_runtime(each) for each in containers))
+        if not await end_processes(lambda: processes_of(containers)):
+            raise EngineFailed(
+                "Processes of a container can't be ended.", detail=", ".join(containers.values())
+            )
+
+    def _files_of(self, attempt_id: AttemptId) -> Iterator[Path]:
+        """All but the journal."""
+        directory = self.places.of(attempt_id).directory
+        if directory.is_dir():
+            yield from (entry for entry in directory.iterdir() if entry.name != FACTS)
+
+    def _sockets(self, place: Place) -> dict[Path, Upstream]:
+        return {
+            place.sockets / API_SOCKET: self.api,
+            place.sockets / STORE_SOCKET: self.object_store,
+        }
+
+    def _has_run_out_of_patience(self, journal: AttemptJournal) -> bool:
+        """Counted from the first of a row of troubles, over restarts of the agent."""
+        now, kept = self.now(), journal.find(TROUBLE)
+        since = last = now
+        if kept is not None:
+            last = datetime.fromisoformat(kept["last"])
+            since = datetime.fromisoformat(kept["since"])
+        if now - last > TROUBLE_FORGOTTEN:
+            since = now
+        journal.record(TROUBLE, {"since": since.isoformat(), "last": now.isoformat()})
+        return now - since > TROUBLE_PATIENCE
+
+    def _ends(self, failure: Failure, *, exit_code: int | None = None) -> AttemptEnd:
+        return AttemptEnd(finished_at=self.now(), failure=failure, exit_code=exit_code)
+
+
+def _attempt_end(
+    task: AttemptTask, end: MainEnd, report: CollectReport | None, *, truncated: bool
+) -> AttemptEnd:
+    """Main's own end first; what could not be collected matters where it ended well."""
+    failure = failure_of(end, task.assignment.step) or _collect_failure(task, report)
+    stored = report.log if report is not None else None
+    return AttemptEnd(
+        failure=failure,
+        exit_code=_shown_code(end.exit_code),
+        started_at=end.started_at,
+        finished_at=end.finished_at,
+        outputs=report.results() if report is not None else (),
+        log=ResultLog(sha256=stored.sha256, size=stored.size, truncated=truncated)
+        if stored is not None
+        else None,
+        posture=end.posture,
+    )
+
+
+def _collect_failure(task: AttemptTask, report: CollectReport | None) -> Failure | None:
+    if report is None:
+        return platform_failure("collect_failed", "Collect ended without saying what it did.")
+    if report.failure is not None:
+        return report.failure.failure()
+    required = {o.name for o in task.assignment.step.outputs.artifacts if not o.optional}
+    missing = sorted(required.intersection(report.missing))
+    if missing:
+        named = ", ".join(missing)
+        return user_failure("missing_output", f"It ended without its required output: {named}.")
+    if not report.ok:
+        return platform_failure("collect_failed", "Collect failed without saying why.")
+    return None
+
+
+def _shown_code(code: int | None) -> int | None:
+    """Podman says -1 for what it ended itself: no process ended with that."""
+    return code if code is not None and code >= 0 else None
+
+
+def _disk_failure(error: OSError) -> EngineFailed:
+    return EngineFailed(
+        f"The agent's disk failed: {error.strerror}.", detail=f"{error.filename}: {error.strerror}"
+    )
+
+
+def _attempt_id(text: str) -> AttemptId | None:
+    try:
+        return AttemptId(UUID(text))
+    except ValueError:
+        return None

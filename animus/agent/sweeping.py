@@ -1,0 +1,72 @@
+"""Keeping house: what earlier agents, crashes and closed attempts have left on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+import structlog
+
+from animus.agent.journals import AttemptJournal, Fact, Journals
+from animus.domain.ids import AttemptId
+from animus.ports import Executor
+
+KEEP_CLOSED = timedelta(days=1)
+"""How long an answer is kept after it was given: nobody asks for it later."""
+AFTER_EXPIRY = timedelta(hours=1)
+"""An order that expired this long ago is not coming back."""
+
+_log = structlog.get_logger()
+
+
+async def sweep(
+    journals: Journals,
+    executor: Executor,
+    *,
+    now: datetime,
+    is_busy: Callable[[AttemptId], bool],
+) -> list[str]:
+    """Remove what no open attempt needs; log what it was, and return it."""
+
+    def is_known(attempt_id: AttemptId) -> bool:
+        return is_busy(attempt_id) or _is_open(journals.open(attempt_id), now)
+
+    removed = list(await executor.sweep(is_known))
+    for attempt_id in _idle(journals, is_busy):
+        journal = journals.open(attempt_id)
+        if not _is_open(journal, now) and _has_files(journal):
+            await executor.clear(attempt_id)
+            removed.append(f"files of attempt {attempt_id}")
+        if _is_over(journal, now):
+            journal.forget()
+            removed.append(f"journal of attempt {attempt_id}")
+    for what in removed:
+        _log.info("swept", removed=what)
+    return removed
+
+
+def _idle(journals: Journals, is_busy: Callable[[AttemptId], bool]) -> Iterator[AttemptId]:
+    for attempt_id in list(journals.attempts()):
+        if not is_busy(attempt_id):
+            yield attempt_id
+
+
+def _is_open(journal: AttemptJournal, now: datetime) -> bool:
+    """Whether somebody may still ask for its execution."""
+    if journal.find(Fact.RESULT) is not None or journal.find(Fact.STOPPED) is not None:
+        return False
+    received = journal.find(Fact.RECEIVED)
+    if received is None:
+        return False
+    return now <= datetime.fromisoformat(received["not_after"]) + AFTER_EXPIRY
+
+
+def _is_over(journal: AttemptJournal, now: datetime) -> bool:
+    if _is_open(journal, now):
+        return False
+    changed = datetime.fromtimestamp(journal.changed_at(), tz=now.tzinfo)
+    return now - changed > KEEP_CLOSED
+
+
+def _has_files(journal: AttemptJournal) -> bool:
+    return any(entry.name != journal.facts.name for entry in journal.directory.iterdir())

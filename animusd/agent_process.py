@@ -1,0 +1,136 @@
+"""`animusd agent`: runs steps on this machine, on orders that control has signed.
+
+It holds neither a database nor an object store credential; only its own key, and a token for the
+api. Temporal and the api may be away: both are waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import structlog
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from activities.execution import AgentExecutionActivities
+from animus.adapters.gateway import Gateway
+from animus.adapters.temporal import connect
+from animus.agent.execution import WAITING_PER_SLOT, Agent
+from animus.contracts.execution import agent_queue
+from animus.domain.errors import Unavailable
+from animusd.agent_wiring import build_agent
+from animusd.logs import configure_logs
+from animusd.settings import AgentSettings, SettingsUnfit, TemporalSection, read_settings
+
+CONNECT_PAUSE = 2.0
+SWEEP_EVERY = 3_600.0
+SWEEP_PAUSE = 2.0
+STOP_SLOTS = 32
+"""Places for stopping attempts, which executing ones never take."""
+
+_log = structlog.get_logger()
+
+
+def run_agent(settings_file: Path | None) -> None:
+    settings = read_settings(AgentSettings, settings_file)
+    configure_logs("agent")
+    os.umask(0o077)
+    with _alone(settings.agent.state_dir):
+        asyncio.run(_run(settings))
+
+
+async def _run(settings: AgentSettings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    gateway = Gateway(settings.agent.api_url, token_file=settings.agent.token_file)
+    agent = build_agent(settings.agent, gateway)
+    try:
+        working = asyncio.create_task(_work(settings, agent))
+        await _until(stop, working)
+    finally:
+        await agent.close()
+        await gateway.close()
+
+
+async def _work(settings: AgentSettings, agent: Agent) -> None:
+    await _sweep(agent)
+    client = await _connected(settings.temporal)
+    section, activities = settings.agent, AgentExecutionActivities(agent=agent)
+    worker = Worker(
+        client,
+        task_queue=agent_queue(section.cluster, section.host),
+        activities=[activities.execute_attempt, activities.stop_attempt],
+        max_concurrent_activities=section.concurrency * (1 + WAITING_PER_SLOT) + STOP_SLOTS,
+    )
+    keeping_house = asyncio.create_task(_keep_house(agent))
+    try:
+        _mark_ready(section.ready_file)
+        await worker.run()
+    finally:
+        keeping_house.cancel()
+
+
+async def _keep_house(agent: Agent) -> None:
+    while True:
+        await asyncio.sleep(SWEEP_EVERY)
+        await _sweep(agent)
+
+
+async def _sweep(agent: Agent) -> None:
+    """Nothing is begun beside containers of an unknown past: the engine is waited for."""
+    while True:
+        try:
+            await agent.sweep()
+        except Unavailable as error:
+            _log.warning("sweep_failed", detail=error.detail or error.message)
+            await asyncio.sleep(SWEEP_PAUSE)
+        else:
+            return
+
+
+async def _connected(section: TemporalSection) -> Client:
+    """Temporal may come later than we do; attempts wait in their queue meanwhile."""
+    while True:
+        try:
+            return await connect(section.address, section.namespace)
+        except RuntimeError as error:
+            _log.warning("temporal_awaited", detail=str(error))
+            await asyncio.sleep(CONNECT_PAUSE)
+
+
+async def _until(stop: asyncio.Event, working: asyncio.Task[None]) -> None:
+    """Until told to stop; a worker that ends by itself is an error."""
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([stopping, working], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if working.done():
+        working.result()
+        raise Unavailable("The agent's worker ended by itself.")
+    working.cancel()
+    with suppress(asyncio.CancelledError):
+        await working
+
+
+@contextmanager
+def _alone(state: Path) -> Iterator[None]:
+    """Two agents on one state would take each other's containers for their own."""
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (state / "agent.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise SettingsUnfit(f"Another agent runs on {state}. Stop it first.") from None
+        yield
+
+
+def _mark_ready(file: Path | None) -> None:
+    if file is not None:
+        file.write_text(str(os.getpid()))

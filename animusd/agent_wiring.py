@@ -1,0 +1,114 @@
+"""The agent's composition root, apart from the others': its machine has no database driver."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+
+from animus.adapters.container.engines import read_engine
+from animus.adapters.container.executor import ContainerExecutor
+from animus.adapters.container.forwarders import Upstream, upstream_of
+from animus.adapters.container.phases import Naming
+from animus.adapters.container.places import STEP_GID, STEP_UID, Places
+from animus.adapters.gateway import Gateway
+from animus.adapters.noop_executor import NoopExecutor
+from animus.adapters.signing import FileSigner
+from animus.agent.execution import Agent
+from animus.agent.journals import Journals
+from animus.agent.orders import OrderVerifier
+from animus.ledger.signatures import key_id
+from animus.ports import Executor, Signer
+from animusd.settings import AgentSection, SettingsUnfit, engine_environment
+
+_PEM_END = b"-----END PUBLIC KEY-----"
+_NAME_LENGTH = 8
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def build_agent(section: AgentSection, gateway: Gateway) -> Agent:
+    """The agent on its real parts. Raises `SettingsUnfit`, and nothing is started yet."""
+    signer = FileSigner(section.key_file)
+    journals = Journals(directory=section.state_dir / "attempts")
+    journals.prepare()
+    return Agent(
+        verifier=OrderVerifier(
+            cluster=section.cluster, keys=read_public_keys(section.work_order_public_key_file)
+        ),
+        signer=signer,
+        claim=gateway.claim,
+        executor=_executor(section, journals, signer),
+        journals=journals,
+        now=utc_now,
+        concurrency=section.concurrency,
+    )
+
+
+def read_public_keys(file: Path) -> tuple[bytes, ...]:
+    """Raw Ed25519 keys from one PEM block or several."""
+    try:
+        blocks = [part + _PEM_END for part in file.read_bytes().split(_PEM_END)[:-1]]
+        keys = [load_pem_public_key(block.strip()) for block in blocks]
+    except (OSError, ValueError) as error:
+        raise SettingsUnfit(f"agent.work_order_public_key_file: {file}: {error}") from None
+    if not keys or not all(isinstance(key, Ed25519PublicKey) for key in keys):
+        raise SettingsUnfit(f"agent.work_order_public_key_file: {file} holds no Ed25519 key.")
+    return tuple(key.public_bytes(Encoding.Raw, PublicFormat.Raw) for key in keys)
+
+
+def _executor(section: AgentSection, journals: Journals, signer: Signer) -> Executor:
+    if section.executor == "noop":
+        return NoopExecutor(now=utc_now)
+    engine_file, step_image, object_store = (
+        section.engine_file, section.step_image, section.object_store,
+    )  # fmt: skip
+    if engine_file is None or step_image is None or object_store is None:
+        raise SettingsUnfit(
+            "The container executor needs agent.engine_file, agent.step_image and "
+            "agent.object_store."
+        )
+    engine = read_engine(engine_file, environment=engine_environment())
+    return ContainerExecutor(
+        engine=engine,
+        naming=Naming(cluster=section.cluster, agent=key_id(signer.public_key)[:_NAME_LENGTH]),
+        places=Places(
+            directory=_mountable(journals.directory), owner=_owner(rootless=engine.rootless)
+        ),
+        journals=journals,
+        step_image=step_image,
+        api=_upstream(section.api_url),
+        object_store=_upstream(f"http://{object_store}"),
+        now=utc_now,
+    )
+
+
+def _owner(*, rootless: bool) -> tuple[int, int] | None:
+    """Who the step's user is on this machine."""
+    if rootless:
+        return None
+    if os.geteuid() != 0:
+        raise SettingsUnfit(
+            "The agent must run as root: the step's files belong to a user of their own. "
+            "(With podman without root it may run as yourself.)"
+        )
+    return STEP_UID, STEP_GID
+
+
+def _mountable(directory: Path) -> Path:
+    resolved = directory.resolve()
+    if any(character in str(resolved) for character in ',"\n'):
+        raise SettingsUnfit(f"agent.state_dir: {resolved}: no engine mounts such a path.")
+    return resolved
+
+
+def _upstream(url: str) -> Upstream:
+    try:
+        return upstream_of(url)
+    except ValueError as error:
+        raise SettingsUnfit(f"agent.api_url or agent.object_store: {error}") from None

@@ -1,0 +1,51 @@
+"""The Temporal worker of the control plane: which workflows and activities it hosts, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from animus.contracts.runs import CONTROL_QUEUE, RunActivities
+from workflows.runs import RunWorkflow
+
+WORKFLOWS: Sequence[type] = (RunWorkflow,)
+GRACE = timedelta(seconds=10)
+"""For activities under way when the worker is told to stop."""
+
+
+def control_worker(client: Client, activities: RunActivities) -> Worker:
+    return Worker(
+        client,
+        task_queue=CONTROL_QUEUE,
+        workflows=WORKFLOWS,
+        activities=control_activities(activities),
+        workflow_runner=workflow_runner(),
+        graceful_shutdown_timeout=GRACE,
+    )
+
+
+def control_activities(activities: RunActivities) -> Sequence[Callable[..., Any]]:
+    return (
+        activities.plan,
+        activities.settle_gates,
+        activities.revalidate,
+        activities.read_control,
+        activities.open_attempt,
+        activities.close_attempt,
+        activities.report_incident,
+        activities.finalise,
+    )
+
+
+def workflow_runner() -> SandboxedWorkflowRunner:
+    """The sandbox; what is pure, or checked by the import contracts, is not loaded anew in it."""
+    return SandboxedWorkflowRunner(
+        restrictions=SandboxRestrictions.default.with_passthrough_modules(
+            "animus", "pydantic", "pydantic_core", "rfc8785"
+        )
+    )
