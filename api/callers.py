@@ -19,7 +19,7 @@ from animus.domain.access import (
     check_permission,
     check_platform_admin,
 )
-from animus.domain.errors import Hidden, Unauthenticated
+from animus.domain.errors import Forbidden, Hidden, Unauthenticated
 from animus.domain.ids import PrincipalId, ProjectId
 from animus.services.calls import Call
 from animus.services.claims import AttemptAccess, authenticate_attempt
@@ -92,7 +92,7 @@ async def _agent(request: Request) -> Call:
     """A service account; whether it is the agent of the order's cluster, the claim checks."""
     call = await _signed_in(request)
     if call.by.kind is not PrincipalKind.SERVICE:
-        raise RunTokenScope("This is for the agents of clusters.")
+        raise Forbidden("This is for the agents of clusters.")
     return call
 
 

@@ -96,7 +96,8 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     undecodable = getattr(request.state, "undecodable", None)
     if undecodable is not None:
         return await _known(request, undecodable)
-    faults = (*_faults_in_body(request, error), *_faults_beside_body(request, error))
+    told = (*_faults_in_body(request, error), *_faults_beside_body(request, error))
+    faults = tuple(dict.fromkeys(told))  # a path parameter is read by the route and by its caller
     return _problem(
         request, 422, code="invalid_request", detail="The request is not valid.", faults=faults
     )

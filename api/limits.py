@@ -25,7 +25,8 @@ class RateLimiter:
 
     def check(self, caller: str, now: datetime) -> None:
         tokens, seen = self._buckets.pop(caller, (self.burst, now))
-        tokens = min(self.burst, tokens + (now - seen).total_seconds() * self.per_second)
+        passed = max(0.0, (now - seen).total_seconds())  # a clock may be set back
+        tokens = min(self.burst, tokens + passed * self.per_second)
         self._buckets[caller] = (tokens - 1 if tokens >= 1 else tokens, now)
         if len(self._buckets) > MAX_CALLERS:
             self._buckets.popitem(last=False)

@@ -7,7 +7,11 @@ from datetime import timedelta
 
 from temporalio.common import RetryPolicy
 
-CONTROL_TIMEOUT = timedelta(seconds=60)
+CONTROL_TIMEOUT = timedelta(seconds=20)
+"""One short transaction; a killed worker is noticed after this."""
+REGISTER_TIMEOUT = timedelta(minutes=5)
+"""Thousands of outputs are looked at in the object store before the transaction."""
+REGISTER_HEARTBEAT = timedelta(seconds=20)
 CONTROL_RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=30)
 )

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import FailureError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from animus.contracts.runs import (
@@ -61,7 +61,9 @@ class RunWorkflow:
         self._run = request
         try:
             return await self._to_the_end()
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, FailureError) as error:
+            if not is_cancelled_exception(error):
+                raise
             # Canceled in Temporal, not through Animus: recorded, then brought to its end.
             await self._report("workflow_canceled")
             if self._steps is not None:
@@ -84,7 +86,7 @@ class RunWorkflow:
         return Explanation(
             state=position.state,
             next=position.next,
-            waiting_for=_WAITING[position.next],
+            waiting_for=_waiting_for(position),
             generation=position.generation,
             plan_digest=position.plan_digest,
             steps=self._steps.standings() if self._steps else {},
@@ -102,8 +104,8 @@ class RunWorkflow:
                         await self._pause(failures)
                         failures = min(failures + 1, GIVE_UP_AFTER)
                 return position.state
-            except ActivityError as error:
-                if isinstance(error.cause, asyncio.CancelledError):
+            except FailureError as error:
+                if is_cancelled_exception(error):
                     raise
                 failures += 1
                 if failures == GIVE_UP_AFTER:
@@ -151,6 +153,7 @@ class RunWorkflow:
             return
 
     async def _settle(self, generation: int) -> RunPosition:
+        # A failure of a local activity comes as it is, not as an ActivityError.
         request = SettleGates(run=self._run, generation=generation)
         try:
             return await workflow.execute_local_activity_method(
@@ -159,7 +162,9 @@ class RunWorkflow:
                 start_to_close_timeout=QUICK_TIMEOUT,
                 retry_policy=QUICK_RETRY,
             )
-        except ActivityError:
+        except FailureError as error:
+            if is_cancelled_exception(error):
+                raise
             return await workflow.execute_activity_method(
                 RunActivities.settle_gates,
                 request,
@@ -179,22 +184,36 @@ class RunWorkflow:
         """Steps in order, ready ones side by side, until all have ended or are stopped."""
         steps = self._steps = self._steps or StepRunner(self._run, position.steps)
         seconds_left = position.seconds_left
+        if steps.stopping:  # not all of it was stopped the last time
+            seconds_left = await self._heed_control(steps)
         steps.start_ready()
         while steps.are_running():
-            try:
-                await workflow.wait_condition(
-                    lambda: self._woken or steps.have_news(),
-                    timeout=min(RECHECK, timedelta(seconds=max(seconds_left, 1.0))),
-                )
-            except TimeoutError:
-                self._woken = True
+            await self._wait_for_news(steps, seconds_left)
             steps.collect()
             if self._woken and not steps.stopping:
                 self._woken = False
-                control = await self._read_control()
-                seconds_left = control.seconds_left
-                steps.stopping = control.stop
+                seconds_left = await self._heed_control(steps)
             steps.start_ready()
+
+    async def _wait_for_news(self, steps: StepRunner, seconds_left: float) -> None:
+        """Until a step has ended; or, while nothing is being stopped, the rows are to be read."""
+        if steps.stopping:
+            await workflow.wait_condition(steps.have_news)
+            return
+        try:
+            await workflow.wait_condition(
+                lambda: self._woken or steps.have_news(),
+                timeout=min(RECHECK, timedelta(seconds=max(seconds_left, 1.0))),
+            )
+        except TimeoutError:
+            self._woken = True
+
+    async def _heed_control(self, steps: StepRunner) -> float:
+        """Seconds until the run's deadline; every open attempt is being stopped where it must."""
+        control = await self._read_control()
+        if control.stop:
+            steps.stop(control.open_steps)
+        return control.seconds_left
 
     async def _read_control(self) -> ControlState:
         try:
@@ -204,7 +223,9 @@ class RunWorkflow:
                 start_to_close_timeout=QUICK_TIMEOUT,
                 retry_policy=QUICK_RETRY,
             )
-        except ActivityError:
+        except FailureError as error:
+            if is_cancelled_exception(error):
+                raise
             return await workflow.execute_activity_method(
                 RunActivities.read_control,
                 self._run,
@@ -235,7 +256,11 @@ class RunWorkflow:
         if self._position is None or self._position.state != position.state:
             workflow.upsert_search_attributes([STATE.value_set(position.state)])
         self._position = position
-        workflow.set_current_details(f"**{position.state}**: waits for {_WAITING[position.next]}")
+        workflow.set_current_details(f"**{position.state}**: waits for {_waiting_for(position)}")
+
+
+def _waiting_for(position: RunPosition) -> str:
+    return "nothing" if position.state in TERMINAL else _WAITING[position.next]
 
 
 def _key(position: RunPosition) -> tuple[str, str, int]:

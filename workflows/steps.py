@@ -28,6 +28,8 @@ with workflow.unsafe.imports_passed_through():
         CONTROL_TIMEOUT,
         EXECUTION_HEARTBEAT,
         EXECUTION_RETRY,
+        REGISTER_HEARTBEAT,
+        REGISTER_TIMEOUT,
         STOP_RETRY,
         STOP_TIMEOUT,
     )
@@ -51,6 +53,14 @@ class StepRunner:
         for name, step in self._steps.items():
             waiting = name not in self._running and name not in self._ended
             if waiting and all(before in self._ended for before in step.after):
+                self._running[name] = asyncio.create_task(self._run_step(name))
+
+    def stop(self, open_steps: Sequence[str]) -> None:
+        """Make all end, also what an earlier workflow of the run opened and left behind."""
+        self.stopping = True
+        for name in open_steps:
+            if name not in self._running:
+                self._ended.pop(name, None)
                 self._running[name] = asyncio.create_task(self._run_step(name))
 
     def are_running(self) -> bool:
@@ -103,6 +113,8 @@ class StepRunner:
         self, opened: AttemptOpened, order: SignedOrder
     ) -> tuple[SignedAnswer | None, SignedAnswer | None, str]:
         """(result, receipt, failure code): the first two signed, at most one of them there."""
+        if self.stopping:
+            return None, *await self._stop(opened, order)
         execution = workflow.start_activity_method(
             ExecutionActivities.execute_attempt,
             order,
@@ -137,6 +149,7 @@ class StepRunner:
                     order,
                     task_queue=opened.task_queue,
                     start_to_close_timeout=STOP_TIMEOUT,
+                    heartbeat_timeout=EXECUTION_HEARTBEAT,
                     retry_policy=STOP_RETRY,
                 )
             )
@@ -181,7 +194,8 @@ class StepRunner:
                 receipt=receipt,
                 failure_code=failure,
             ),
-            start_to_close_timeout=CONTROL_TIMEOUT,
+            start_to_close_timeout=REGISTER_TIMEOUT,
+            heartbeat_timeout=REGISTER_HEARTBEAT,
             retry_policy=CONTROL_RETRY,
         )
 

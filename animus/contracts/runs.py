@@ -75,6 +75,8 @@ class ControlState:
     stop: bool
     reason: str = ""
     seconds_left: float = 0.0
+    open_steps: list[str] = field(default_factory=list)
+    """Steps with an open attempt, to be stopped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,9 +50,9 @@ def read_manifest(value: object) -> Manifest:
 
 def seal_manifest(files: Iterable[FileEntry]) -> Manifest:
     listed = tuple(files)
-    faults = tuple(_path_faults(listed))
+    faults = (*_path_faults(listed), *_size_faults(listed))
     if faults:
-        raise InvalidDocument("Some paths of this manifest cannot be used.", faults)
+        raise InvalidDocument("Some files of this manifest cannot be right.", faults)
     ordered = tuple(sorted(listed, key=lambda entry: entry.path))
     canonical = canonical_bytes({"files": [entry.content() for entry in ordered]})
     return Manifest(files=ordered, canonical=canonical, digest=digest_of_canonical(TAG, canonical))
@@ -70,6 +70,14 @@ def _path_faults(files: tuple[FileEntry, ...]) -> Iterator[Fault]:
         if problem is not None:
             yield Fault(pointer=f"/files/{index}/path", message=problem, code="unsafe_path")
         seen.add(entry.path)
+
+
+def _size_faults(files: tuple[FileEntry, ...]) -> Iterator[Fault]:
+    sizes: dict[str, int] = {}
+    for index, entry in enumerate(files):
+        if sizes.setdefault(entry.sha256, entry.size) != entry.size:
+            message = f"{entry.sha256} is there with another size too. Bytes have one size."
+            yield Fault(pointer=f"/files/{index}/size", message=message, code="two_sizes")
 
 
 def _path_problem(path: str) -> str | None:

@@ -150,12 +150,14 @@ async def settle_gates(uow: UnitOfWork, call: Call, records: RunRecords) -> None
         await _settle_one(uow, call, ProjectId(gate.project_id), GateId(gate.id))
 
 
-async def void_gates(uow: UnitOfWork, call: Call, records: RunRecords) -> None:
-    """The plan changed: what is open closes, what was decided is kept and counts no more."""
-    for gate in _open_gates(records):
+async def void_gates(uow: UnitOfWork, call: Call, records: RunRecords) -> int:
+    """Close what is open, and keep what was decided; how many gates were looked at."""
+    still_open = _open_gates(records)
+    for gate in still_open:
         await uow.lock(*approvals.gate_lock(gate.id))
         project_id, run_id = ProjectId(gate.project_id), RunId(gate.run_id)
         await _close(uow, call, project_id, run_id, GateId(gate.id), GateClosing.VOIDED)
+    return len(still_open)
 
 
 def _open_gates(records: RunRecords) -> list[ApprovalGate]:

@@ -20,7 +20,7 @@ from animus.services.blobs import (
     WantedObject,
     download_of,
     uploads_for,
-    verify_one,
+    verify_all,
 )
 from animus.services.calls import Call, record
 from animus.services.datasets import FileDownload, manifest_downloads
@@ -133,7 +133,7 @@ async def commit_artifact(
         check_run_scope(call, said.run_id)
         known = await data.find_blobs(session, project_id, [said.sha256])
     wanted = WantedObject(sha256=said.sha256, size=said.size)
-    blobs = [] if known else [await verify_one(store, project_id, wanted)]
+    blobs = await verify_all(store, project_id, [wanted], known)
     async with database.write() as uow:
         await uow.lock(*execution.run_lock(said.run_id))
         if await execution.find_artifact(uow, project_id, artifact_id) is None:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from animus.domain.attempts import StepState, step_state
-from animus.domain.derived_state import derive_state
+from animus.domain.attempts import StepState, step_state, step_states
+from animus.domain.derived_state import RunFacts
 from animus.domain.digests import Digest, format_digest
+from animus.domain.errors import NotFound
 from animus.domain.ids import AttemptId, ProjectId, RunId, effect_event_id
 from animus.domain.plans import ExecutionPlan, PlannedStep
 from animus.domain.runs import RunState
@@ -75,10 +76,9 @@ async def open_attempt(
     """
     records = await hold_run(uow, project_id, run_id)
     facts = facts_of(records)
-    if records.run.state != RunState.RUNNING or facts.cancel_requested or facts.plan is None:
+    if records.run.state != RunState.RUNNING or facts.plan is None:
         return OpenedAttempt(opening=Opening.HELD)
-    planned = next(one for one in facts.plan.document.body.steps if one.name == step)
-    return await _open(uow, call, records, facts.plan, planned, signer)
+    return await _open(uow, call, records, facts.plan, _planned(facts.plan, step), signer)
 
 
 async def _open(
@@ -92,10 +92,10 @@ async def _open(
     own = [fact for fact in attempts_of(records) if fact.step == planned.name]
     match step_state(own, max_attempts=planned.spec.retryPolicy.maxAttempts):
         case StepState.RUNNING:
-            return await _reopened(uow, records, planned, own[-1].number)
+            return await _reopened(uow, records, planned, own[-1].number)  # also to be stopped
         case StepState.PENDING | StepState.WAITING_RETRY:
-            if derive_state(facts_of(records)).state is not RunState.RUNNING:
-                return OpenedAttempt(opening=Opening.HELD)  # beside a step that failed for good
+            if not _may_begin(plan, planned, facts_of(records)):
+                return OpenedAttempt(opening=Opening.HELD)
             number = own[-1].number + 1 if own else 1
             return await _new_attempt(uow, call, records, plan, planned, number, signer)
         case StepState.SUCCEEDED:
@@ -104,6 +104,21 @@ async def _open(
             return OpenedAttempt(opening=Opening.HELD)
         case StepState.FAILED:
             return OpenedAttempt(opening=Opening.FAILED)
+
+
+def _planned(plan: ExecutionPlan, step: str) -> PlannedStep:
+    for planned in plan.document.body.steps:
+        if planned.name == step:
+            return planned
+    raise NotFound("step", step)
+
+
+def _may_begin(plan: ExecutionPlan, planned: PlannedStep, facts: RunFacts) -> bool:
+    """Only after what comes before; nothing while the run ends, or beside a step that failed."""
+    states = step_states(plan.document.body.steps, facts.attempts)
+    ends = facts.cancel_requested or facts.ending is not None
+    is_next = all(states[before] is StepState.SUCCEEDED for before in planned.after)
+    return is_next and not ends and StepState.FAILED not in states.values()
 
 
 async def _reopened(

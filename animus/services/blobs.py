@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from animus.domain.digests import format_digest
 from animus.domain.ids import ProjectId
 from animus.ports import (
     ObjectStore,
@@ -78,7 +79,10 @@ async def verify_all(
 
     Raises `ObjectMissing`, `ObjectWrongSize` or `ObjectWrongDigest` for the first that differs.
     """
-    distinct = {w.sha256: w for w in objects if w.sha256 not in known}
+    distinct: dict[bytes, WantedObject] = {}
+    for wanted in objects:
+        there = known.get(wanted.sha256) or distinct.setdefault(wanted.sha256, wanted)
+        _check_size(wanted, there.size)
     limit = asyncio.Semaphore(VERIFY_CONCURRENCY)
 
     async def one(wanted: WantedObject) -> Blob:
@@ -86,6 +90,15 @@ async def verify_all(
             return await verify_one(store, project_id, wanted)
 
     return list(await asyncio.gather(*(one(wanted) for wanted in distinct.values())))
+
+
+def _check_size(wanted: WantedObject, size: int) -> None:
+    """What is known is not verified again; what is said of it must still be right."""
+    if wanted.size != size:
+        raise ObjectWrongSize(
+            f"{format_digest(wanted.sha256)} was announced with {wanted.size} bytes, and has "
+            f"{size}. Announce the right size."
+        )
 
 
 async def verify_one(store: ObjectStore, project_id: ProjectId, wanted: WantedObject) -> Blob:

@@ -13,7 +13,8 @@ from animus.domain.runs import TERMINAL
 from animus.ports import RunWorkflows, WorkflowStatus, WorkflowSubject
 from animus.services import run_phases
 from animus.services.calls import Call
-from animus.services.run_watch import workflow_incident
+from animus.services.run_facts import get_records, hold_run
+from animus.services.run_watch import note_execution, workflow_incident
 from animus.store import delivery, runs
 from animus.store.database import Database
 from animus.store.tables import Run
@@ -97,7 +98,7 @@ async def _reconcile(
 ) -> int:
     status, workflow_run_id = await workflows.status(RunId(run.id))
     if status is WorkflowStatus.RUNNING:
-        return 0
+        return await _note_other(database, call, run, workflow_run_id)
     if status is WorkflowStatus.MISSING and await _is_awaited(database, run):
         return 0
     kind = _KINDS[status]
@@ -114,6 +115,19 @@ async def _reconcile(
         )  # fmt: skip
     _log.warning("workflow_reconciled", run_id=str(run.id), kind=kind)
     await workflows.restart(subject_of(run, project))
+    return 1
+
+
+async def _note_other(database: Database, call: Call, run: Run, workflow_run_id: str) -> int:
+    """Another workflow than the one that was noted runs for the run: the first one was reset."""
+    project_id, run_id = ProjectId(run.project_id), RunId(run.id)
+    async with database.read() as session:
+        noted = (await get_records(session, project_id, run_id)).executions
+    if not noted or workflow_run_id in [one.workflow_run_id for one in noted]:
+        return 0
+    async with database.write() as uow:
+        records = await hold_run(uow, project_id, run_id)
+        await note_execution(uow, call, records, workflow_run_id=workflow_run_id)
     return 1
 
 

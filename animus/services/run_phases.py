@@ -26,7 +26,7 @@ from animus.services.calls import Call, record
 from animus.services.incidents import IncidentReport
 from animus.services.parsed import lock_of, pipeline_of, run_spec_of
 from animus.services.planning import Planned, make_plan
-from animus.services.run_facts import facts_of, get_records, hold_run
+from animus.services.run_facts import derive, facts_of, get_records, hold_run
 from animus.services.run_requests import execution_of
 from animus.services.run_watch import note_execution
 from animus.store import runs
@@ -97,6 +97,8 @@ async def settle_gates(
     records = await hold_run(uow, project_id, run_id)
     if records.plan is not None and records.plan.generation == generation:
         await approvals.settle_gates(uow, call, records)
+        await uow.flush()
+        _wait_for_the_rest(uow, await get_records(uow, project_id, run_id))
     return await position(uow, project_id, run_id)
 
 
@@ -134,13 +136,23 @@ async def revalidate_run(
 
 
 async def finalise_run(
-    uow: UnitOfWork, call: Call, project_id: ProjectId, run_id: RunId
+    uow: UnitOfWork,
+    call: Call,
+    project_id: ProjectId,
+    run_id: RunId,
+    *,
+    workflow_run_id: str | None = None,
 ) -> Position:
     """Write the derived state. A run that has not ended by its records stays as it is."""
     records = await hold_run(uow, project_id, run_id)
+    if workflow_run_id is not None:
+        await note_execution(uow, call, records, workflow_run_id=workflow_run_id)
     derived = derive_state(facts_of(records))
     if records.run.state not in TERMINAL and derived.state in TERMINAL:
-        await _end(uow, call, records, derived)
+        if await approvals.void_gates(uow, call, records):  # nobody decides any more from here on
+            await uow.flush()
+            derived = await derive(uow, project_id, run_id)
+        _end(uow, call, records, derived)
     return await position(uow, project_id, run_id)
 
 
@@ -323,6 +335,21 @@ def _move_to_plan(
     _move(uow, run, moved)
 
 
+def _wait_for_the_rest(uow: UnitOfWork, records: RunRecords) -> None:
+    """For the gates that are still open, until the first of them expires; else to be started."""
+    match position_of(records).standing:
+        case Standing.APPROVE:
+            still_open = [one for one in records.gates if one.id not in records.closures]
+            _move(uow, records.run, {"deadline": min(gate.deadline for gate in still_open)})
+        case Standing.REVALIDATE:
+            _move(uow, records.run, {
+                "waiting_for": WaitingFor.EXECUTION,
+                "deadline": records.read_at + EXECUTION_START_DEADLINE,
+            })  # fmt: skip
+        case Standing.EXECUTE | Standing.FINISH:
+            pass
+
+
 def _move(uow: UnitOfWork, run: Run, values: dict[str, object]) -> None:
     runs.move_run(uow, run.project_id, run.id, values)
 
@@ -383,9 +410,8 @@ async def _open_next_generation(
     _keep_plan(uow, call, run, planned, generation=generation, now=records.read_at)
 
 
-async def _end(uow: UnitOfWork, call: Call, records: RunRecords, derived: Derived) -> None:
+def _end(uow: UnitOfWork, call: Call, records: RunRecords, derived: Derived) -> None:
     run, now = records.run, records.read_at
-    await approvals.void_gates(uow, call, records)
     _move(uow, run, {
         "state": derived.state, "state_since": now, "ended_at": now, "waiting_for": None,
         "deadline": None, "failure_class": derived.failure_class, "failure_code": derived.code,

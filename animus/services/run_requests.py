@@ -101,7 +101,12 @@ async def resolve(
     check_request(
         pipeline.spec,
         parameters=request.parameters,
-        texts={"labels": request.labels, "reason": request.reason, "ticket": request.ticket},
+        texts={
+            "labels": request.labels,
+            "reason": request.reason,
+            "ticket": request.ticket,
+            "code": {"repo_url": request.code.repo_url} if request.code else {},
+        },
         allowed=request.not_secret,
     )
     cluster = _cluster(found.clusters, request.cluster)

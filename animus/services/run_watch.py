@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from animus.domain.ids import ProjectId, RunId
@@ -59,7 +60,9 @@ _WORKFLOW_INCIDENTS = {
 class Control:
     stop: bool
     reason: str
-    seconds_left: float
+    seconds_left: float = 0.0
+    open_steps: Sequence[str] = ()
+    """Steps with an attempt that has no outcome."""
 
 
 def workflow_incident(kind: str) -> IncidentReport:
@@ -92,15 +95,20 @@ async def read_control(
     records = await hold_run(uow, project_id, run_id)
     run = records.run
     if run.state in TERMINAL:
-        return Control(stop=True, reason="ended", seconds_left=0.0)
+        return _stop("ended", records)
     if records.cancel is not None:
         waiting = {"waiting_for": WaitingFor.CANCELLATION}
         runs.move_run(uow, project_id, run_id, waiting)
-        return Control(stop=True, reason="canceled", seconds_left=0.0)
+        return _stop("canceled", records)
     if any(one.ends_as for one in records.incidents):
-        return Control(stop=True, reason="incident", seconds_left=0.0)
+        return _stop("incident", records)
     left = (run.deadline - records.read_at).total_seconds() if run.deadline is not None else 0.0
     if left <= 0:
         await incidents.report(uow, call, project_id, run_id, RUN_DEADLINE, occurrence="once")
-        return Control(stop=True, reason="deadline", seconds_left=0.0)
+        return _stop("deadline", records)
     return Control(stop=False, reason="", seconds_left=left)
+
+
+def _stop(reason: str, records: RunRecords) -> Control:
+    still_open = [one.step for one in records.attempts if one.id not in records.outcomes]
+    return Control(stop=True, reason=reason, open_steps=still_open)

@@ -25,6 +25,7 @@ from animus.services.parsed import plan_of
 from animus.services.run_requests import ResolvedRequest, RunRequest, resolve
 from animus.store import runs
 from animus.store.database import ReadSession, UnitOfWork
+from animus.store.execution import run_lock
 from animus.store.new_ids import new_id
 from animus.store.principals import names_of
 from animus.store.tables import CancelRequest, Run, RunDataset
@@ -242,6 +243,7 @@ async def cancel_run(
     uow: UnitOfWork, call: Call, project_id: ProjectId, run_id: RunId, *, reason: str
 ) -> RunView:
     """Record that the run is to be canceled and wake its workflow. Safe to repeat."""
+    await uow.lock(*run_lock(run_id))
     run = await get_row(uow, project_id, run_id)
     if run.state in TERMINAL:
         raise RunEnded(f"The run has ended: it is {run.state}.")

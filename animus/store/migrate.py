@@ -116,9 +116,6 @@ def _apply_protections(connection: Connection) -> None:
             )
         )
         connection.execute(text(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER guard"))
-    connection.execute(
-        text(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {', '.join(APPLICATION_ROLES)}")
-    )
 
 
 def _check_every_table_is_listed() -> None:

@@ -93,7 +93,7 @@ async def get_run(
     async with context_of(request).database.read() as session:
         detail = await run_details.get_detail(session, ProjectId(project_id), RunId(run_id))
     return RunDetailOut(
-        **RunOut.model_validate(detail.run).model_dump(),
+        **dict(RunOut.model_validate(detail.run)),
         cancel_requested=detail.cancel_requested,
         spec=detail.spec,
         steps=tuple(StepOut.model_validate(step) for step in detail.steps),

@@ -10,6 +10,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    Strict,
     StringConstraints,
     WithJsonSchema,
 )
@@ -31,7 +32,9 @@ def _digest(value: Any) -> Digest:
 
 
 DigestIn = Annotated[bytes, BeforeValidator(_digest), _DIGEST_SCHEMA]
-DigestOut = Annotated[bytes, PlainSerializer(format_digest, return_type=str), _DIGEST_SCHEMA]
+DigestOut = Annotated[
+    bytes, Strict(), PlainSerializer(format_digest, return_type=str), _DIGEST_SCHEMA
+]
 Name = Annotated[str, StringConstraints(pattern=patterns.NAME)]
 Sentence = Annotated[str, StringConstraints(max_length=2_000)]
 PageLimit = Annotated[int, Field(ge=1, le=500)]

@@ -10,7 +10,7 @@ from sqlmodel import SQLModel
 
 import animus.store.tables as tables
 from animus.store.protection import PROTECTIONS, Kind
-from tests.lints.findings import Finding, Source, called_name, calls
+from tests.lints.findings import Finding, Source, called_name
 
 CODE = "append-only"
 FOLDERS = ("animus/store",)
@@ -32,17 +32,26 @@ def kind_of(class_name: str) -> Kind | None:
 def check(source: Source) -> Iterator[Finding]:
     if "/migrations/" in source.path:
         return
-    for call in calls(source.tree):
-        verb = called_name(call)
-        if verb in _ALLOWED and call.args and isinstance(call.args[0], ast.Name):
-            kind = kind_of(call.args[0].id)
-            if kind is not None and kind not in _ALLOWED[verb]:
-                yield _finding(source, call.lineno, f"{verb} on {call.args[0].id}, which is {kind}")
     for node in ast.walk(source.tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            for match in _RAW.finditer(node.value):
-                if _KINDS.get(match[2].lower(), Kind.DISPOSABLE) is not Kind.DISPOSABLE:
-                    yield _finding(source, node.lineno, f"raw {match[1]} on {match[2]}")
+        if isinstance(node, ast.Call) and not source.skips(node, CODE):
+            yield from _built(source, node)
+        elif isinstance(node, ast.Constant) and not source.skips(node, CODE):
+            yield from _raw(source, node)
+
+
+def _built(source: Source, call: ast.Call) -> Iterator[Finding]:
+    verb = called_name(call)
+    if verb in _ALLOWED and call.args and isinstance(call.args[0], ast.Name):
+        kind = kind_of(call.args[0].id)
+        if kind is not None and kind not in _ALLOWED[verb]:
+            yield _finding(source, call.lineno, f"{verb} on {call.args[0].id}, which is {kind}")
+
+
+def _raw(source: Source, constant: ast.Constant) -> Iterator[Finding]:
+    if isinstance(constant.value, str):
+        for match in _RAW.finditer(constant.value):
+            if _KINDS.get(match[2].lower(), Kind.DISPOSABLE) is not Kind.DISPOSABLE:
+                yield _finding(source, constant.lineno, f"raw {match[1]} on {match[2]}")
 
 
 def _finding(source: Source, line: int, message: str) -> Finding:

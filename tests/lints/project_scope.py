@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from sqlmodel import SQLModel
 
@@ -30,12 +30,12 @@ def project_tables() -> frozenset[str]:
 
 
 def check(source: Source) -> Iterator[Finding]:
-    scoped_tables = project_tables()
+    scoped_tables, texts = project_tables(), _named_texts(source.tree)
     for function in _functions(source.tree):
         queried = {
             name
             for call in calls(function)
-            if called_name(call) in _VERBS or _picks_unscoped(call)
+            if called_name(call) in _VERBS or _picks_unscoped(call, texts)
             for name in _tables_in(call, scoped_tables)
         }
         if queried and not _is_scoped(function) and not source.skips(function, CODE):
@@ -45,12 +45,35 @@ def check(source: Source) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _picks_unscoped(call: ast.Call) -> bool:
+def _picks_unscoped(call: ast.Call, texts: Mapping[str, str]) -> bool:
     """`pick(Table, "...")` in plain SQL that does not begin with the project."""
     if called_name(call) != "pick" or len(call.args) < 2:
         return False
-    where = call.args[1]
-    return not (isinstance(where, ast.Constant) and str(where.value).startswith("project_id = %s"))
+    return not _beginning(call.args[1], texts).startswith("project_id = %s")
+
+
+def _beginning(where: ast.expr, texts: Mapping[str, str]) -> str:
+    """What a text begins with: as it stands, by the module's name for it, or put together."""
+    match where:
+        case ast.Constant():
+            return str(where.value)
+        case ast.Name():
+            return texts.get(where.id, "")
+        case ast.BinOp(op=ast.Add()):
+            return _beginning(where.left, texts)
+        case _:
+            return ""
+
+
+def _named_texts(tree: ast.Module) -> Mapping[str, str]:
+    """The module's constants that are texts."""
+    return {
+        target.id: str(node.value.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
 
 
 def _functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:

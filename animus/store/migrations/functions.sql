@@ -21,11 +21,16 @@ BEGIN
   RETURN NEW;
 END $$;
 
+-- `animus.erasing` names the event that says so, and that event must be there.
 CREATE OR REPLACE FUNCTION animus_refuse_unless_erasing() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
 BEGIN
-  IF TG_OP = 'DELETE' AND current_user = 'animus_owner'
-     AND current_setting('animus.erasing', true) = OLD.event_id::text THEN
+  IF TG_OP = 'DELETE' AND EXISTS (
+    SELECT FROM audit_events e
+     WHERE e.id = nullif(current_setting('animus.erasing', true), '')::uuid
+       AND e.action = 'audit.payload_erased'
+       AND convert_from(e.leaf, 'UTF8')::jsonb->'subjects'->>'audit_event' = OLD.event_id::text
+  ) THEN
     RETURN OLD;
   END IF;
   RAISE EXCEPTION '% on % is refused: use animus_erase_audit_payload', TG_OP, TG_TABLE_NAME
@@ -54,7 +59,7 @@ BEGIN
           said->>'action', said->>'result', said->>'request_id');
   INSERT INTO audit_payloads (event_id, salt, payload) VALUES (event, event_salt, event_payload);
   INSERT INTO audit_pending (event_id) VALUES (event);
-  PERFORM set_config('animus.erasing', erased::text, true);
+  PERFORM set_config('animus.erasing', event::text, true);
   DELETE FROM audit_payloads WHERE event_id = erased;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'there is no payload of event %', erased USING ERRCODE = 'AN002';

@@ -1,0 +1,60 @@
+"""PostgreSQL dies and comes back: callers are told to try again, and have to do no more."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+import pytest
+
+from tests.support.clients import Client, client_of, problem_of
+from tests.support.people import make_team
+from tests.support.platforms import running_platform
+from tests.support.servers import running_servers
+from tests.workflows.waiting import eventually
+
+pytestmark = pytest.mark.stack
+
+BACK_WITHIN = 60.0
+
+
+async def test_callers_are_told_to_try_again_until_it_is_back(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("away")
+    with running_servers(folder) as servers:
+        async with running_platform(servers, folder) as platform, client_of(platform.app) as client:
+            team = await make_team(platform)
+            said = {"idempotency-key": "across the outage".replace(" ", "-")}
+            address, body = f"{team.path}/datasets", {"name": "data"}
+            await client.send("POST", address, team.editor, body, headers=said)
+            await asyncio.to_thread(servers.kill_database)
+            for _ in range(3):
+                response = await client.send("POST", address, team.editor, body, headers=said)
+                problem = problem_of(response, 503)
+                assert (problem["code"], problem["retryable"]) == ("unavailable", True)
+                assert int(response.headers["retry-after"]) > 0
+                assert "postgres" not in response.text.lower()
+            assert (await client.send("GET", "/healthz")).status_code == 200
+            assert await _dependencies(client, 503) == {
+                "database": "away", "reader": "away", "object_store": "ok",
+            }  # fmt: skip
+            await asyncio.to_thread(servers.start_database)
+
+            async def made_again() -> httpx.Response | None:
+                again = await client.send("POST", address, team.editor, body, headers=said)
+                return None if again.status_code == 503 else again
+
+            again = await eventually(made_again, "the database is back", within=BACK_WITHIN)
+            assert again.status_code == 201
+            assert len(await client.get(address, team.editor)) == 1
+            ready = {"database": "ok", "reader": "ok", "object_store": "ok"}
+            assert await _dependencies(client, 200) == ready
+            await asyncio.to_thread(servers.kill_object_store)
+            assert await _dependencies(client, 503) == ready | {"object_store": "away"}
+
+
+async def _dependencies(client: Client, status: int) -> object:
+    response = await client.send("GET", "/readyz")
+    assert response.status_code == status
+    return response.json()["dependencies"]

@@ -1,0 +1,161 @@
+"""What looks like a credential is refused by place, and its value is in no answer, log or row."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+from structlog.testing import capture_logs
+
+from animus.store.protection import PROTECTIONS
+from tests.conftest import RecordCases
+from tests.support.clients import Client, problem_of
+from tests.support.databases import table
+from tests.support.documents import code, explicit_pipeline, explicit_step, short_pipeline
+from tests.support.people import Team
+from tests.support.platforms import Platform
+
+pytestmark = pytest.mark.stack
+
+SECRET = "ghp_" + "Q7x" * 12
+
+Body = dict[str, Any]
+
+
+def with_step(**changes: Any) -> Body:
+    return {"pipeline": explicit_pipeline(explicit_step(**changes))}
+
+
+PLACES: dict[str, Body] = {
+    "/parameters/token": {"parameters": {"token": SECRET}},
+    "/parameters/a~1b/0/c": {"parameters": {"a/b": [{"c": f"x {SECRET} y"}]}},
+    "/labels/team": {"labels": {"team": SECRET}},
+    "/reason": {"reason": f"It is {SECRET}."},
+    "/ticket": {"ticket": SECRET},
+    "/pipeline/steps/train/env/TOKEN": with_step(env=[{"name": "TOKEN", "value": SECRET}]),
+    "/pipeline/steps/train/run/1": with_step(command=["curl", f"--token={SECRET}"]),
+    "/pipeline/steps/train/run/2": with_step(command=["curl", "-H"], args=[SECRET]),
+    "/pipeline/labels/team": {
+        "pipeline": explicit_pipeline() | {"metadata": {"name": "p", "labels": {"team": SECRET}}}
+    },
+    "/code/repo_url": {"code": code(repo_url=f"https://ada:{SECRET}@git.example/model")},
+}
+
+
+def run_with(change: Body) -> Body:
+    return {"pipeline": short_pipeline()} | change
+
+
+def texts(platform: Platform) -> str:
+    """Every row of every table, as text and with its bytes as text."""
+    with psycopg.connect(platform.owner_url) as connection:
+        found = []
+        for protection in PROTECTIONS:
+            rows = connection.execute(sql.SQL("SELECT * FROM {}").format(table(protection.table)))
+            found += [str(value) for row in rows for value in row]
+        return "\n".join(found)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("route", ["runs", "runs:preview"])
+async def test_a_secret_is_refused_by_place_and_never_repeated(
+    platform: Platform,
+    client: Client,
+    team: Team,
+    place: str,
+    route: str,
+    caplog: pytest.LogCaptureFixture,
+    record_cases: RecordCases,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with capture_logs() as logged:
+        response = await client.send(
+            "POST", f"{team.path}/{route}", team.editor, run_with(PLACES[place]),
+            headers={"idempotency-key": place},
+        )  # fmt: skip
+    problem = problem_of(response, 422)
+    assert problem["code"] == "secret_suspected"
+    assert [fault["pointer"] for fault in problem["errors"]] == [place]
+    for said in (response.text, json.dumps(logged, default=str), caplog.text):
+        assert SECRET not in said
+    record_cases("secrets in requests", 1)
+
+
+async def test_no_refused_secret_is_in_the_database(
+    platform: Platform, client: Client, team: Team
+) -> None:
+    for change in PLACES.values():
+        await client.refused(422, f"{team.path}/runs", team.editor, run_with(change))
+    await client.refused(422, f"{team.path}/pipelines", team.editor, with_step(args=[SECRET]))
+    assert SECRET not in texts(platform)
+
+
+async def test_that_a_secret_was_refused_is_recorded(
+    platform: Platform, client: Client, team: Team
+) -> None:
+    said = {"x-request-id": "secret-was-refused-1"}
+    body = run_with({"ticket": SECRET})
+    await client.send("POST", f"{team.path}/runs", team.editor, body, headers=said)
+    with psycopg.connect(platform.owner_url) as connection:
+        rows = connection.execute(
+            "SELECT action, result FROM audit_events WHERE request_id = %s", list(said.values())
+        ).fetchall()
+    assert rows == [("access.denied", "denied")]
+
+
+async def test_a_false_alarm_is_overridden_by_place_and_that_is_recorded(
+    platform: Platform, client: Client, team: Team
+) -> None:
+    body = run_with({"ticket": SECRET, "labels": {"team": SECRET}})
+    problem = await client.refused(
+        422, f"{team.path}/runs", team.editor, body | {"not_secret": ["/ticket"]}
+    )
+    assert [fault["pointer"] for fault in problem["errors"]] == ["/labels/team"]
+    allowed = ["/ticket", "/labels/team"]
+    run = await client.post(f"{team.path}/runs", team.editor, body | {"not_secret": allowed})
+    with psycopg.connect(platform.owner_url) as connection:
+        row = connection.execute(
+            "SELECT p.payload FROM audit_payloads p JOIN audit_events e ON e.id = p.event_id "
+            "WHERE e.run_id = %s AND e.action = 'run.submitted'",
+            [run["id"]],
+        ).fetchone()
+    assert row is not None
+    assert json.loads(row[0])["not_secret"] == sorted(allowed)
+
+
+async def test_a_token_is_shown_once_and_kept_as_a_hash(
+    platform: Platform, client: Client, team: Team
+) -> None:
+    with capture_logs() as logged:
+        issued = await client.post("/tokens", team.editor, {"name": "t"})
+    listed = await client.get("/tokens", team.editor)
+    assert issued["id"] in [one["id"] for one in listed]
+    kept = texts(platform)
+    for secret in (issued["secret"], team.editor.token):
+        assert secret not in json.dumps(listed)
+        assert secret not in json.dumps(logged, default=str)
+        assert secret not in kept
+
+
+BROKEN: dict[str, Callable[[Team], tuple[str, Body]]] = {
+    "a name": lambda team: (f"{team.path}/datasets", {"name": SECRET + "!"}),
+    "a pipeline": lambda team: (f"{team.path}/runs", {"pipeline": {"steps": SECRET}}),
+    "a manifest": lambda team: (f"{team.path}/runs", {"pipeline": {}, "labels": SECRET}),
+    "an unknown verdict": lambda team: (f"{team.path}/pipelines", {"pipeline": [SECRET]}),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+async def test_a_refused_value_is_not_repeated(client: Client, team: Team, case: str) -> None:
+    """Whatever it is refused for: a value in the wrong place may be a secret."""
+    path, body = BROKEN[case](team)
+    with capture_logs() as logged:
+        response = await client.send("POST", path, team.editor, body)
+    assert response.status_code == 422
+    assert SECRET not in response.text
+    assert SECRET not in json.dumps(logged, default=str)

@@ -1,0 +1,149 @@
+"""Migrations: from nothing, again, and to exactly what the tables in the code say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import LiteralString
+
+import psycopg
+import pytest
+from alembic import command
+from sqlalchemy import Engine, create_engine
+from sqlmodel import SQLModel
+
+from animus.store import protection as listed
+from animus.store.migrate import alembic_config
+from animus.store.protection import APPLICATION_ROLES, OWNER, PROTECTIONS
+from tests.support.people import unique
+from tests.support.platforms import Platform
+from tests.support.servers import SUPERUSER
+
+pytestmark = pytest.mark.stack
+
+Queries = Mapping[str, LiteralString]
+
+SCHEMA: Queries = {
+    "columns": "SELECT table_name, column_name, data_type, is_nullable, column_default, "
+    "is_identity FROM information_schema.columns WHERE table_schema = 'public' "
+    "AND table_name <> 'alembic_version'",
+    "constraints": "SELECT conrelid::regclass::text, contype, pg_get_constraintdef(oid) "
+    "FROM pg_constraint WHERE connamespace = 'public'::regnamespace "
+    "AND conrelid::regclass::text <> 'alembic_version'",
+    "indexes": "SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = 'public' "
+    "AND tablename <> 'alembic_version'",
+}
+RULES: Queries = {
+    "grants": "SELECT relname, relacl::text FROM pg_class "
+    "WHERE relnamespace = 'public'::regnamespace",
+    "column grants": "SELECT attrelid::regclass::text, attname, attacl::text FROM pg_attribute "
+    "WHERE attacl IS NOT NULL",
+    "triggers": "SELECT tgrelid::regclass::text, tgname, tgenabled, tgfoid::regproc::text "
+    "FROM pg_trigger WHERE NOT tgisinternal",
+    "functions": "SELECT proname, prosrc, prosecdef, proacl::text FROM pg_proc "
+    "WHERE pronamespace = 'public'::regnamespace",
+}
+
+
+@pytest.fixture
+def empty(platform: Platform) -> str:
+    name = unique("db").replace("-", "_")
+    platform.servers.create_database(name)
+    return name
+
+
+@pytest.fixture
+def engine(platform: Platform, empty: str) -> Iterator[Engine]:
+    url = platform.servers.url(SUPERUSER, empty)
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
+    yield engine
+    engine.dispose()
+
+
+def catalogue(platform: Platform, database: str, queries: Queries) -> dict[str, list[str]]:
+    with psycopg.connect(platform.servers.url(SUPERUSER, database)) as connection:
+        return {
+            name: sorted(str(row) for row in connection.execute(query).fetchall())
+            for name, query in queries.items()
+        }
+
+
+def test_an_empty_database_gets_every_table_and_its_protection(
+    platform: Platform, empty: str
+) -> None:
+    platform.servers.migrate(empty)
+    with psycopg.connect(platform.servers.url(SUPERUSER, empty)) as connection:
+        tables = connection.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace "
+            "AND relkind IN ('r', 'p') AND NOT relispartition"
+        ).fetchall()
+        owners = connection.execute(
+            "SELECT DISTINCT relowner::regrole::text FROM pg_class "
+            "WHERE relnamespace = 'public'::regnamespace"
+        ).fetchall()
+    assert {row[0] for row in tables} == {one.table for one in PROTECTIONS} | {"alembic_version"}
+    assert owners == [(OWNER,)]
+
+
+def test_migrating_again_changes_nothing(platform: Platform, empty: str) -> None:
+    platform.servers.migrate(empty)
+    before = catalogue(platform, empty, {**SCHEMA, **RULES})
+    platform.servers.migrate(empty)
+    assert catalogue(platform, empty, {**SCHEMA, **RULES}) == before
+
+
+def test_migrating_again_mends_what_somebody_loosened(platform: Platform, empty: str) -> None:
+    platform.servers.migrate(empty)
+    before = catalogue(platform, empty, RULES)
+    with psycopg.connect(platform.servers.url(SUPERUSER, empty)) as connection:
+        connection.execute("GRANT DELETE ON decisions TO animus_api")
+        connection.execute("ALTER TABLE decisions DISABLE TRIGGER refuse_change")
+        connection.execute("DROP TRIGGER guard ON runs")
+    assert catalogue(platform, empty, RULES) != before
+    platform.servers.migrate(empty)
+    assert catalogue(platform, empty, RULES) == before
+
+
+def test_alembic_sees_no_difference_between_tables_and_migrations(
+    platform: Platform, empty: str, engine: Engine
+) -> None:
+    platform.servers.migrate(empty)
+    with engine.connect() as connection:
+        command.check(alembic_config(connection))
+
+
+def test_migrations_make_exactly_what_the_tables_say(
+    platform: Platform, empty: str, engine: Engine
+) -> None:
+    """Constraints, defaults and indexes too, which alembic does not compare."""
+    other = unique("db").replace("-", "_")
+    platform.servers.create_database(other)
+    platform.servers.migrate(other)
+    SQLModel.metadata.create_all(engine)
+    migrated, made = catalogue(platform, other, SCHEMA), catalogue(platform, empty, SCHEMA)
+    for kind in SCHEMA:
+        assert migrated[kind] == made[kind]
+
+
+def test_a_table_that_is_not_listed_keeps_the_migration_from_finishing(
+    platform: Platform, empty: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("animus.store.migrate.PROTECTIONS", listed.PROTECTIONS[1:])
+    with pytest.raises(RuntimeError, match=r"protection\.py"):
+        platform.servers.migrate(empty)
+
+
+def test_the_roles_are_there_and_nobody_can_sign_in_as_the_owner(platform: Platform) -> None:
+    with psycopg.connect(platform.owner_url) as connection:
+        rows = connection.execute(
+            "SELECT rolname, rolcanlogin FROM pg_roles WHERE rolname LIKE 'animus\\_%'"
+        ).fetchall()
+    assert dict(rows) == {OWNER: False} | dict.fromkeys(APPLICATION_ROLES, True)
+
+
+def test_only_the_owner_can_make_something_in_the_schema(platform: Platform) -> None:
+    with psycopg.connect(platform.owner_url) as connection:
+        rows = connection.execute(
+            "SELECT rolname FROM pg_roles WHERE has_schema_privilege(rolname, 'public', 'CREATE') "
+            "AND NOT rolsuper AND rolname NOT LIKE 'pg\\_%'"
+        ).fetchall()
+    assert rows == [(OWNER,)]

@@ -1,0 +1,148 @@
+"""What Temporal must be told is written with its cause, told at least once, and then gone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import date, datetime
+
+import psycopg
+import pytest
+
+from animus.domain.errors import Unavailable
+from animus.domain.ids import RunId
+from animus.domain.runs import RunState
+from animus.ports import WorkflowStatus, WorkflowSubject
+from animus.services import relay
+from animus.services.runs import submit_run
+from animus.store.protection import API, TELEMETRY_TABLES, WORKER
+from tests.support.databases import PRIVILEGE, connected, state_of
+from tests.support.people import Team
+from tests.support.platforms import Platform
+from tests.support.runs import development_request, make_run, submit
+
+pytestmark = pytest.mark.stack
+
+
+class Listener:
+    """Temporal as the relay sees it, which may be away; remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[RunId] = []
+        self.is_away = False
+
+    async def wake(self, subject: WorkflowSubject, /) -> None:
+        if self.is_away:
+            raise Unavailable("away")
+        self.told.append(subject.run_id)
+
+    async def restart(self, subject: WorkflowSubject, /) -> None:
+        raise NotImplementedError
+
+    async def status(self, run_id: RunId, /) -> tuple[WorkflowStatus, str]:
+        raise NotImplementedError
+
+    async def recently_closed(self, since: datetime, /) -> Sequence[RunId]:
+        raise NotImplementedError
+
+
+@pytest.fixture
+async def listener(platform: Platform) -> Listener:
+    """With an outbox in which nothing waits."""
+    listener = Listener()
+    while await relay.deliver(platform.worker, listener):
+        pass
+    listener.told.clear()
+    return listener
+
+
+async def test_a_submission_is_told_once_it_is_committed(
+    platform: Platform, team: Team, listener: Listener
+) -> None:
+    call = await platform.call(team.editor, team.project_id)
+    async with platform.api.write() as uow:
+        run = await submit_run(uow, call, team.project_id, development_request())
+        assert await relay.deliver(platform.worker, listener) == 0
+    assert await relay.deliver(platform.worker, listener) == 1
+    assert listener.told == [run.id]
+    assert await relay.deliver(platform.worker, listener) == 0
+
+
+async def test_what_was_rolled_back_is_never_told(
+    platform: Platform, team: Team, listener: Listener
+) -> None:
+    call = await platform.call(team.editor, team.project_id)
+
+    async def fail() -> None:
+        async with platform.api.write() as uow:
+            await submit_run(uow, call, team.project_id, development_request())
+            raise RuntimeError("the process died")
+
+    with pytest.raises(RuntimeError):
+        await fail()
+    assert await relay.deliver(platform.worker, listener) == 0
+
+
+async def test_it_waits_while_temporal_is_away(
+    platform: Platform, team: Team, listener: Listener
+) -> None:
+    listener.is_away = True
+    run = await submit(platform, team)
+    assert [await relay.deliver(platform.worker, listener) for _ in range(3)] == [0, 0, 0]
+    listener.is_away = False
+    assert await relay.deliver(platform.worker, listener) == 1
+    assert listener.told == [run.id]
+
+
+async def test_several_reasons_to_wake_a_run_are_one_wake_up(
+    platform: Platform, team: Team, listener: Listener
+) -> None:
+    run = await submit(platform, team)
+    await run.cancel()
+    assert await relay.deliver(platform.worker, listener) == 2
+    assert listener.told == [run.id]
+
+
+async def test_a_run_that_has_ended_is_not_woken(
+    platform: Platform, team: Team, listener: Listener
+) -> None:
+    await make_run(platform, team, RunState.CANCELED)
+    assert await relay.deliver(platform.worker, listener) == 2
+    assert listener.told == []
+
+
+async def test_two_relays_tell_everything_and_nothing_twice(
+    platform: Platform, team: Team, listener: Listener
+) -> None:
+    runs = [await submit(platform, team) for _ in range(8)]
+
+    async def deliver_all() -> None:
+        while await relay.deliver(platform.worker, listener):
+            pass
+
+    await asyncio.gather(*(deliver_all() for _ in range(3)))
+    await deliver_all()
+    assert sorted(listener.told) == sorted(run.id for run in runs)
+
+
+def test_partitions_are_made_and_dropped_for_telemetry_alone(platform: Platform) -> None:
+    month = date(2031, 5, 17)
+    with connected(platform, role=WORKER) as connection:
+        for name in TELEMETRY_TABLES:
+            for _ in range(2):  # making again changes nothing
+                connection.execute("SELECT animus_make_partition(%s, %s)", [name, month])
+            assert _is_there(connection, f"{name}_203105")
+            connection.execute("SELECT animus_drop_partition(%s, %s)", [name, month])
+            assert not _is_there(connection, f"{name}_203105")
+        for name in ("decisions", "audit_events", "runs", "run_metrics; DROP TABLE runs", ""):
+            for function in ("make", "drop"):
+                statement = f"SELECT animus_{function}_partition(%s, %s)"
+                assert state_of(connection, statement, [name, month]) == "AN007"
+    with connected(platform, role=API) as connection:
+        attack = "SELECT animus_drop_partition('run_metrics', %s)"
+        assert state_of(connection, attack, [month]) == PRIVILEGE
+
+
+def _is_there(connection: psycopg.Connection, name: str) -> bool:
+    row = connection.execute("SELECT to_regclass(%s)", [name]).fetchone()
+    return row is not None and row[0] is not None

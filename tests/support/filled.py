@@ -1,0 +1,81 @@
+"""A database in which every table has rows, so that what refuses a change has one to refuse."""
+
+from __future__ import annotations
+
+from animus.domain.access import Role
+from animus.domain.digests import sha256
+from animus.domain.runs import RunState
+from animus.domain.sources.objects import ObjectFormat
+from animus.services import audit_events, sources, telemetry
+from animus.services.sources import DeclareSource
+from animus.services.telemetry import Message, MetricPoint
+from tests.support.clients import Client
+from tests.support.documents import short_pipeline
+from tests.support.people import Team, make_service_account, make_team
+from tests.support.platforms import Platform
+from tests.support.runs import DrivenRun, make_run, production_request, start, submit, upload
+from tests.support.source_packs import find_vector
+
+TALKING = short_pipeline(train={"data": "data", "out": "model", "telemetry": True})
+
+
+async def fill(platform: Platform, client: Client) -> Team:
+    """One project with something of everything."""
+    team = await make_team(platform)
+    await make_service_account(platform, team, accountable=team.viewer, roles=[Role.REVIEWER])
+    await _prove_a_source(platform, team)
+    await _execute(platform, team)
+    await audit_events.integrate(platform.worker)
+    await _stop(platform, team)
+    await make_run(platform, team, RunState.REJECTED)
+    await make_run(platform, team, RunState.AWAITING_APPROVAL)
+    await client.post(f"{team.path}/datasets", team.editor, {"name": "d"}, idempotency_key="k")
+    return team
+
+
+async def _prove_a_source(platform: Platform, team: Team) -> None:
+    vector = find_vector("accepted-plain-sha1")
+    call = await platform.call(team.editor, team.project_id)
+    async with platform.api.write() as uow:
+        declared = await sources.declare_source(
+            uow, call, team.project_id, store=platform.store,
+            said=DeclareSource(
+                pack_sha256=sha256(vector.pack), size=len(vector.pack), commit=vector.commit,
+                object_format=ObjectFormat(vector.object_format), path=vector.path,
+            ),
+        )  # fmt: skip
+    await upload(platform, team.project_id, vector.pack)
+    await sources.commit_source(
+        platform.api, call, team.project_id, declared.id, store=platform.store
+    )
+
+
+async def _execute(platform: Platform, team: Team) -> None:
+    """A run that talks while it runs, and succeeds."""
+    run = await submit(platform, team, await production_request(platform, team, pipeline=TALKING))
+    await start(run)
+    await _note(run)
+    opened = await run.open()
+    await run.claim(opened)
+    call = await platform.call(team.editor, team.project_id)
+    async with platform.api.write() as uow:
+        point = MetricPoint(name="loss", step_number=1, value=0.5)
+        await telemetry.log_metrics(uow, call, team.project_id, run.id, [point])
+        message = Message(level="info", message="hello", fields={})
+        await telemetry.log_messages(uow, call, team.project_id, run.id, [message])
+    await run.succeed(opened, model=b"a model")
+    await run.finalise()
+
+
+async def _note(run: DrivenRun) -> None:
+    """Two executions of one workflow: the second is an incident."""
+    for execution in ("first", "second"):
+        await run.plan(execution=execution)
+
+
+async def _stop(platform: Platform, team: Team) -> None:
+    run = await make_run(platform, team, RunState.RUNNING)
+    opened = await run.open()
+    await run.cancel()
+    await run.stop(opened)
+    await run.finalise()

@@ -1,0 +1,122 @@
+"""The worker's roles inside the test process: each can be stopped, started and meddled with."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from animus.adapters.temporal import TemporalRunWorkflows
+from animus.services import relay
+from animus.store.database import Database
+from animus.store.listening import listen
+from animus.store.runs import OUTBOX_CHANNEL
+from animusd.loops import repeat
+from animusd.settings import WorkerSettings
+from animusd.worker_process import Lookback, prepare_activities, reconcile
+from animusd.workers import control_worker
+from tests.workflows.meddling import MeddledActivities
+
+RELAY_EVERY = 0.5
+RECONCILE_EVERY = 0.5
+
+
+@dataclass(slots=True, kw_only=True)
+class Control:
+    """As `animusd.worker_process` puts them together, with a faster reconciler."""
+
+    settings: WorkerSettings
+    client: Client
+    database: Database
+    activities: MeddledActivities
+    _stack: AsyncExitStack
+    _worker: Worker | None = field(default=None, init=False)
+    _relay: list[asyncio.Task[None]] = field(default_factory=list, init=False)
+    _reconciler: asyncio.Task[None] | None = field(default=None, init=False)
+
+    @classmethod
+    async def prepared(cls, settings: WorkerSettings, client: Client) -> Control:
+        stack = AsyncExitStack()
+        database = Database(settings.database.url.get_secret_value(), pool_size=16)
+        stack.push_async_callback(database.close)
+        real = await prepare_activities(settings, database, stack)
+        return cls(
+            settings=settings,
+            client=client,
+            database=database,
+            activities=MeddledActivities(real),
+            _stack=stack,
+        )
+
+    @property
+    def workflows(self) -> TemporalRunWorkflows:
+        return TemporalRunWorkflows(self.client)
+
+    async def start(self) -> None:
+        await self.start_worker()
+        self.start_relay()
+        self.start_reconciler()
+
+    async def stop(self) -> None:
+        await self.stop_reconciler()
+        await self.stop_relay()
+        await self.stop_worker()
+
+    async def close(self) -> None:
+        await self.stop()
+        await self._stack.aclose()
+
+    async def start_worker(self) -> None:
+        assert self._worker is None
+        self._worker = control_worker(self.client, self.activities)
+        await self._worker.__aenter__()
+
+    async def stop_worker(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            await worker.__aexit__(None, None, None)
+
+    def start_relay(self) -> None:
+        woken = asyncio.Event()
+        url = self.settings.database.url.get_secret_value()
+        self._relay = [
+            asyncio.create_task(listen(url, {OUTBOX_CHANNEL: woken})),
+            asyncio.create_task(
+                repeat(
+                    "relay",
+                    lambda: relay.deliver(self.database, self.workflows),
+                    every=RELAY_EVERY,
+                    woken_by=woken,
+                )
+            ),
+        ]
+
+    async def stop_relay(self) -> None:
+        tasks, self._relay = self._relay, []
+        await _end(*tasks)
+
+    def start_reconciler(self) -> None:
+        checked = Lookback()
+        self._reconciler = asyncio.create_task(
+            repeat(
+                "reconciler",
+                lambda: reconcile(self.database, self.workflows, checked),
+                every=RECONCILE_EVERY,
+            )
+        )
+
+    async def stop_reconciler(self) -> None:
+        task, self._reconciler = self._reconciler, None
+        if task is not None:
+            await _end(task)
+
+
+async def _end(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with suppress(asyncio.CancelledError):
+            await task
