@@ -3,6 +3,7 @@
 .PHONY: help setup servers demo demo-smoke demo-down lint fmt build check test bench lock
 
 PYTHON := .venv/bin/python
+PARALLEL := -n 2 --dist loadgroup
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,10 +39,10 @@ build: setup ## build the wheels of both distributions into dist/
 	@cd sdk && ../$(PYTHON) -m hatchling build --target wheel --directory $(CURDIR)/dist
 
 check: lint ## lint and unit tests, in under a minute
-	@$(PYTHON) -m pytest -q tests/unit tests/architecture
+	@$(PYTHON) -m pytest -q $(PARALLEL) tests/unit tests/architecture
 
 test: setup servers ## everything, on real servers
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest -q $(PARALLEL)
 
 bench: setup servers ## measure, and print one JSON object
 	@$(PYTHON) -m tests.bench

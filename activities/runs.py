@@ -36,7 +36,7 @@ from animus.domain.digests import format_digest
 from animus.domain.errors import Refused
 from animus.domain.ids import AttemptId, ProjectId, RunId
 from animus.ports import ObjectStore, RuleJudge, Signer
-from animus.services import attempts, registration, run_phases, run_watch
+from animus.services import attempts, registration, run_phases, run_watch, start_checks
 from animus.services.attempts import OpenedAttempt
 from animus.services.calls import Call
 from animus.services.registration import Answer
@@ -57,14 +57,15 @@ class StoredRunActivities(RunActivities):
 
     @activity.defn(name="run.plan")
     async def plan(self, request: PlanRun, /) -> RunPosition:
-        async with self._transaction() as uow:
+        async with self._judging() as (uow, judge):
             return _position(
                 await run_phases.plan_run(
                     uow,
                     _call(),
                     *_ids(request.run),
-                    judge=self.judge,
-                    workflow_run_id=request.workflow_run_id,
+                    judge=judge,
+                    workflow_run_id=_execution(),
+                    continues=request.continues,
                 )
             )
 
@@ -79,9 +80,12 @@ class StoredRunActivities(RunActivities):
 
     @activity.defn(name="run.revalidate")
     async def revalidate(self, request: RevalidateRun, /) -> RunPosition:
-        async with self._transaction() as uow:
+        with translated():
+            ids = _ids(request.run)
+            lost = await start_checks.find_lost_inputs(self.database, *ids, store=self.store)
+        async with self._judging() as (uow, judge):
             return _position(
-                await run_phases.revalidate_run(uow, _call(), *_ids(request.run), judge=self.judge)
+                await run_phases.revalidate_run(uow, _call(), *ids, judge=judge, lost_inputs=lost)
             )
 
     @activity.defn(name="run.read_control")
@@ -105,16 +109,16 @@ class StoredRunActivities(RunActivities):
 
     @activity.defn(name="run.close_attempt")
     async def close_attempt(self, request: CloseAttempt, /) -> AttemptClosed:
-        project_id, _ = _ids(request.run)
-        attempt_id = AttemptId(UUID(request.attempt_id))
         with translated():
+            project_id, run_id = _ids(request.run)
             async with heartbeats():
                 closed = await registration.close_attempt(
                     self.database,
                     _call(),
                     project_id,
-                    attempt_id,
+                    AttemptId(UUID(request.attempt_id)),
                     _answer(request),
+                    run_id=run_id,
                     store=self.store,
                 )
         return AttemptClosed(
@@ -130,7 +134,7 @@ class StoredRunActivities(RunActivities):
                     _call(),
                     *_ids(request.run),
                     run_watch.workflow_incident(request.kind),
-                    occurrence=request.workflow_run_id,
+                    occurrence=_execution(),
                 )
             )
 
@@ -139,9 +143,16 @@ class StoredRunActivities(RunActivities):
         async with self._transaction() as uow:
             return _position(
                 await run_phases.finalise_run(
-                    uow, _call(), *_ids(request), workflow_run_id=activity.info().workflow_run_id
+                    uow, _call(), *_ids(request), workflow_run_id=_execution()
                 )
             )
+
+    @asynccontextmanager
+    async def _judging(self) -> AsyncIterator[tuple[UnitOfWork, RuleJudge]]:
+        """The judge's turn first: while waiting for it, no run is locked."""
+        with translated():
+            async with self.judge.turn() as judge, self.database.write() as uow:
+                yield uow, judge
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[UnitOfWork]:
@@ -164,6 +175,13 @@ def _ids(run: RunRef) -> tuple[ProjectId, RunId]:
     if activity.info().workflow_id != run.run_id:
         raise ForeignWorkflow("This workflow does not act for the run that it names.")
     return ProjectId(UUID(run.project_id)), RunId(UUID(run.run_id))
+
+
+def _execution() -> str:
+    """Temporal's own id of the execution that asks, whatever its input claims."""
+    workflow_run_id = activity.info().workflow_run_id
+    assert workflow_run_id is not None  # `_ids` refuses an activity without a workflow
+    return workflow_run_id
 
 
 def _position(position: Position) -> RunPosition:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -199,6 +200,12 @@ class ObjectStore(Protocol):
 class RuleJudge(Protocol):
     """Evaluates policy rules, bounded in time. Never raises for what a rule does."""
 
+    def turn(self) -> AbstractAsyncContextManager[RuleJudge]:
+        """A judge that answers at once, for who must not wait while holding locks.
+
+        Raises `Unavailable` where no turn comes in time.
+        """
+
     @property
     def library(self) -> str:
         """Name and version of the evaluator, kept with every verdict."""
@@ -256,6 +263,9 @@ class RunWorkflows(Protocol):
 
     async def status(self, run_id: RunId, /) -> tuple[WorkflowStatus, str]:
         """How it stands, and which execution says so (empty where there is none)."""
+
+    async def continued_by(self, run_id: RunId, workflow_run_id: str, /) -> str:
+        """The execution that this one says to continue (empty where it continues none)."""
 
     async def recently_closed(self, since: datetime, /) -> Sequence[RunId]:
         """Runs whose workflows closed since then, by Temporal's visibility store."""

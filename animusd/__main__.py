@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 from animus.domain.errors import AnimusError
@@ -24,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="animusd", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"animusd {_version()}")
     commands = parser.add_subparsers(required=True, metavar="PROCESS")
     for name, run, described in (
         ("migrate", _migrate, "bring the database to the newest schema"),
@@ -35,6 +37,10 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--settings", type=Path, help="TOML file with the settings")
         command.set_defaults(run=run)
     return parser
+
+
+def _version() -> str:
+    return version("animus-control-plane")
 
 
 # Each process imports only what it needs: the agent's machine has no database driver to load.

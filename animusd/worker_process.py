@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
+import uvloop
 from temporalio.client import Client
 
 from activities.runs import StoredRunActivities
@@ -48,7 +49,7 @@ _log = structlog.get_logger()
 
 def work(settings_file: Path | None) -> None:
     configure_logs("worker")
-    asyncio.run(_work(read_settings(WorkerSettings, settings_file)))
+    uvloop.run(_work(read_settings(WorkerSettings, settings_file)))
 
 
 async def _work(settings: WorkerSettings) -> None:

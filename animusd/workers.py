@@ -46,6 +46,6 @@ def workflow_runner() -> SandboxedWorkflowRunner:
     """The sandbox; what is pure, or checked by the import contracts, is not loaded anew in it."""
     return SandboxedWorkflowRunner(
         restrictions=SandboxRestrictions.default.with_passthrough_modules(
-            "animus", "pydantic", "pydantic_core", "rfc8785"
+            "animus", "workflows", "pydantic", "pydantic_core", "rfc8785"
         )
     )

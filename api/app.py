@@ -84,7 +84,7 @@ def _include(app: FastAPI, router: APIRouter, *, prefix: str) -> None:
     """With what each route demands of its caller written into the document."""
     for route in router.routes:
         assert isinstance(route, APIRoute)  # nothing else could declare a caller
-        route.openapi_extra = {ACCESS: access_of(route)}
+        route.openapi_extra = {**(route.openapi_extra or {}), ACCESS: access_of(route)}
     app.include_router(router, prefix=prefix)
 
 

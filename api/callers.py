@@ -5,7 +5,8 @@ A route without one of these types fails `tests/api/test_unauthorised.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
@@ -80,6 +81,14 @@ async def _signed_in(request: Request) -> Call:
     return call
 
 
+@declares("person")
+async def _person(request: Request) -> Call:
+    call = await _signed_in(request)
+    if call.by.kind is not PrincipalKind.PERSON:
+        raise Forbidden("This is for persons. Ask who answers for this account to do it.")
+    return call
+
+
 @declares("platform_admin")
 async def _platform_admin(request: Request) -> Call:
     call = await _signed_in(request)
@@ -106,8 +115,9 @@ class AttemptCall:
 async def _attempt(request: Request) -> AttemptCall:
     context = context_of(request)
     now = context.now()
-    async with context.database.read() as session:
-        access, principal_id = await authenticate_attempt(session, bearer(request), now=now)
+    with _strangers_limited(request):
+        async with context.database.read() as session:
+            access, principal_id = await authenticate_attempt(session, bearer(request), now=now)
     actor = _attempt_actor(access, principal_id)
     request.state.actor = actor
     context.limiter.check(str(access.attempt_id), now)
@@ -123,6 +133,7 @@ def _attempt_actor(access: AttemptAccess, principal_id: PrincipalId) -> Actor:
         name="attempt",
         project_id=access.project_id,
         run_id=access.run_id,
+        attempt_id=access.attempt_id,
     )
 
 
@@ -134,11 +145,24 @@ async def _anyone(request: Request) -> Call:
 async def _authenticated(request: Request, project_id: ProjectId | None) -> Call:
     context: Context = context_of(request)
     now = context.now()
-    token = bearer(request)
-    actor = await authenticate(context.database, token, project_id=project_id, now=now)
+    with _strangers_limited(request):
+        token = bearer(request)
+        actor = await authenticate(context.database, token, project_id=project_id, now=now)
     request.state.actor = actor
     context.limiter.check(str(actor.principal_id), now)
     return Call(actor=actor, request_id=request.state.request_id, now=now)
+
+
+@contextmanager
+def _strangers_limited(request: Request) -> Iterator[None]:
+    """Who fails to sign in is limited by address; it costs nobody else anything."""
+    try:
+        yield
+    except Unauthenticated:
+        address = request.client.host if request.client is not None else "unknown"
+        context = context_of(request)
+        context.limiter.check(f"stranger/{address}", context.now())
+        raise
 
 
 Reader = Annotated[Call, _requires(Permission.READ)]
@@ -150,6 +174,7 @@ Administrator = Annotated[Call, _requires(Permission.ADMINISTER)]
 Confirmer = Annotated[Call, _requires(Permission.CONFIRM)]
 AuditReader = Annotated[Call, _requires(Permission.AUDIT)]
 SignedIn = Annotated[Call, Depends(_signed_in)]
+SignedInPerson = Annotated[Call, Depends(_person)]
 PlatformAdmin = Annotated[Call, Depends(_platform_admin)]
 Agent = Annotated[Call, Depends(_agent)]
 AttemptHolder = Annotated[AttemptCall, Depends(_attempt)]

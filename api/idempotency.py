@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from fastapi import Request
 
@@ -22,7 +22,21 @@ from api.context import context_of
 
 V = TypeVar("V")
 HEADER = "idempotency-key"
-_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_PATTERN = r"[\x21-\x7e]{1,255}"
+_KEY = re.compile(_PATTERN)
+IDEMPOTENT: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "description": "The same request with the same key again gives what the first one "
+            "made; another request with it is refused.",
+            "schema": {"type": "string", "pattern": f"^{_PATTERN}$"},
+        }
+    ]
+}
+"""What a route whose work is done in `creating` says of it in the OpenAPI document."""
 
 
 class IdempotencyConflict(Conflict):

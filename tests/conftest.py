@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -13,9 +14,26 @@ pytest_plugins = ["tests.support.fixtures"]
 settings.register_profile("animus", deadline=None, max_examples=30)
 settings.load_profile("animus")
 
+TESTS = Path(__file__).parent
 _PROPERTY = "cases of "
 
 RecordCases = Callable[[str, int], None]
+
+
+_SHARING = {"e2e": "e2e", "workflows": "workflows", "attacker": "workflows"}
+"""Folders whose tests share servers that take long to start: one worker of xdist runs them all."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first; a file stays together, for the fixtures it shares."""
+    items.sort(key=lambda item: _folder(item) not in _SHARING)
+    for item in items:
+        group = _SHARING.get(_folder(item), str(item.path))
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(TESTS).parts[0]
 
 
 @pytest.fixture

@@ -72,7 +72,10 @@ class RunWorkflow:
 
     @workflow.signal(name=WAKE)
     def wake(self) -> None:
-        """Something was recorded. The signal carries nothing: the rows are read."""
+        """Something was recorded. The signal carries nothing: the rows are read.
+
+        The flag is cleared before they are, so that what is recorded meanwhile is not missed.
+        """
         self._woken = True
 
     @workflow.query(name=EXPLAIN)
@@ -129,22 +132,37 @@ class RunWorkflow:
                 return await self._finalise()
 
     async def _plan(self) -> RunPosition:
+        self._woken = False
         position = await workflow.execute_activity_method(
             RunActivities.plan,
-            PlanRun(run=self._run, workflow_run_id=workflow.info().run_id),
+            PlanRun(
+                run=self._run,
+                workflow_run_id=workflow.info().run_id,
+                continues=workflow.info().continued_run_id or "",
+            ),
             start_to_close_timeout=CONTROL_TIMEOUT,
             retry_policy=CONTROL_RETRY,
         )
+        # Taken over: whether it must stop, or was decided meanwhile, is yet to be read.
+        if position.next is Next.EXECUTE or workflow.info().continued_run_id:
+            self._woken = True
         self._show(position)
         return position
 
     async def _approve(self, position: RunPosition) -> RunPosition:
-        """Wait for decisions, and for the deadline; the flag is cleared before rows are read."""
+        """Wait for decisions, and for the deadline."""
         while position.next is Next.APPROVE:
             await self._wait_for_wake(timedelta(seconds=position.seconds_left + 0.05))
             self._woken = False
             position = await self._settle(position.generation)
+            self._continue_if_long(position)
         return position
+
+    def _continue_if_long(self, position: RunPosition) -> None:
+        """A year of hourly looks would not fit into one history: go on in a new one."""
+        is_long = workflow.info().is_continue_as_new_suggested()
+        if is_long and position.next is Next.APPROVE and not self._woken:
+            workflow.continue_as_new(self._run)
 
     async def _wait_for_wake(self, longest: timedelta) -> None:
         try:
@@ -173,6 +191,7 @@ class RunWorkflow:
             )
 
     async def _revalidate(self, position: RunPosition) -> RunPosition:
+        self._woken = False
         return await workflow.execute_activity_method(
             RunActivities.revalidate,
             RevalidateRun(run=self._run, generation=position.generation),

@@ -80,15 +80,27 @@ class TemporalRunWorkflows(RunWorkflows):
             raise _away(error) from error
         return _status_of(found), found.run_id
 
+    async def continued_by(self, run_id: RunId, workflow_run_id: str, /) -> str:
+        handle = self._client.get_workflow_handle(str(run_id), run_id=workflow_run_id)
+        try:
+            async for event in handle.fetch_history_events(page_size=1):
+                started = event.workflow_execution_started_event_attributes
+                return started.continued_execution_run_id
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise _away(error) from error
+        return ""
+
     async def recently_closed(self, since: datetime, /) -> Sequence[RunId]:
         query = (
             f"WorkflowType = '{WORKFLOW}' AND ExecutionStatus != 'Running' "
             f"AND CloseTime >= '{since.strftime('%Y-%m-%dT%H:%M:%SZ')}'"
         )
         try:
-            return [RunId(UUID(found.id)) async for found in self._client.list_workflows(query)]
+            closed = [found.id async for found in self._client.list_workflows(query)]
         except RPCError as error:
             raise _away(error) from error
+        return [run_id for run_id in map(_find_run_id, closed) if run_id is not None]
 
     async def _start(self, subject: WorkflowSubject, reuse: WorkflowIDReusePolicy) -> None:
         """Signal-with-start: one call, whether it runs or not."""
@@ -117,6 +129,14 @@ def _search_attributes(subject: WorkflowSubject) -> TypedSearchAttributes:
             SearchAttributePair(REQUESTER, str(subject.requested_by)),
         ]
     )
+
+
+def _find_run_id(workflow_id: str) -> RunId | None:
+    """None for a name that Animus gives to no workflow; anybody in Temporal may have chosen it."""
+    try:
+        return RunId(UUID(workflow_id))
+    except ValueError:
+        return None
 
 
 def _status_of(found: WorkflowExecutionDescription) -> WorkflowStatus:

@@ -91,9 +91,11 @@ class Agent:
     async def execute(self, order: VerifiedOrder) -> Signed:
         """The signed result, once the attempt has ended. All who ask share one execution.
 
+        An answer that was given stays good after the order's time: nothing is run for it.
         Raises `OrderRefused` where nothing may run, `Unavailable` where it can be asked again.
         """
-        order.check_time(self._now())
+        if _find_kept(self._journals.open(order.attempt_id)) is None:
+            order.check_time(self._now())
         task = self._tasks.get(order.attempt_id)
         if task is None:
             if len(self._tasks) >= self._concurrency * (1 + WAITING_PER_SLOT):

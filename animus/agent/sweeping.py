@@ -11,8 +11,9 @@ from animus.agent.journals import AttemptJournal, Fact, Journals
 from animus.domain.ids import AttemptId
 from animus.ports import Executor
 
-KEEP_CLOSED = timedelta(days=1)
-"""How long an answer is kept after it was given: nobody asks for it later."""
+KEEP_CLOSED = timedelta(days=7)
+"""How long an answer is kept after it was given, for whoever could not hear it: without it the
+attempt, although it ended, would count as lost."""
 AFTER_EXPIRY = timedelta(hours=1)
 """An order that expired this long ago is not coming back."""
 

@@ -43,6 +43,9 @@ class StepNode:
 class PlanRun:
     run: RunRef
     workflow_run_id: str
+    """For whoever reads the history: control asks Temporal itself who calls."""
+    continues: str = ""
+    """The execution that continued as this one, if one did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

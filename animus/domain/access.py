@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from animus.domain.errors import Forbidden, Hidden
-from animus.domain.ids import PersonId, PrincipalId, ProjectId, RunId
+from animus.domain.ids import AttemptId, PersonId, PrincipalId, ProjectId, RunId
 
 
 class PrincipalKind(StrEnum):
@@ -69,6 +69,8 @@ class Actor:
     roles: frozenset[Role] = frozenset()
     run_id: RunId | None = None
     """For a run token: the one run it is good for."""
+    attempt_id: AttemptId | None = None
+    """For the tokens of an attempt: the one that they were given to."""
 
     def permissions(self) -> frozenset[Permission]:
         """On the project: by role, and for a platform administrator without reading its data."""

@@ -36,11 +36,12 @@ def variable_name(parameter: str) -> str:
 
 
 def leaves(value: JsonValue, pointer: str) -> Iterator[tuple[str, str]]:
-    """Every text in a value, with its JSON pointer."""
+    """Every text in a value with its JSON pointer, and every key with its object's."""
     if isinstance(value, str):
         yield pointer, value
     elif isinstance(value, Mapping):
         for key, item in value.items():
+            yield pointer, key
             yield from leaves(item, f"{pointer}/{pointer_token(key)}")
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):

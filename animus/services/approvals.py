@@ -23,6 +23,7 @@ from animus.domain.errors import NotFound
 from animus.domain.ids import DecisionId, GateId, PersonId, PrincipalId, ProjectId, RunId
 from animus.domain.verdicts import GateRule
 from animus.services.calls import Call, record
+from animus.services.secret_checks import check_texts
 from animus.store import approvals, runs
 from animus.store.database import ReadSession, UnitOfWork
 from animus.store.new_ids import new_id
@@ -39,6 +40,7 @@ class DecisionView:
     reason: str
     principal_id: PrincipalId
     principal: str
+    person_id: PersonId
     roles_held: tuple[str, ...]
     plan_digest: Digest
     decided_at: datetime
@@ -81,7 +83,7 @@ def decidable_by(gates: Iterable[GateView], actor: Actor) -> Sequence[GateView]:
         if gate.rule.role in actor.roles
         and gate.requester_person_id != actor.person_id
         and (actor.kind == "person" or actor.name in gate.rule.service_accounts)
-        and all(decision.principal_id != actor.principal_id for decision in gate.decisions)
+        and all(decision.person_id != actor.person_id for decision in gate.decisions)
     ]
 
 
@@ -102,6 +104,7 @@ async def decide(
     reason: str,
 ) -> DecisionView:
     """Decide on exactly this plan. The gate closes in the same transaction if it is settled."""
+    check_texts(reason=reason)
     await uow.lock(*approvals.gate_lock(gate_id))
     gate, closure, run = await _get_rows(uow, project_id, gate_id)
     if run.ended_at is not None:
@@ -294,6 +297,7 @@ def _decision_view(row: Decision, principal: str) -> DecisionView:
         reason=row.reason,
         principal_id=PrincipalId(row.principal_id),
         principal=principal,
+        person_id=PersonId(row.person_id),
         roles_held=tuple(row.roles_held),
         plan_digest=Digest(row.plan_digest),
         decided_at=row.decided_at,

@@ -1,4 +1,8 @@
-"""Artifacts that a step or a person uploads to a run; looking at and downloading all of them."""
+"""Artifacts that a step or a person uploads to a run; looking at and downloading all of them.
+
+What is uploaded this way is never an input of a step: only declared outputs are, once they are
+registered with a step that succeeded.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from uuid import UUID
 
 from animus.domain.canonical import JsonObject, canonical_bytes, decode_strictly
 from animus.domain.digests import Digest, format_digest, parse_digest
-from animus.domain.errors import NotFound
+from animus.domain.errors import CredentialRefused, NotFound
 from animus.domain.ids import ArtifactId, ProjectId, RunId, UploadId
 from animus.domain.runs import RunState
 from animus.ports import ObjectStore
@@ -25,10 +29,11 @@ from animus.services.blobs import (
 from animus.services.calls import Call, record
 from animus.services.datasets import FileDownload, manifest_downloads
 from animus.services.runs import RunEnded, check_run_scope, get_row
+from animus.services.secret_checks import check_texts
 from animus.store import data, execution
 from animus.store.database import Database, ReadSession, UnitOfWork
 from animus.store.new_ids import new_id
-from animus.store.tables import Artifact, Blob, LineageEdge, Upload
+from animus.store.tables import Artifact, Attempt, Blob, LineageEdge, Run, Upload
 
 UPLOAD_KIND = "artifact"
 
@@ -79,6 +84,7 @@ async def declare_artifact(
     store: ObjectStore,
 ) -> DeclaredArtifact:
     """Say what will be uploaded; the answer says where to. The URL takes exactly these bytes."""
+    check_texts(name=said.name, kind=said.kind, media_type=said.media_type)
     check_run_scope(call, said.run_id)
     run = await get_row(uow, project_id, said.run_id)
     if run.state != RunState.RUNNING:
@@ -152,13 +158,15 @@ async def _keep(
     run = await get_row(uow, project_id, said.run_id)
     if run.ended_at is not None:
         raise RunEnded(f"The run has ended: it is {run.state}.")
+    attempt = await _attempt_of(uow, call, project_id)
     await data.keep_blobs(uow, blobs)
     uow.add(
         Artifact(
             id=artifact_id,
             project_id=project_id,
             run_id=said.run_id,
-            step="",
+            attempt_id=attempt.id if attempt else None,
+            step=attempt.step if attempt else "",
             name=said.name,
             kind=said.kind,
             form="file",
@@ -166,17 +174,17 @@ async def _keep(
             sha256=said.sha256,
             size=said.size,
             total_bytes=said.size,
-            usable=True,
-            origin="api",
+            usable=False,
+            origin="telemetry" if attempt else "api",
             created_by=call.by.principal_id,
         )
     )
-    await uow.flush()
-    await execution.add_edges(uow, [LineageEdge(
-        id=artifact_id, project_id=project_id, run_id=said.run_id,
-        subject_kind="run", subject_id=str(said.run_id), predicate="produced",
-        object_kind="artifact", object_id=str(artifact_id),
-    )])  # fmt: skip
+    run_end, artifact_end = ("run", str(said.run_id)), ("artifact", str(artifact_id))
+    if attempt is not None:
+        edge = _edge(run, run_end, "produced", artifact_end)
+    else:
+        edge = _edge(run, artifact_end, "attached_to", run_end)
+    execution.add_edges(uow, [edge])
     await data.settle_upload(uow, project_id, artifact_id, entity_id=artifact_id, at=call.now)
     record(
         uow, call, "artifact.committed",
@@ -184,6 +192,28 @@ async def _keep(
         payload=_declaration(said),
     )  # fmt: skip
     await uow.flush()
+
+
+async def _attempt_of(session: ReadSession, call: Call, project_id: ProjectId) -> Attempt | None:
+    """The attempt whose token this is, while it is open; None for people and accounts."""
+    attempt_id = call.by.attempt_id
+    if attempt_id is None:
+        return None
+    found = await execution.find_order(session, project_id, attempt_id)
+    assert found is not None  # a foreign key of its token says so
+    if found.outcome is not None:
+        raise CredentialRefused("The attempt is closed; its token is spent.")
+    return found.attempt
+
+
+def _edge(
+    run: Run, subject: tuple[str, str], predicate: str, object_: tuple[str, str]
+) -> LineageEdge:
+    return LineageEdge(
+        id=new_id(), project_id=run.project_id, run_id=run.id,
+        subject_kind=subject[0], subject_id=subject[1], predicate=predicate,
+        object_kind=object_[0], object_id=object_[1],
+    )  # fmt: skip
 
 
 async def list_artifacts(

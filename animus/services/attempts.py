@@ -127,8 +127,7 @@ async def _reopened(
     attempt = next(a for a in records.attempts if (a.step, a.number) == (planned.name, number))
     found = await execution.find_order(session, attempt.project_id, attempt.id)
     assert found is not None  # attempt and order are one transaction
-    _, order, cluster, _ = found
-    return _opened(attempt, order, cluster, planned)
+    return _opened(attempt, found.order, found.cluster, planned)
 
 
 async def _new_attempt(

@@ -117,7 +117,14 @@ async def verify_one(store: ObjectStore, project_id: ProjectId, wanted: WantedOb
 
 
 async def _clear_key(store: ObjectStore, project_id: ProjectId, sha256: bytes) -> None:
-    """Bytes that are not what their key says must not stand in the way of the right ones."""
+    """Bytes that are not what their key says must not stand in the way of the right ones.
+
+    Only a version that was read and found wrong goes: where merely its announced size was wrong,
+    it may be registered already.
+    """
     found = await store.find_object(project_id, sha256)
-    if found is not None and found.version_id is not None:
+    if found is None or found.version_id is None or found.sha256 == sha256:
+        return
+    content = await store.stream_digest(project_id, sha256, version_id=found.version_id)
+    if content.sha256 != sha256:
         await store.discard(project_id, sha256, version_id=found.version_id)

@@ -9,11 +9,13 @@ from enum import StrEnum
 from uuid import UUID
 
 from animus.domain.access import SECOND_PERSON_ROLES, PrincipalKind, Role
+from animus.domain.approvals import NotAnApprover
 from animus.domain.canonical import JsonObject, canonical_bytes, decode_strictly
 from animus.domain.errors import Conflict, NotFound, SelfApproval
 from animus.domain.ids import BindingId, ChangeId, PersonId, PrincipalId, ProjectId
 from animus.services import policies
 from animus.services.calls import Call, record
+from animus.services.secret_checks import check_texts
 from animus.store import principals, projects
 from animus.store.database import ReadSession, UnitOfWork
 from animus.store.new_ids import new_id
@@ -102,9 +104,11 @@ async def confirm(
     uow: UnitOfWork, call: Call, project_id: ProjectId, change_id: ChangeId, *, reason: str
 ) -> ChangeView:
     """Be the second person: the change is applied in this transaction, or refused."""
+    check_texts(reason=reason)
     change = await _open_change(uow, call, project_id, change_id)
     if call.by.person_id == change.requester_person_id:
         raise SelfApproval("You asked for this change, or answer for who did.")
+    _check_person(call)
     await _decide(uow, call, change, verdict="confirm", reason=reason)
     await _apply(uow, call, project_id, change_id, change.kind, decode_strictly(change.subject))
     return await get_change(uow, call, project_id, change_id)
@@ -114,7 +118,10 @@ async def reject(
     uow: UnitOfWork, call: Call, project_id: ProjectId, change_id: ChangeId, *, reason: str
 ) -> ChangeView:
     """By a second person, or by who asked: then it is taken back."""
+    check_texts(reason=reason)
     change = await _open_change(uow, call, project_id, change_id)
+    if call.by.principal_id != change.requested_by:
+        _check_person(call)
     await _decide(uow, call, change, verdict="reject", reason=reason)
     return await get_change(uow, call, project_id, change_id)
 
@@ -201,6 +208,7 @@ async def _propose(
     reason: str,
     governed: bool,
 ) -> ChangeView:
+    check_texts(reason=reason)
     project = await projects.find_project(uow, project_id)
     if project is None:
         raise NotFound("project", str(project_id))
@@ -269,6 +277,13 @@ async def _open_change(
     return change
 
 
+def _check_person(call: Call) -> None:
+    if call.by.kind is not PrincipalKind.PERSON:
+        raise NotAnApprover(
+            "Persons decide on changes; a service account cannot be the second person."
+        )
+
+
 async def _decide(
     uow: UnitOfWork, call: Call, change: Change, *, verdict: str, reason: str
 ) -> None:
@@ -280,6 +295,7 @@ async def _decide(
             verdict=verdict,
             reason=reason,
             principal_id=call.by.principal_id,
+            principal_kind=call.by.kind,
             person_id=call.by.person_id,
             requester_person_id=change.requester_person_id,
         )

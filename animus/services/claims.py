@@ -9,7 +9,6 @@ from datetime import datetime
 from uuid import UUID
 
 from animus.domain.access import PrincipalKind
-from animus.domain.canonical import decode_strictly
 from animus.domain.digests import Digest, parse_digest
 from animus.domain.errors import CredentialRefused, Invalid
 from animus.domain.ids import AttemptId, PersonId, PrincipalId, ProjectId, RunId
@@ -27,16 +26,19 @@ from animus.services.blobs import (
 )
 from animus.services.calls import Call, record
 from animus.services.datasets import FileDownload, manifest_downloads
-from animus.services.runs import get_row
-from animus.store import data, execution, principals, runs
+from animus.services.parsed import assignment_of
+from animus.services.run_facts import get_records
+from animus.store import data, execution, principals
 from animus.store.database import ReadSession, UnitOfWork
 from animus.store.new_ids import new_id
+from animus.store.run_records import RunRecords
 from animus.store.tables import (
     Attempt,
     AttemptClaim,
     AttemptToken,
     Cluster,
     Principal,
+    Run,
     WorkOrderRow,
 )
 
@@ -93,31 +95,50 @@ async def claim_attempt(uow: UnitOfWork, call: Call, *, order: bytes, signature:
     The bytes must be those that control signed and stored; that the signature holds, the agent
     has verified itself. Raises `OrderRefused` for everything that is not so, now.
     """
-    found = await execution.find_order_by_digest(uow, order_digest(order))
+    named = await execution.find_attempt_of_order(uow, order_digest(order))
+    found = await execution.find_order(uow, *named, lock=True) if named is not None else None
     if found is None:
         raise OrderRefused("There is no such work order.")
-    attempt, row, cluster, outcome = found
+    attempt, row, cluster = found.attempt, found.order, found.cluster
     if row.canonical != order or row.signature != signature:
         raise OrderRefused("This is not the order that was signed.")
     _check_cluster(call, cluster)
-    await uow.lock(*execution.run_lock(attempt.run_id))
-    await _check_obeyable(uow, attempt, row, settled=outcome is not None)
-    first = await execution.keep_claim(
-        uow,
-        AttemptClaim(
-            attempt_id=attempt.id,
-            project_id=attempt.project_id,
-            principal_id=call.by.principal_id,
-        ),
-    )
+    records = await get_records(uow, ProjectId(attempt.project_id), RunId(attempt.run_id))
+    _check_obeyable(records, attempt, row, settled=found.outcome is not None)
+    first, claim = found.claim is None, found.claim or _new_claim(call, attempt)
     if first:
+        uow.add(claim)
         record(
             uow, call, "attempt.claimed",
             project_id=ProjectId(attempt.project_id),
             subjects={"run": attempt.run_id, "attempt": attempt.id},
             payload={"cluster": cluster.name},
         )  # fmt: skip
-    return await _claim(uow, call, attempt, row, first=first)
+    holder = await _run_principal(uow, call, records.run)
+    assignment = assignment_of(row.assignment)
+    attempt_token = _add_token(uow, attempt, row, holder, scope="attempt")
+    run_token = None
+    if assignment.step.telemetry:
+        run_token = _add_token(uow, attempt, row, holder, scope="run")
+    await uow.flush()
+    return Claim(
+        attempt_id=AttemptId(attempt.id),
+        run_id=RunId(attempt.run_id),
+        project_id=ProjectId(attempt.project_id),
+        assignment=row.assignment,
+        attempt_token=attempt_token,
+        run_token=run_token,
+        first=first,
+        claimed_at=claim.claimed_at,
+    )
+
+
+def _new_claim(call: Call, attempt: Attempt) -> AttemptClaim:
+    return AttemptClaim(
+        attempt_id=attempt.id,
+        project_id=attempt.project_id,
+        principal_id=call.by.principal_id,
+    )
 
 
 def _check_cluster(call: Call, cluster: Cluster) -> None:
@@ -125,40 +146,17 @@ def _check_cluster(call: Call, cluster: Cluster) -> None:
         raise OrderRefused("The order is for another cluster.")
 
 
-async def _check_obeyable(
-    session: ReadSession, attempt: Attempt, row: WorkOrderRow, *, settled: bool
+def _check_obeyable(
+    records: RunRecords, attempt: Attempt, row: WorkOrderRow, *, settled: bool
 ) -> None:
-    now = await runs.database_time(session)
-    if not row.not_before <= now <= row.not_after:
+    if not row.not_before <= records.read_at <= row.not_after:
         raise OrderRefused("The work order has expired.")
     if settled:
         raise OrderRefused("The attempt is closed; its order is spent.")
-    run = await get_row(session, ProjectId(attempt.project_id), RunId(attempt.run_id))
-    cancel = await runs.find_cancel_request(session, attempt.project_id, attempt.run_id)
-    if run.state != RunState.RUNNING or cancel is not None:
+    if records.run.state != RunState.RUNNING or records.cancel is not None:
         raise OrderRefused("The run is not running, or is being canceled.")
-
-
-async def _claim(
-    uow: UnitOfWork, call: Call, attempt: Attempt, row: WorkOrderRow, *, first: bool
-) -> Claim:
-    claim = await execution.find_claim(uow, attempt.project_id, attempt.id)
-    assert claim is not None  # kept just now, or before
-    holder = await _run_principal(uow, call, attempt)
-    assignment = Assignment.model_validate(decode_strictly(row.assignment))
-    run_token = None
-    if assignment.step.telemetry:
-        run_token = _add_token(uow, attempt, row, holder, scope="run")
-    return Claim(
-        attempt_id=AttemptId(attempt.id),
-        run_id=RunId(attempt.run_id),
-        project_id=ProjectId(attempt.project_id),
-        assignment=row.assignment,
-        attempt_token=_add_token(uow, attempt, row, holder, scope="attempt"),
-        run_token=run_token,
-        first=first,
-        claimed_at=claim.claimed_at,
-    )
+    if records.run.plan_digest != attempt.plan_digest:
+        raise OrderRefused("The order is for another plan than the run's.")
 
 
 def _add_token(
@@ -185,11 +183,10 @@ def _add_token(
     return secret
 
 
-async def _run_principal(uow: UnitOfWork, call: Call, attempt: Attempt) -> UUID:
+async def _run_principal(uow: UnitOfWork, call: Call, run: Run) -> UUID:
     """The run as a principal: answers through the person who asked for it."""
-    run = await get_row(uow, ProjectId(attempt.project_id), RunId(attempt.run_id))
     name = f"run-{run.name}"
-    known = await principals.find_run_principal(uow, attempt.project_id, attempt.run_id)
+    known = await principals.find_run_principal(uow, run.project_id, run.id)
     if known is not None:
         return known.id
     row = Principal(
@@ -203,7 +200,6 @@ async def _run_principal(uow: UnitOfWork, call: Call, attempt: Attempt) -> UUID:
         created_by=call.by.principal_id,
     )
     uow.add(row)
-    await uow.flush()
     return row.id
 
 
@@ -218,8 +214,8 @@ async def authenticate_attempt(
         raise CredentialRefused("The attempt token is unknown, expired or revoked.")
     order = await execution.find_order(session, held.project_id, held.attempt_id)
     assert order is not None  # a foreign key says so
-    attempt, row, _, outcome = order
-    if outcome is not None:
+    attempt = order.attempt
+    if order.outcome is not None:
         raise CredentialRefused("The attempt is closed; its token is spent.")
     access = AttemptAccess(
         attempt_id=AttemptId(attempt.id),
@@ -227,7 +223,7 @@ async def authenticate_attempt(
         run_id=RunId(attempt.run_id),
         person_id=PersonId(held.person_id),
         number=attempt.number,
-        assignment=Assignment.model_validate(decode_strictly(row.assignment)),
+        assignment=assignment_of(order.order.assignment),
     )
     return access, PrincipalId(held.principal_id)
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from animus.domain.access import PrincipalKind
-from animus.domain.errors import Conflict, Invalid
+from animus.domain.errors import Conflict, Invalid, NotFound
 from animus.domain.ids import ClusterId, PrincipalId
 from animus.ledger.signatures import PUBLIC_KEY_BYTES, key_id
 from animus.services import principals
 from animus.services.calls import Call, record
 from animus.services.principals import IssuedToken
+from animus.services.secret_checks import check_texts
 from animus.store import runs
 from animus.store.database import ReadSession, UnitOfWork
 from animus.store.new_ids import new_id
@@ -43,6 +44,7 @@ async def register_cluster(
     result_key: bytes,
 ) -> tuple[ClusterView, IssuedToken]:
     """A cluster with an agent account of its own and that account's token, shown once."""
+    check_texts(name=name, runtime=runtime, host=host)
     if len(result_key) != PUBLIC_KEY_BYTES:
         raise Invalid("The agent's key is an Ed25519 public key: 32 raw bytes.")
     if await runs.find_cluster_by_name(uow, name) is not None:
@@ -83,8 +85,32 @@ async def register_cluster(
     return _view(cluster), token
 
 
+async def get_registered(
+    session: ReadSession, cluster_id: ClusterId
+) -> tuple[ClusterView, IssuedToken]:
+    """What registering answered, without the secret: that was shown then, and is not kept."""
+    row = await _get_row(session, cluster_id)
+    first, *_ = await principals.list_tokens(session, PrincipalId(row.principal_id))
+    return _view(row), IssuedToken(view=first, secret=None)
+
+
+async def retire_cluster(uow: UnitOfWork, call: Call, cluster_id: ClusterId) -> ClusterView:
+    """From now on no run goes there and its agent claims nothing. Safe to repeat."""
+    await _get_row(uow, cluster_id)
+    if await runs.retire_cluster(uow, cluster_id, at=call.now):
+        record(uow, call, "cluster.retired", subjects={"cluster": cluster_id})
+    return _view(await _get_row(uow, cluster_id))
+
+
 async def list_clusters(session: ReadSession) -> Sequence[ClusterView]:
     return [_view(row) for row in await runs.list_clusters(session)]
+
+
+async def _get_row(session: ReadSession, cluster_id: ClusterId) -> Cluster:
+    row = await runs.find_cluster(session, cluster_id)
+    if row is None:
+        raise NotFound("cluster", str(cluster_id))
+    return row
 
 
 def _view(row: Cluster) -> ClusterView:

@@ -23,6 +23,7 @@ from animus.services.blobs import (
     verify_all,
 )
 from animus.services.calls import Call, record
+from animus.services.secret_checks import check_texts
 from animus.store import data
 from animus.store.database import Database, ReadSession, UnitOfWork
 from animus.store.new_ids import new_id
@@ -73,6 +74,7 @@ class FileDownload:
 async def create_dataset(
     uow: UnitOfWork, call: Call, project_id: ProjectId, *, name: str, description: str
 ) -> DatasetView:
+    check_texts(name=name, description=description)
     if await data.find_dataset_by_name(uow, project_id, name) is not None:
         raise Conflict(f"There is a dataset {name!r} already. Push a version to it.")
     row = Dataset(
@@ -234,12 +236,22 @@ async def get_version(
     return _version_view(version, manifest)
 
 
-async def downloads(
-    session: ReadSession, project_id: ProjectId, version_id: DatasetVersionId, *, store: ObjectStore
+async def download_version(
+    uow: UnitOfWork,
+    call: Call,
+    project_id: ProjectId,
+    version_id: DatasetVersionId,
+    *,
+    store: ObjectStore,
 ) -> Sequence[FileDownload]:
-    """Every file of a version with a presigned GET."""
-    view = await get_version(session, project_id, version_id)
-    return await manifest_downloads(session, project_id, view.digest, store=store)
+    """Every file of a version with a presigned GET; recorded."""
+    view = await get_version(uow, project_id, version_id)
+    record(
+        uow, call, "dataset_version.download_issued",
+        project_id=project_id,
+        subjects={"dataset": view.dataset_id, "dataset_version": version_id},
+    )  # fmt: skip
+    return await manifest_downloads(uow, project_id, view.digest, store=store)
 
 
 async def manifest_downloads(

@@ -21,6 +21,7 @@ from animus.domain.errors import NotFound
 from animus.domain.ids import EnvironmentId, LockId, ProjectId
 from animus.services.calls import Call, record
 from animus.services.parsed import lock_of
+from animus.services.secret_checks import check_texts
 from animus.store import definitions
 from animus.store.database import ReadSession, UnitOfWork
 from animus.store.new_ids import new_id
@@ -49,6 +50,7 @@ async def define_environment(
     uow: UnitOfWork, call: Call, project_id: ProjectId, *, document: object
 ) -> EnvironmentView:
     """A new environment, or the next version of the one of that name."""
+    check_texts(environment=document)
     definition = decode_document(EnvironmentDefinition, document, what="environment")
     await uow.lock("environment", project_id, definition.name)
     row = Environment(
@@ -94,6 +96,7 @@ async def lock_environment(
     document: object,
 ) -> LockView:
     """The immutable resolution. The same content again gives the lock that is there."""
+    check_texts(lock=document)
     environment = await get_environment(uow, project_id, environment_id)
     lock = decode_document(EnvironmentLock, document, what="environment lock")
     check_lock(lock, environment.document)

@@ -15,6 +15,7 @@ from animus.domain.pipelines import PipelineSpec
 from animus.domain.plans import PlanDocument
 from animus.domain.policies import PolicyDocument
 from animus.domain.run_specs import RunSpec, pipeline_bytes, pipeline_digest
+from animus.domain.work_orders import Assignment
 
 REMEMBERED = 256
 LARGEST_REMEMBERED = 65_536  # bytes of a written pipeline; a larger one is expanded each time
@@ -43,6 +44,11 @@ def plan_of(canonical: bytes) -> PlanDocument:
 @lru_cache(maxsize=REMEMBERED)
 def run_spec_of(canonical: bytes) -> RunSpec:
     return RunSpec.model_validate(decode_strictly(canonical))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def assignment_of(canonical: bytes) -> Assignment:
+    return Assignment.model_validate(decode_strictly(canonical))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

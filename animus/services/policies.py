@@ -22,6 +22,7 @@ from animus.domain.policy_evaluation import PolicyInForce
 from animus.ports import RuleJudge
 from animus.services.calls import Call, record
 from animus.services.parsed import policy_of
+from animus.services.secret_checks import check_texts
 from animus.store import definitions
 from animus.store.database import ReadSession, UnitOfWork
 from animus.store.new_ids import new_id
@@ -52,6 +53,7 @@ class PolicyView:
 async def create_policy(
     uow: UnitOfWork, call: Call, project_id: ProjectId, *, name: str
 ) -> PolicyView:
+    check_texts(name=name)
     if await definitions.find_policy(uow, project_id, name) is not None:
         raise Conflict(f"There is a policy {name!r} already. Add a version to it.")
     row = Policy(id=new_id(), project_id=project_id, name=name, created_by=call.by.principal_id)
@@ -74,6 +76,7 @@ async def add_version(
     judge: RuleJudge,
 ) -> PolicyVersionView:
     """A draft; nothing asks it until it is published. Raises `InvalidDocument` with places."""
+    check_texts(document=document)
     policy = read_policy(document)
     await _check_expressions(policy, judge)
     owner = await _get_policy(uow, project_id, name)

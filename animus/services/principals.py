@@ -17,7 +17,7 @@ from animus.domain.errors import (
     Invalid,
     NotFound,
 )
-from animus.domain.ids import PersonId, PrincipalId, ProjectId, RunId, TokenId
+from animus.domain.ids import AttemptId, PersonId, PrincipalId, ProjectId, RunId, TokenId
 from animus.domain.tokens import (
     ENTROPY_BYTES,
     TokenKind,
@@ -27,13 +27,14 @@ from animus.domain.tokens import (
     token_hint,
 )
 from animus.services.calls import Call, record
+from animus.services.secret_checks import check_texts
 from animus.store import principals
 from animus.store.database import Plain, ReadSession, UnitOfWork
 from animus.store.new_ids import new_id
 from animus.store.tables import ApiToken, Principal
 
 DEFAULT_TOKEN_LIFE = timedelta(days=90)
-LONGEST_TOKEN_LIFE = timedelta(days=366)
+LONGEST_TOKEN_LIFE = timedelta(days=365)
 BOOTSTRAP_LIFE = timedelta(days=7)
 
 
@@ -121,12 +122,14 @@ async def _step_caller(plain: Plain, token: str, *, now: datetime) -> Actor:
         name=held.name,
         project_id=ProjectId(held.project_id),
         run_id=RunId(held.run_id),
+        attempt_id=AttemptId(held.attempt_id),
     )
 
 
 async def create_person(
     uow: UnitOfWork, call: Call, *, name: str, display_name: str, platform_admin: bool
 ) -> PrincipalView:
+    check_texts(name=name, display_name=display_name)
     if await principals.find_person(uow, name) is not None:
         raise Conflict(f"There is a person {name!r} already.")
     person = _person(name, display_name, platform_admin=platform_admin, by=call.by.principal_id)
@@ -186,6 +189,7 @@ async def create_service_account(
     accountable: str | None,
 ) -> PrincipalView:
     """A service account of the project; `accountable` is the person who answers for it."""
+    check_texts(name=name, display_name=display_name)
     person_id = await _accountable_person(uow, call, accountable)
     account = Principal(
         id=new_id(),
@@ -233,7 +237,13 @@ async def issue_token(
     life: timedelta | None,
     project_id: ProjectId | None = None,
 ) -> IssuedToken:
-    """A token for a person or a service account; `project_id` limits whose account it may be."""
+    """A token for a person or a service account; `project_id` limits whose account it may be.
+
+    Persons issue tokens: an account that renewed its own could not be taken back by expiry.
+    """
+    if call.by.kind is not PrincipalKind.PERSON:
+        raise Forbidden("Persons issue tokens. Ask who answers for this account for a new one.")
+    check_texts(name=name)
     holder = await principals.find_principal(uow, principal_id)
     if holder is None or (project_id is not None and holder.project_id != project_id):
         raise NotFound("principal", str(principal_id))
@@ -341,6 +351,7 @@ async def bootstrap(
     """Spend the bootstrap token: the first platform administrator and a token for them."""
     if read_kind(token) is not TokenKind.BOOTSTRAP:
         raise Forbidden("This needs the one-time bootstrap token that the first start printed.")
+    check_texts(name=name, display_name=display_name)
     await uow.lock("bootstrap")
     found = await principals.find_token_holder(
         uow, token_hash(token), project_id=None, now=call.now

@@ -12,6 +12,7 @@ from animus.domain.errors import Conflict, Hidden, NotFound
 from animus.domain.ids import PrincipalId, ProjectId
 from animus.services import changes, policies
 from animus.services.calls import Call, record
+from animus.services.secret_checks import check_texts
 from animus.store import principals, projects
 from animus.store.database import ReadSession, UnitOfWork
 from animus.store.new_ids import new_id
@@ -43,6 +44,7 @@ async def create_project(
     The first reviewers and administrators are named here, in one audited act: there is nothing
     yet that they could let pass. Later ones need a second person.
     """
+    check_texts(name=name, description=description)
     project = Project(
         id=new_id(),
         name=name,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from uuid import UUID
 
 from animus.domain.attempts import RETRYABLE, AttemptOutcome
 from animus.domain.canonical import decode_strictly
@@ -31,9 +30,8 @@ from animus.ledger.signatures import verify
 from animus.ports import ObjectStore
 from animus.services.blobs import WantedObject, verify_all
 from animus.services.calls import Call, record
-from animus.services.parsed import run_spec_of
-from animus.services.runs import get_row
-from animus.store import data, execution, runs
+from animus.services.parsed import assignment_of, run_spec_of
+from animus.store import data, execution
 from animus.store.database import Database, ReadSession, UnitOfWork
 from animus.store.new_ids import new_id
 from animus.store.tables import (
@@ -44,6 +42,8 @@ from animus.store.tables import (
     Cluster,
     LineageEdge,
     ManifestRow,
+    Run,
+    RunDataset,
     StopReceiptRow,
     WorkOrderRow,
 )
@@ -97,44 +97,54 @@ async def close_attempt(
     attempt_id: AttemptId,
     answer: Answer,
     *,
+    run_id: RunId,
     store: ObjectStore,
 ) -> Closed:
     """Record the one outcome of an attempt, whoever asks how often.
 
     Signatures are checked first, the store is asked outside the transaction, and everything is
-    kept in one. Raises `SignatureRefused` or `ResultRefused` for an answer that is not the
-    agent's own answer to this order.
+    kept in one. Raises `NotFound` for an attempt that is not the run's, `SignatureRefused` or
+    `ResultRefused` for an answer that is not the agent's own answer to this order.
     """
     async with database.read() as session:
-        order, recorded = await _get_order(session, project_id, attempt_id)
+        order, recorded = await _get_order(session, project_id, attempt_id, run_id)
         if recorded is not None:
             return await _closed(session, order, recorded)
         known = await _known_blobs(session, order, answer)
     verified = await _verify(order, answer, known, store)
     async with database.write() as uow:
-        await uow.lock(*execution.run_lock(order.attempt.run_id))
-        order, recorded = await _get_order(uow, project_id, attempt_id)
+        order, recorded = await _get_order(uow, project_id, attempt_id, run_id, lock=True)
         if recorded is None:
             recorded = await _keep(uow, call, order, answer, verified)
         return await _closed(uow, order, recorded)
 
 
 async def _get_order(
-    session: ReadSession, project_id: ProjectId, attempt_id: AttemptId
+    session: ReadSession,
+    project_id: ProjectId,
+    attempt_id: AttemptId,
+    run_id: RunId,
+    *,
+    lock: bool = False,
 ) -> tuple[_Order, AttemptOutcomeRow | None]:
-    found = await execution.find_order(session, project_id, attempt_id)
-    if found is None:
+    found = await execution.find_order(session, project_id, attempt_id, lock=lock)
+    if found is None or found.attempt.run_id != run_id:
         raise NotFound("attempt", str(attempt_id))
-    attempt, row, cluster, outcome = found
-    assignment = Assignment.model_validate(decode_strictly(row.assignment))
-    order = _Order(attempt=attempt, row=row, cluster=cluster, assignment=assignment)
-    return order, outcome
+    order = _Order(
+        attempt=found.attempt,
+        row=found.order,
+        cluster=found.cluster,
+        assignment=assignment_of(found.order.assignment),
+    )
+    return order, found.outcome
 
 
 async def _known_blobs(session: ReadSession, order: _Order, answer: Answer) -> dict[bytes, Blob]:
     if answer.result is None:
         return {}
     wanted = [o.sha256 for o in _objects_of(_read_result(order, answer))]
+    if not wanted:
+        return {}
     return await data.find_blobs(session, order.attempt.project_id, wanted)
 
 
@@ -266,7 +276,7 @@ async def _keep(
     )
     uow.add(row)
     if answer.receipt is not None:
-        await execution.keep_receipt(uow, StopReceiptRow(
+        execution.keep_receipt(uow, StopReceiptRow(
             attempt_id=attempt.id, project_id=attempt.project_id,
             receipt=answer.receipt, signature=answer.signature,
         ))  # fmt: skip
@@ -278,9 +288,8 @@ async def _keep(
         ))  # fmt: skip
     artifacts = list(_artifacts(order, verified))
     uow.add(*artifacts)
-    await uow.flush()
-    await execution.add_edges(uow, await _edges(uow, order, artifacts))
-    await execution.revoke_tokens(uow, attempt.project_id, attempt.id, at=call.now)
+    execution.add_edges(uow, await _edges(uow, order, artifacts))
+    execution.revoke_tokens(uow, attempt.project_id, attempt.id, at=call.now)
     _record(uow, call, order, row, artifacts)
     await uow.flush()
     return row
@@ -329,7 +338,7 @@ def _log_artifact(attempt: Attempt, sha256: bytes, size: int) -> Artifact:
         size=size,
         total_bytes=size,
         usable=False,
-        origin="collect",
+        origin="log",
     )
 
 
@@ -337,19 +346,22 @@ async def _edges(
     session: ReadSession, order: _Order, artifacts: Sequence[Artifact]
 ) -> list[LineageEdge]:
     """What went into the run, and what came out of it, by content."""
-    attempt = order.attempt
-    run = await get_row(session, ProjectId(attempt.project_id), RunId(attempt.run_id))
+    key = (order.attempt.project_id, order.attempt.run_id)
+    async with session.together() as asked:
+        found = await asked.pick(Run, "project_id = %s AND id = %s", *key)
+        bindings = await asked.pick(RunDataset, "project_id = %s AND run_id = %s", *key)
+    run = found.value[0]
     spec = run_spec_of(run.run_spec)
     said = [("image", order.assignment.step.image_digest, "executed_in", "run", str(run.id))]
     if spec.code is not None:
         said.append(("commit", spec.code.commit, "executed_in", "run", str(run.id)))
-    for binding in await runs.list_bindings(session, run.project_id, run.id):
+    for binding in bindings.value:
         version = str(binding.dataset_version_id)
         said.append(("dataset_version", version, "used_by", "run", str(run.id)))
     said += [("run", str(run.id), "produced", "artifact", str(a.id)) for a in artifacts]
     return [
         LineageEdge(
-            id=UUID(int=0), project_id=run.project_id, run_id=run.id,
+            id=new_id(), project_id=run.project_id, run_id=run.id,
             subject_kind=kind, subject_id=subject, predicate=predicate,
             object_kind=object_kind, object_id=object_id,
         )

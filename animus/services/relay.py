@@ -75,17 +75,23 @@ async def reconcile_closed(
 
 async def reconcile_overdue(database: Database, call: Call, workflows: RunWorkflows) -> int:
     """Runs past their deadline: their workflow is asked for, and woken or started again."""
-    async with database.read() as session:
-        rows = await delivery.list_overdue(session, before=call.now, limit=BATCH)
-    return sum([await _reconcile(database, call, workflows, *row) for row in rows])
+    return await _reconcile_pages(database, call, workflows, overdue_at=call.now)
 
 
 async def reconcile_open(database: Database, call: Call, workflows: RunWorkflows) -> int:
     """Every run that has not ended; done at start, since anything may have happened meanwhile."""
+    return await _reconcile_pages(database, call, workflows)
+
+
+async def _reconcile_pages(
+    database: Database, call: Call, workflows: RunWorkflows, *, overdue_at: datetime | None = None
+) -> int:
     after, mended = None, 0
     while True:
         async with database.read() as session:
-            rows = await delivery.list_open(session, after=after, limit=BATCH)
+            rows = await delivery.list_open(
+                session, after=after, limit=BATCH, overdue_at=overdue_at
+            )
         for run, project in rows:
             mended += await _reconcile(database, call, workflows, run, project)
         if len(rows) < BATCH:
@@ -98,7 +104,7 @@ async def _reconcile(
 ) -> int:
     status, workflow_run_id = await workflows.status(RunId(run.id))
     if status is WorkflowStatus.RUNNING:
-        return await _note_other(database, call, run, workflow_run_id)
+        return await _note_other(database, call, workflows, run, workflow_run_id)
     if status is WorkflowStatus.MISSING and await _is_awaited(database, run):
         return 0
     kind = _KINDS[status]
@@ -118,16 +124,22 @@ async def _reconcile(
     return 1
 
 
-async def _note_other(database: Database, call: Call, run: Run, workflow_run_id: str) -> int:
-    """Another workflow than the one that was noted runs for the run: the first one was reset."""
+async def _note_other(
+    database: Database, call: Call, workflows: RunWorkflows, run: Run, workflow_run_id: str
+) -> int:
+    """Another execution than the one that was noted acts for the run: that one was reset, or has
+    continued as this one."""
     project_id, run_id = ProjectId(run.project_id), RunId(run.id)
     async with database.read() as session:
         noted = (await get_records(session, project_id, run_id)).executions
     if not noted or workflow_run_id in [one.workflow_run_id for one in noted]:
         return 0
+    continues = await workflows.continued_by(run_id, workflow_run_id)
     async with database.write() as uow:
         records = await hold_run(uow, project_id, run_id)
-        await note_execution(uow, call, records, workflow_run_id=workflow_run_id)
+        await note_execution(
+            uow, call, records, workflow_run_id=workflow_run_id, continues=continues
+        )
     return 1
 
 

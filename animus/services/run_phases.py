@@ -7,7 +7,7 @@ where the run stands. Whatever Temporal says, what is written here obeys the row
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -22,6 +22,7 @@ from animus.domain.runs import TERMINAL, FailureClass, RunState, WaitingFor
 from animus.domain.verdicts import Effect, GateRule
 from animus.ports import RuleJudge
 from animus.services import approvals, incidents, policies
+from animus.services.attempts import QUEUE_LIFE
 from animus.services.calls import Call, record
 from animus.services.incidents import IncidentReport
 from animus.services.parsed import lock_of, pipeline_of, run_spec_of
@@ -29,6 +30,7 @@ from animus.services.planning import Planned, make_plan
 from animus.services.run_facts import derive, facts_of, get_records, hold_run
 from animus.services.run_requests import execution_of
 from animus.services.run_watch import note_execution
+from animus.services.start_checks import find_obstacle
 from animus.store import runs
 from animus.store.database import ReadSession, UnitOfWork
 from animus.store.look_ups import Wanted, look_up
@@ -44,7 +46,14 @@ from animus.store.tables import (
 
 EXECUTION_START_DEADLINE = timedelta(hours=1)
 STEP_OVERHEAD = timedelta(minutes=10)
-"""Allowed to each attempt beside its timeout: pulling, fetch, collect, queueing on the agent."""
+"""Allowed to each attempt beside its timeout: pulling, fetch, collect. To the run once: a day in
+the agent's queue, which others may have filled."""
+
+
+_DRIFT = "The plan is not the one that was expected. Preview again and compare."
+_UNSEEN = (
+    " What differs is not known here: only a digest was expected. Send 'expected_plan' with it."
+)
 
 
 class Standing(StrEnum):
@@ -74,19 +83,24 @@ async def plan_run(
     *,
     judge: RuleJudge,
     workflow_run_id: str | None = None,
+    continues: str = "",
 ) -> Position:
     """Plan a run that has no plan; say where it stands if it has one, or has ended.
 
-    `workflow_run_id` names the Temporal execution that asks; it is remembered.
+    `workflow_run_id` names the Temporal execution that asks, and `continues` the one before whose
+    continuation it says to be; they are remembered.
     """
     records = await hold_run(uow, project_id, run_id)
     if workflow_run_id is not None:
-        await note_execution(uow, call, records, workflow_run_id=workflow_run_id)
+        await note_execution(
+            uow, call, records, workflow_run_id=workflow_run_id, continues=continues
+        )
     run = records.run
     if run.state == RunState.CREATED and records.cancel is None:
         planned = await _plan(uow, run, judge)
-        _keep_plan(uow, call, run, planned, generation=1, now=records.read_at)
-        await _check_expectation(uow, call, run, planned.plan)
+        records = _keep_plan(uow, call, records, planned, generation=1)
+        if await _check_expectation(uow, call, run, planned.plan):
+            return await _written(uow, records)
     return await position(uow, project_id, run_id)
 
 
@@ -103,35 +117,47 @@ async def settle_gates(
 
 
 async def revalidate_run(
-    uow: UnitOfWork, call: Call, project_id: ProjectId, run_id: RunId, *, judge: RuleJudge
+    uow: UnitOfWork,
+    call: Call,
+    project_id: ProjectId,
+    run_id: RunId,
+    *,
+    judge: RuleJudge,
+    lost_inputs: Sequence[bytes] = (),
 ) -> Position:
-    """Plan again with the facts of now. The same digest starts execution, another one new gates."""
+    """Plan again with the facts of now. The same digest starts execution, another one new gates.
+
+    A retired cluster, or `lost_inputs` that the store has no more, ends the run instead.
+    """
     records = await hold_run(uow, project_id, run_id)
     here = position_of(records)
     if here.standing is not Standing.REVALIDATE:
         return here
     run, old = records.run, records.plan
     assert old is not None  # the standing says so
+    obstacle = await find_obstacle(uow, run, lost_inputs)
+    if obstacle is not None:
+        await incidents.report(uow, call, project_id, run_id, obstacle, occurrence="revalidation")
+        return await position(uow, project_id, run_id)
     planned = await _plan(uow, run, judge)
     same = planned.plan.digest == old.plan_digest
     difference = None
     if not same:
         said = differences(decode_strictly(old.canonical), planned.plan.document.content())
         difference = canonical_bytes(said)
-    uow.add(
-        Revalidation(
-            run_id=run_id,
-            generation=run.generation,
-            project_id=project_id,
-            plan_digest=planned.plan.digest,
-            outcome="same" if same else "drift",
-            difference=difference,
-        )
+    row = Revalidation(
+        run_id=run_id,
+        generation=run.generation,
+        project_id=project_id,
+        plan_digest=planned.plan.digest,
+        outcome="same" if same else "drift",
+        difference=difference,
     )
+    uow.add(row)
     if same:
         _start(uow, call, run, planned.plan, now=records.read_at)
-    else:
-        await _open_next_generation(uow, call, records, planned)
+        return await _written(uow, replace(records, revalidations=[*records.revalidations, row]))
+    await _open_next_generation(uow, call, records, planned)
     return await position(uow, project_id, run_id)
 
 
@@ -153,6 +179,7 @@ async def finalise_run(
             await uow.flush()
             derived = await derive(uow, project_id, run_id)
         _end(uow, call, records, derived)
+        return await _written(uow, records)
     return await position(uow, project_id, run_id)
 
 
@@ -171,6 +198,12 @@ async def report_incident(
     if records.run.state not in TERMINAL and not (said.ends_as and said.kind in known):
         await incidents.report(uow, call, project_id, run_id, said, occurrence=occurrence)
     return await position(uow, project_id, run_id)
+
+
+async def _written(uow: UnitOfWork, records: RunRecords) -> Position:
+    """Where the run stands, once the database has taken what `records` have of it already."""
+    await uow.flush()
+    return position_of(records)
 
 
 async def position(uow: UnitOfWork, project_id: ProjectId, run_id: RunId) -> Position:
@@ -229,27 +262,26 @@ async def _facts(session: ReadSession, run: Run) -> Facts:
 
 
 def _keep_plan(
-    uow: UnitOfWork, call: Call, run: Run, planned: Planned, *, generation: int, now: datetime
-) -> None:
+    uow: UnitOfWork, call: Call, records: RunRecords, planned: Planned, *, generation: int
+) -> RunRecords:
     """The plan, what every policy said, and the gates it demands; the run moves on to it."""
-    plan = planned.plan
-    uow.add(
-        ExecutionPlanRow(
-            run_id=run.id,
-            generation=generation,
-            project_id=run.project_id,
-            plan_digest=plan.digest,
-            canonical=plan.canonical,
-            effect=plan.document.verdict.effect,
-            gates=len(plan.document.gates),
-        )
+    run, plan, now = records.run, planned.plan, records.read_at
+    row = ExecutionPlanRow(
+        run_id=run.id,
+        generation=generation,
+        project_id=run.project_id,
+        plan_digest=plan.digest,
+        canonical=plan.canonical,
+        effect=plan.document.verdict.effect,
+        gates=len(plan.document.gates),
     )
-    uow.add(*_verdict_rows(run, planned, generation))
     denied = plan.document.verdict.effect is Effect.DENY
-    gates = () if denied else plan.document.gates
-    uow.add(*(_gate(run, plan, rule, generation, now) for rule in gates))
+    rules = () if denied else plan.document.gates
+    gates = [_gate(run, plan, rule, generation, now) for rule in rules]
+    uow.add(row, *_verdict_rows(run, planned, generation), *gates)
     _record_planned(uow, call, run, plan, generation)
-    _move_to_plan(uow, run, plan, generation, gates, now)
+    _move_to_plan(uow, run, plan, generation, rules, now)
+    return replace(records, plan=row, gates=gates)
 
 
 def _verdict_rows(run: Run, planned: Planned, generation: int) -> list[VerdictRow]:
@@ -316,7 +348,7 @@ def _move_to_plan(
     now: datetime,
 ) -> None:
     """created → planned, and on to awaiting_approval where there is a gate to wait for."""
-    moved = {
+    moved: dict[str, object] = {
         "generation": generation,
         "plan_digest": plan.digest,
         "state_since": now,
@@ -324,15 +356,14 @@ def _move_to_plan(
         "deadline": now + EXECUTION_START_DEADLINE,
     }
     if run.state == RunState.CREATED:
-        _move(uow, run, {**moved, "state": RunState.PLANNED})
+        moved["state"] = RunState.PLANNED
+    _move(uow, run, moved)
     if gates:
         first = min(rule.deadline_seconds for rule in gates)
-        moved |= {
-            "state": RunState.AWAITING_APPROVAL,
-            "waiting_for": WaitingFor.APPROVAL,
+        _move(uow, run, {
+            "state": RunState.AWAITING_APPROVAL, "waiting_for": WaitingFor.APPROVAL,
             "deadline": now + timedelta(seconds=first),
-        }
-    _move(uow, run, moved)
+        })  # fmt: skip
 
 
 def _wait_for_the_rest(uow: UnitOfWork, records: RunRecords) -> None:
@@ -352,17 +383,19 @@ def _wait_for_the_rest(uow: UnitOfWork, records: RunRecords) -> None:
 
 def _move(uow: UnitOfWork, run: Run, values: dict[str, object]) -> None:
     runs.move_run(uow, run.project_id, run.id, values)
+    for name, value in values.items():
+        setattr(run, name, value)
 
 
-async def _check_expectation(uow: UnitOfWork, call: Call, run: Run, plan: ExecutionPlan) -> None:
+async def _check_expectation(uow: UnitOfWork, call: Call, run: Run, plan: ExecutionPlan) -> bool:
     """Where the caller named the digest it saw, another one ends the run, with the difference."""
     expected = run.expected_plan_digest
     if expected is None or expected == plan.digest:
-        return
+        return True
     seen = decode_strictly(run.expected_plan) if run.expected_plan is not None else None
     said = IncidentReport(
         kind="plan_drift",
-        message="The plan is not the one that was expected. Preview again and compare.",
+        message=_DRIFT if seen is not None else _DRIFT + _UNSEEN,
         ends_as=RunState.REJECTED,
         failure_class=FailureClass.POLICY,
         details={
@@ -373,12 +406,13 @@ async def _check_expectation(uow: UnitOfWork, call: Call, run: Run, plan: Execut
     )
     project_id, run_id = ProjectId(run.project_id), RunId(run.id)
     await incidents.report(uow, call, project_id, run_id, said, occurrence="plan")
+    return False
 
 
 def _start(uow: UnitOfWork, call: Call, run: Run, plan: ExecutionPlan, *, now: datetime) -> None:
     """From here on steps may run; the database checks every gate again."""
     simulation = simulate(plan.document.body)
-    overhead = simulation.worst_case_attempts * STEP_OVERHEAD
+    overhead = simulation.worst_case_attempts * STEP_OVERHEAD + QUEUE_LIFE
     _move(uow, run, {
         "state": RunState.RUNNING, "state_since": now, "waiting_for": WaitingFor.STEPS,
         "deadline": now + timedelta(seconds=simulation.worst_case_seconds) + overhead,
@@ -406,12 +440,11 @@ async def _open_next_generation(
         },
         event_id=effect_event_id("run", run.id, "drifted", run.generation),
     )  # fmt: skip
-    generation = run.generation + 1
-    _keep_plan(uow, call, run, planned, generation=generation, now=records.read_at)
+    _keep_plan(uow, call, records, planned, generation=run.generation + 1)
 
 
 def _end(uow: UnitOfWork, call: Call, records: RunRecords, derived: Derived) -> None:
-    run, now = records.run, records.read_at
+    run, now, before = records.run, records.read_at, records.run.state
     _move(uow, run, {
         "state": derived.state, "state_since": now, "ended_at": now, "waiting_for": None,
         "deadline": None, "failure_class": derived.failure_class, "failure_code": derived.code,
@@ -420,7 +453,7 @@ def _end(uow: UnitOfWork, call: Call, records: RunRecords, derived: Derived) -> 
         uow, call, f"run.{derived.state}",
         project_id=ProjectId(run.project_id), subjects={"run": run.id},
         payload={
-            "before": run.state, "code": derived.code,
+            "before": before, "code": derived.code,
             "failure_class": str(derived.failure_class) if derived.failure_class else None,
             "plan_digest": format_digest(run.plan_digest) if run.plan_digest else None,
         },

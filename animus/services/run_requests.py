@@ -105,7 +105,8 @@ async def resolve(
             "labels": request.labels,
             "reason": request.reason,
             "ticket": request.ticket,
-            "code": {"repo_url": request.code.repo_url} if request.code else {},
+            "datasets": dict.fromkeys(request.datasets, ""),
+            "code": _code_texts(request.code),
         },
         allowed=request.not_secret,
     )
@@ -151,6 +152,10 @@ async def resolve(
             *_missing_source(request.code, source_id),
         ),
     )
+
+
+def _code_texts(code: CodeRef | None) -> JsonObject:
+    return {"repo_url": code.repo_url, "path": code.path} if code is not None else {}
 
 
 def execution_of(cluster: Cluster) -> Execution:
@@ -227,7 +232,9 @@ def _cluster(known: Sequence[Cluster], name: str | None) -> Cluster:
     if name is not None:
         raise NotFound("cluster", name)
     said = ", ".join(cluster.name for cluster in clusters)
-    message = f"Say which cluster: {said}." if clusters else "No cluster is registered yet."
+    message = f"Name one in 'cluster' (or --cluster): {said}."
+    if not clusters:
+        message = "No cluster is registered. A platform admin does it: 'animus cluster register'."
     raise InvalidDocument(message, [Fault(pointer="/cluster", message=message)])
 
 

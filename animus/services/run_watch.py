@@ -71,19 +71,34 @@ def workflow_incident(kind: str) -> IncidentReport:
 
 
 async def note_execution(
-    uow: UnitOfWork, call: Call, records: RunRecords, *, workflow_run_id: str
+    uow: UnitOfWork,
+    call: Call,
+    records: RunRecords,
+    *,
+    workflow_run_id: str,
+    continues: str = "",
 ) -> None:
-    """Remember which Temporal execution acts for a run. A second one was not our doing."""
+    """Remember which Temporal execution acts for a run. A second one was not our doing.
+
+    Unless it `continues` a known one, which only one execution does: a copy of that one is a reset.
+    """
     run, earlier = records.run, records.executions
     if any(known.workflow_run_id == workflow_run_id for known in earlier):
         return
     project_id, run_id = ProjectId(run.project_id), RunId(run.id)
+    last = {known.workflow_run_id for known in earlier} - {known.continues for known in earlier}
     uow.add(
-        WorkflowExecution(run_id=run_id, workflow_run_id=workflow_run_id, project_id=project_id)
+        WorkflowExecution(
+            run_id=run_id,
+            workflow_run_id=workflow_run_id,
+            project_id=project_id,
+            continues=continues if continues in last else None,
+        )
     )
+    begun = sum(known.continues is None for known in earlier)
     # The reconciler says why before it starts another.
-    explained = len(records.incidents) >= len(earlier)
-    if earlier and not explained and run.state not in TERMINAL:
+    explained = sum(one.kind in _WORKFLOW_INCIDENTS for one in records.incidents)
+    if continues not in last and begun > explained and run.state not in TERMINAL:
         said = workflow_incident("workflow_reset")
         await incidents.report(uow, call, project_id, run_id, said, occurrence=workflow_run_id)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from animus.domain.access import PrincipalKind
 from animus.domain.canonical import JsonObject, canonical_bytes, decode_strictly
 from animus.domain.code_refs import CodeRef
 from animus.domain.digests import Digest, digest_of_canonical, format_digest
+from animus.domain.documents import decode_document
 from animus.domain.errors import Conflict, Fault, Forbidden, InvalidDocument, NotFound
 from animus.domain.ids import PersonId, PrincipalId, ProjectId, RunId
 from animus.domain.plans import TAG as PLAN_TAG
@@ -23,6 +24,7 @@ from animus.services import pipelines
 from animus.services.calls import Call, record
 from animus.services.parsed import plan_of
 from animus.services.run_requests import ResolvedRequest, RunRequest, resolve
+from animus.services.secret_checks import check_expected_plan, check_texts
 from animus.store import runs
 from animus.store.database import ReadSession, UnitOfWork
 from animus.store.execution import run_lock
@@ -102,7 +104,7 @@ async def submit_run(
     resolved = await resolve(uow, project_id, request)
     _check_complete(resolved)
     run = _new_run(call, project_id, request, resolved)
-    run.expected_plan = _expected_plan(request, expected_plan)
+    run.expected_plan = _expected_plan(request, resolved, expected_plan)
     pipelines.keep(
         uow, call, project_id,
         spec=resolved.facts.pipeline, canonical=resolved.pipeline_bytes,
@@ -140,14 +142,30 @@ def _check_complete(resolved: ResolvedRequest) -> None:
         raise MissingInputs("The server does not have everything this run needs.", faults)
 
 
-def _expected_plan(request: RunRequest, plan: JsonObject | None) -> bytes | None:
+def _expected_plan(
+    request: RunRequest, resolved: ResolvedRequest, plan: JsonObject | None
+) -> bytes | None:
+    """The plan's canonical bytes: a plan, of the digest that was named, without credentials."""
     if plan is None:
         return None
     canonical = canonical_bytes(plan)
     if digest_of_canonical(PLAN_TAG, canonical) != request.expected_plan_digest:
         message = "This is not the plan that 'expected_plan_digest' names."
         raise InvalidDocument(message, [Fault(pointer="/expected_plan", message=message)])
+    judged = (resolved.spec.content(), resolved.facts.pipeline.content())
+    check_expected_plan(plan, judged=judged, allowed=request.not_secret)
+    _check_is_plan(plan)
     return canonical
+
+
+def _check_is_plan(value: JsonObject) -> None:
+    try:
+        decode_document(PlanDocument, value, what="plan")
+    except InvalidDocument as error:
+        faults = [
+            replace(fault, pointer=f"/expected_plan{fault.pointer}") for fault in error.faults
+        ]
+        raise InvalidDocument(error.message, faults) from None
 
 
 def _new_run(
@@ -243,6 +261,7 @@ async def cancel_run(
     uow: UnitOfWork, call: Call, project_id: ProjectId, run_id: RunId, *, reason: str
 ) -> RunView:
     """Record that the run is to be canceled and wake its workflow. Safe to repeat."""
+    check_texts(reason=reason)
     await uow.lock(*run_lock(run_id))
     run = await get_row(uow, project_id, run_id)
     if run.state in TERMINAL:

@@ -24,6 +24,7 @@ from animus.services.blobs import (
     verify_one,
 )
 from animus.services.calls import Call, record
+from animus.services.secret_checks import check_texts
 from animus.store import data
 from animus.store.database import Database, ReadSession, UnitOfWork
 from animus.store.new_ids import new_id
@@ -68,6 +69,7 @@ class DeclaredSource:
 async def declare_source(
     uow: UnitOfWork, call: Call, project_id: ProjectId, said: DeclareSource, *, store: ObjectStore
 ) -> DeclaredSource:
+    check_texts(path=said.path)
     if said.size > MAX_PACK_BYTES:
         raise TooLarge(
             f"A source pack has at most {MAX_PACK_BYTES} bytes. Choose a smaller directory."

@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, delete, func, select, text
+from sqlalchemy import Select, and_, select, text
 from sqlmodel import col
 
 from animus.ledger.leaves import Event, Leaf
 from animus.store.database import AnyRow, ReadSession, UnitOfWork
+from animus.store.plain_sql import insertion_of
 from animus.store.tables import AuditEvent, AuditIndexEntry, AuditPayload, AuditPending
 
 _INTEGRATOR = "animus/integrator"
@@ -21,23 +22,32 @@ _INTEGRATOR = "animus/integrator"
 def add_event(uow: UnitOfWork, event: Event, leaf: Leaf, *, salt: bytes) -> None:
     """The three rows of one event, in the transaction of its effect."""
     run_id = event.subjects.get("run")
-    uow.add(
-        AuditEvent(
-            id=event.event_id,
-            leaf=leaf.canonical,
-            payload_hash=leaf.payload_hash,
-            occurred_at=event.occurred_at,
-            project_id=event.project_id,
-            run_id=UUID(run_id) if run_id is not None else None,
-            actor_id=event.actor_id,
-            actor_kind=event.actor_kind,
-            action=event.action,
-            result=event.result,
-            request_id=event.request_id,
-        ),
-        AuditPayload(event_id=event.event_id, salt=salt, payload=leaf.payload),
-        AuditPending(event_id=event.event_id),
+    row = AuditEvent(
+        id=event.event_id,
+        leaf=leaf.canonical,
+        payload_hash=leaf.payload_hash,
+        occurred_at=event.occurred_at,
+        project_id=event.project_id,
+        run_id=UUID(run_id) if run_id is not None else None,
+        actor_id=event.actor_id,
+        actor_kind=event.actor_kind,
+        action=event.action,
+        result=event.result,
+        request_id=event.request_id,
     )
+    insertion = insertion_of(AuditEvent)
+    uow.later(
+        b"WITH event AS (" + insertion.plain + _AND_BESIDE,
+        *insertion.values(row),
+        salt,
+        leaf.payload,
+    )
+
+
+_AND_BESIDE = b""" RETURNING id), payload AS (
+    INSERT INTO audit_payloads (event_id, salt, payload)
+    SELECT id, %s::bytea, %s::bytea FROM event
+) INSERT INTO audit_pending (event_id) SELECT id FROM event"""
 
 
 async def integrate(uow: UnitOfWork, *, limit: int) -> int:
@@ -48,25 +58,22 @@ async def integrate(uow: UnitOfWork, *, limit: int) -> int:
     """
     await uow.lock(_INTEGRATOR)
     # lint-skip: project-scope: the log is one for all projects
-    pending = await uow.rows(
-        select(col(AuditEvent.id), col(AuditEvent.occurred_at))
-        .join(AuditPending, col(AuditPending.event_id) == col(AuditEvent.id))
-        .order_by(col(AuditEvent.occurred_at), col(AuditEvent.id))
-        .limit(limit)
+    return len(await uow.fetch(_INTEGRATE, limit))
+
+
+_INTEGRATE = """
+    WITH pending AS (
+        SELECT e.id, e.occurred_at FROM audit_pending p JOIN audit_events e ON e.id = p.event_id
+        ORDER BY e.occurred_at, e.id LIMIT %s
+    ), done AS (
+        DELETE FROM audit_pending WHERE event_id IN (SELECT id FROM pending)
     )
-    if not pending:
-        return 0
-    ordered = [row.id for row in pending]
-    await uow.execute(delete(AuditPending).where(col(AuditPending.event_id).in_(ordered)))
-    last = await uow.first(select(func.max(col(AuditIndexEntry.index))))
-    following = 0 if last is None else last + 1
-    uow.add(
-        *(
-            AuditIndexEntry(index=following + offset, event_id=event_id)
-            for offset, event_id in enumerate(ordered)
-        )
-    )
-    return len(ordered)
+    INSERT INTO audit_index (index, event_id)
+    SELECT (SELECT coalesce(max(index), -1) FROM audit_index)
+        + row_number() OVER (ORDER BY occurred_at, id), id
+    FROM pending WHERE NOT EXISTS (SELECT FROM audit_index WHERE event_id = pending.id)
+    RETURNING 1
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,6 +72,14 @@ def within_project(column: str, table: str, target: str = "id") -> ForeignKeyCon
     )
 
 
+def of_same_run(column: str, table: str) -> ForeignKeyConstraint:
+    """A reference that cannot cross a run: both name the same one."""
+    return ForeignKeyConstraint(
+        ["project_id", column, "run_id"],
+        [f"{table}.project_id", f"{table}.id", f"{table}.run_id"],
+    )
+
+
 def in_project() -> ForeignKeyConstraint:
     return ForeignKeyConstraint(["project_id"], ["projects.id"])
 

@@ -29,6 +29,11 @@ M = TypeVar("M", bound=SQLModel)
 Connection: TypeAlias = psycopg.AsyncConnection[tuple[Any, ...]]
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]
 ADVISORY_LOCK: LiteralString = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
+_CONNECTION: dict[str, Any] = {
+    "connect_timeout": 5,
+    "options": "-c timezone=UTC",
+    "prepare_threshold": 1,  # what is asked at all is asked again
+}
 POOL_TIMEOUT = 5.0  # seconds a caller waits for a connection before it is told to try again
 
 
@@ -91,6 +96,7 @@ class ReadSession(Plain):
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
+        self._known_driver: Connection | None = None
 
     async def first(self, statement: Select[T]) -> T | None:
         return (await self._session.scalars(_fresh(statement.limit(1)))).first()
@@ -122,9 +128,11 @@ class ReadSession(Plain):
 
     async def _driver(self) -> Connection:
         """The driver's connection under this session, in the session's transaction."""
-        raw = await (await self._session.connection()).get_raw_connection()
-        connection: Connection = raw.driver_connection  # type: ignore[assignment]  # typed as Any | None
-        return connection
+        if self._known_driver is None:
+            raw = await (await self._session.connection()).get_raw_connection()
+            connection: Connection = raw.driver_connection  # type: ignore[assignment]  # typed as Any | None
+            self._known_driver = connection
+        return self._known_driver
 
     async def rows(self, statement: Executable) -> Sequence[AnyRow]:
         return (await self._session.execute(_fresh(statement))).all()
@@ -215,9 +223,10 @@ class Database(Plain):
             _driver_url(url),
             pool_size=pool_size,
             max_overflow=0,
+            pool_use_lifo=True,  # few warm connections: statements are prepared on each by itself
             hide_parameters=True,
             pool_timeout=POOL_TIMEOUT,
-            connect_args={"connect_timeout": 5, "options": "-c timezone=UTC"},
+            connect_args=_CONNECTION,
         )
         self._quick = AsyncConnectionPool(
             url,
@@ -225,7 +234,7 @@ class Database(Plain):
             max_size=max(2, pool_size // 2),
             timeout=POOL_TIMEOUT,
             open=False,
-            kwargs={"autocommit": True, "connect_timeout": 5, "options": "-c timezone=UTC"},
+            kwargs={"autocommit": True, **_CONNECTION},
         )
         self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 

@@ -39,20 +39,14 @@ async def has_outbox(session: ReadSession, project_id: UUID, run_id: UUID) -> bo
     return await session.first(waiting) is not None
 
 
-async def list_overdue(session: ReadSession, *, before: datetime, limit: int) -> Sequence[AnyRow]:
-    """(run, project's name) of runs that have not ended and are past their deadline."""
-    # lint-skip: project-scope: the reconciler looks after all projects
-    return await session.rows(
-        select(Run, col(Project.name))
-        .join(Project, col(Project.id) == col(Run.project_id))
-        .where(col(Run.ended_at).is_(None), col(Run.deadline) < before)
-        .order_by(col(Run.deadline))
-        .limit(limit)
-    )
-
-
-async def list_open(session: ReadSession, *, after: UUID | None, limit: int) -> Sequence[AnyRow]:
-    """(run, project's name) of runs that have not ended, a page by id."""
+async def list_open(
+    session: ReadSession,
+    *,
+    after: UUID | None,
+    limit: int,
+    overdue_at: datetime | None = None,
+) -> Sequence[AnyRow]:
+    """(run, project's name) of runs that have not ended, a page by id; those overdue at a time."""
     # lint-skip: project-scope: the reconciler looks after all projects
     statement = (
         select(Run, col(Project.name))
@@ -63,6 +57,8 @@ async def list_open(session: ReadSession, *, after: UUID | None, limit: int) -> 
     )
     if after is not None:
         statement = statement.where(col(Run.id) > after)
+    if overdue_at is not None:
+        statement = statement.where(col(Run.deadline) < overdue_at)
     return await session.rows(statement)
 
 

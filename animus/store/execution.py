@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
 from animus.store.database import AnyRow, ReadSession, UnitOfWork
-from animus.store.new_ids import new_id
+from animus.store.plain_sql import insertion_of
 from animus.store.scope import scoped
 from animus.store.tables import (
     Artifact,
     Attempt,
     AttemptClaim,
     AttemptOutcomeRow,
-    AttemptToken,
     Blob,
     Cluster,
     LineageEdge,
@@ -44,71 +44,70 @@ async def list_attempts(session: ReadSession, project_id: UUID, run_id: UUID) ->
     )
 
 
-def _orders() -> Select[Attempt, WorkOrderRow, Cluster, AttemptOutcomeRow]:
-    # lint-skip: project-scope: only a beginning; who continues it scopes it
-    return (
-        select(Attempt, WorkOrderRow, Cluster, AttemptOutcomeRow)
-        .join(WorkOrderRow, col(WorkOrderRow.attempt_id) == col(Attempt.id))
-        .join(Cluster, col(Cluster.id) == col(WorkOrderRow.cluster_id))
-        .outerjoin(AttemptOutcomeRow, col(AttemptOutcomeRow.attempt_id) == col(Attempt.id))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRecords:
+    """An attempt with the order that permits it, whoever asks for it."""
+
+    attempt: Attempt
+    order: WorkOrderRow
+    cluster: Cluster
+    outcome: AttemptOutcomeRow | None
+    claim: AttemptClaim | None
+
+
+async def find_order(
+    session: ReadSession, project_id: UUID, attempt_id: UUID, *, lock: bool = False
+) -> OrderRecords | None:
+    """With `lock` under the lock of the attempt's run."""
+    key = (project_id, attempt_id)
+    async with session.together() as asked:
+        if lock:
+            await asked.fetch(_LOCK_RUN_OF, *key)
+        attempts = await asked.pick(Attempt, "project_id = %s AND id = %s", *key)
+        orders = await asked.pick(WorkOrderRow, _OF_ATTEMPT, *key)
+        clusters = await asked.pick(Cluster, _CLUSTER_OF, *key)
+        outcomes = await asked.pick(AttemptOutcomeRow, _OF_ATTEMPT, *key)
+        claims = await asked.pick(AttemptClaim, _OF_ATTEMPT, *key)
+    if not attempts.value:
+        return None
+    return OrderRecords(
+        attempt=attempts.value[0],
+        order=orders.value[0],
+        cluster=clusters.value[0],
+        outcome=next(iter(outcomes.value), None),
+        claim=next(iter(claims.value), None),
     )
 
 
-async def find_order(session: ReadSession, project_id: UUID, attempt_id: UUID) -> AnyRow | None:
-    """(attempt, order, cluster, outcome or None)."""
-    statement = _orders().where(
-        col(Attempt.project_id) == project_id, col(Attempt.id) == attempt_id
-    )
-    return next(iter(await session.rows(statement)), None)
+_OF_ATTEMPT = "project_id = %s AND attempt_id = %s"
+_CLUSTER_OF: LiteralString = f"id = (SELECT cluster_id FROM work_orders WHERE {_OF_ATTEMPT})"
+_LOCK_RUN_OF: LiteralString = (
+    "SELECT pg_advisory_xact_lock(hashtextextended('run/' || run_id::text, 0)) "
+    "FROM attempts WHERE project_id = %s AND id = %s"
+)
 
 
-async def find_order_by_digest(session: ReadSession, digest: bytes) -> AnyRow | None:
-    """(attempt, order, cluster, outcome or None), for an agent that shows the order itself."""
+async def find_attempt_of_order(session: ReadSession, digest: bytes) -> tuple[UUID, UUID] | None:
+    """(project, attempt), for an agent that shows the order itself."""
     # lint-skip: project-scope: the signed order says which project it is of
-    statement = _orders().where(col(WorkOrderRow.order_digest) == digest)
-    return next(iter(await session.rows(statement)), None)
-
-
-async def find_claim(
-    session: ReadSession, project_id: UUID, attempt_id: UUID
-) -> AttemptClaim | None:
-    return await session.first(
-        scoped(AttemptClaim, project_id).where(col(AttemptClaim.attempt_id) == attempt_id)
+    rows = await session.fetch(
+        "SELECT project_id, attempt_id FROM work_orders WHERE order_digest = %s", digest
     )
+    return next(((project_id, attempt_id) for project_id, attempt_id in rows), None)
 
 
-async def keep_claim(uow: UnitOfWork, row: AttemptClaim) -> bool:
-    """False where the attempt was claimed before."""
-    statement = (
-        insert(AttemptClaim)
-        .values(row.model_dump(exclude={"claimed_at"}))
-        .on_conflict_do_nothing()
-        .returning(col(AttemptClaim.attempt_id))
-    )
-    return len(await uow.execute(statement)) == 1
+def keep_receipt(uow: UnitOfWork, row: StopReceiptRow) -> None:
+    insertion = insertion_of(StopReceiptRow)
+    uow.later(insertion.once, *insertion.values(row))
 
 
-async def keep_receipt(uow: UnitOfWork, row: StopReceiptRow) -> bool:
-    statement = (
-        insert(StopReceiptRow)
-        .values(row.model_dump(exclude={"recorded_at"}))
-        .on_conflict_do_nothing()
-        .returning(col(StopReceiptRow.attempt_id))
-    )
-    return len(await uow.execute(statement)) == 1
-
-
-async def revoke_tokens(
-    uow: UnitOfWork, project_id: UUID, attempt_id: UUID, *, at: datetime
-) -> None:
-    await uow.execute(
-        update(AttemptToken)
-        .where(
-            col(AttemptToken.project_id) == project_id,
-            col(AttemptToken.attempt_id) == attempt_id,
-            col(AttemptToken.revoked_at).is_(None),
-        )
-        .values(revoked_at=at)
+def revoke_tokens(uow: UnitOfWork, project_id: UUID, attempt_id: UUID, *, at: datetime) -> None:
+    uow.later(
+        "UPDATE attempt_tokens SET revoked_at = %s "
+        "WHERE project_id = %s AND attempt_id = %s AND revoked_at IS NULL",
+        at,
+        project_id,
+        attempt_id,
     )
 
 
@@ -117,11 +116,11 @@ async def keep_order_key(uow: UnitOfWork, *, key_id: str, public_key: bytes) -> 
     await uow.execute(statement.on_conflict_do_nothing())
 
 
-async def add_edges(uow: UnitOfWork, edges: Iterable[LineageEdge]) -> None:
+def add_edges(uow: UnitOfWork, edges: Iterable[LineageEdge]) -> None:
     """Each edge once, whoever says it again."""
-    values = [edge.model_dump(exclude={"created_at"}) | {"id": new_id()} for edge in edges]
-    if values:
-        await uow.execute(insert(LineageEdge).values(values).on_conflict_do_nothing())
+    insertion = insertion_of(LineageEdge)
+    for edge in edges:
+        uow.later(insertion.once, *insertion.values(edge))
 
 
 async def find_artifact(session: ReadSession, project_id: UUID, artifact_id: UUID) -> AnyRow | None:

@@ -22,6 +22,7 @@ from animus.store.protection import (
     statements,
     trigger_statements,
 )
+from animus.store.side_doors import close_side_doors
 
 _GUARDS = {
     "runs": ("animus_check_run", "INSERT OR UPDATE"),
@@ -41,6 +42,7 @@ def migrate(url: str, *, role_passwords: Mapping[str, str]) -> None:
     try:
         with engine.connect() as connection:
             _make_roles(connection, role_passwords)
+            close_side_doors(connection)
             connection.commit()
         _upgrade(engine)
         with engine.begin() as connection:
@@ -75,7 +77,6 @@ def _make_roles(connection: Connection, passwords: Mapping[str, str]) -> None:
         )
         connection.exec_driver_sql(statement.as_string().replace("%", "%%"))
     connection.execute(text(f"GRANT {OWNER} TO CURRENT_USER"))
-    connection.execute(text("REVOKE CREATE ON SCHEMA public FROM PUBLIC"))
     connection.execute(text(f"GRANT CREATE, USAGE ON SCHEMA public TO {OWNER}"))
     connection.execute(text(f"GRANT USAGE ON SCHEMA public TO {', '.join(APPLICATION_ROLES)}"))
 
@@ -92,8 +93,8 @@ def _transition_function() -> str:
         f"('{before}', '{after}')" for before, afters in TRANSITIONS.items() for after in afters
     )
     return (
-        "CREATE OR REPLACE FUNCTION animus_may_become(before text, after text) RETURNS boolean "
-        "LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, public "
+        "CREATE OR REPLACE FUNCTION public.animus_may_become(before text, after text) "
+        "RETURNS boolean LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp "
         f"RETURN (before, after) IN (VALUES {pairs})"
     )
 

@@ -17,6 +17,10 @@ Cursor: TypeAlias = psycopg.AsyncCursor[tuple[Any, ...]]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Insertion:
     sql: bytes
+    plain: bytes
+    """The same, giving nothing back."""
+    once: bytes
+    """As `plain`, for what may be there already: nothing happens then."""
     given: tuple[str, ...]
     """Columns that are sent."""
     made: tuple[str, ...]
@@ -37,9 +41,17 @@ def insertion_of(table: type[SQLModel]) -> Insertion:
         sql.SQL(", ").join(map(sql.Identifier, given)),
         sql.SQL(", ").join(sql.Placeholder() * len(given)),
     )
+    plain = statement
+    once = statement + sql.SQL(" ON CONFLICT DO NOTHING")
     if made:
         statement += sql.SQL(" RETURNING {}").format(sql.SQL(", ").join(map(sql.Identifier, made)))
-    return Insertion(sql=statement.as_bytes(), given=given, made=made)
+    return Insertion(
+        sql=statement.as_bytes(),
+        plain=plain.as_bytes(),
+        once=once.as_bytes(),
+        given=given,
+        made=made,
+    )
 
 
 async def take_defaults(row: SQLModel, cursor: Cursor) -> None:

@@ -76,6 +76,7 @@ class AttemptTokenHolder:
 async def find_attempt_token(
     plain: Plain, token_hash: bytes, *, now: datetime
 ) -> AttemptTokenHolder | None:
+    """None too where somebody behind the run is disabled, or the run is being canceled."""
     rows = await plain.fetch(_ATTEMPT_TOKEN_HOLDER, token_hash, now)
     if not rows:
         return None
@@ -93,8 +94,15 @@ async def find_attempt_token(
 
 _ATTEMPT_TOKEN_HOLDER: LiteralString = """
 SELECT t.scope, t.project_id, t.run_id, t.attempt_id, p.id, p.person_id, p.name
-  FROM attempt_tokens t JOIN principals p ON p.id = t.principal_id
+  FROM attempt_tokens t
+  JOIN principals p ON p.id = t.principal_id
+  JOIN runs r ON r.project_id = t.project_id AND r.id = t.run_id
  WHERE t.token_hash = %s AND t.revoked_at IS NULL AND t.expires_at > %s
+   AND NOT EXISTS (SELECT FROM principals d
+                    WHERE d.id IN (p.id, p.person_id, r.requested_by)
+                      AND d.disabled_at IS NOT NULL)
+   AND NOT EXISTS (SELECT FROM cancel_requests c
+                    WHERE c.project_id = t.project_id AND c.run_id = t.run_id)
 """
 
 
@@ -190,8 +198,7 @@ async def disable_principal(uow: UnitOfWork, principal_id: UUID, *, at: datetime
 async def find_run_principal(
     session: ReadSession, project_id: UUID, run_id: UUID
 ) -> Principal | None:
-    return await session.first(
-        scoped(Principal, project_id).where(
-            col(Principal.kind) == "run", col(Principal.run_id) == run_id
-        )
+    found = await session.pick(
+        Principal, "project_id = %s AND kind = 'run' AND run_id = %s", project_id, run_id
     )
+    return next(iter(found), None)

@@ -22,12 +22,14 @@ class Kind(StrEnum):
     """Rows are written once. No update, no delete, no truncate."""
     TRANSITION = "transition"
     """As immutable, except for the columns named."""
+    REVOCABLE = "revocable"
+    """As immutable, but a row may go out of force: the columns named are set once, and stay."""
     ERASABLE = "erasable"
     """As immutable, except through one function that writes an audit event."""
     TELEMETRY = "telemetry"
     """As immutable, but old partitions may be dropped."""
     DISPOSABLE = "disposable"
-    """Carries work on; rows go when it is done."""
+    """Carries work on: rows go when it is done. Of each, only the columns named may change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +37,13 @@ class Protection:
     table: str
     kind: Kind
     writers: tuple[str, ...]
-    """Roles that may insert (and, where the kind allows it, update and delete)."""
+    """Roles that may insert."""
     movers: tuple[str, ...] | None = None
-    """Roles that may make a transition; None means the writers."""
+    """Roles that may change the columns named; None means the writers."""
+    removers: tuple[str, ...] = ()
+    """Roles that may delete, where the kind allows it."""
     columns: tuple[str, ...] = ()
-    """The columns that a transition may change."""
+    """The columns that may change; of revocable rows, the moment first."""
     hidden_from: tuple[str, ...] = ()
     """Roles that may not even read."""
 
@@ -70,19 +74,19 @@ PROTECTIONS: tuple[Protection, ...] = (
         writers=_BOTH,
     ),
     Protection(
-        table="principals", kind=Kind.TRANSITION, writers=(API,), columns=("disabled_at",)
+        table="principals", kind=Kind.REVOCABLE, writers=(API,), columns=("disabled_at",)
     ),
     Protection(
-        table="api_tokens", kind=Kind.TRANSITION, writers=(API,),
+        table="api_tokens", kind=Kind.REVOCABLE, writers=(API,),
         columns=("revoked_at", "revoked_by"), hidden_from=(READER, WORKER),
     ),
     Protection(
-        table="role_bindings", kind=Kind.TRANSITION, writers=(API,),
+        table="role_bindings", kind=Kind.REVOCABLE, writers=(API,),
         columns=("revoked_at", "revoked_by"),
     ),
-    Protection(table="clusters", kind=Kind.TRANSITION, writers=(API,), columns=("retired_at",)),
+    Protection(table="clusters", kind=Kind.REVOCABLE, writers=(API,), columns=("retired_at",)),
     Protection(
-        table="attempt_tokens", kind=Kind.TRANSITION, writers=(API,), movers=(WORKER,),
+        table="attempt_tokens", kind=Kind.REVOCABLE, writers=(API,), movers=(WORKER,),
         columns=("revoked_at",), hidden_from=(READER,),
     ),
     Protection(
@@ -97,10 +101,20 @@ PROTECTIONS: tuple[Protection, ...] = (
     ),
     Protection(table="run_metrics", kind=Kind.TELEMETRY, writers=(API,)),
     Protection(table="run_messages", kind=Kind.TELEMETRY, writers=(API,)),
-    Protection(table="audit_pending", kind=Kind.DISPOSABLE, writers=_BOTH),
-    Protection(table="outbox", kind=Kind.DISPOSABLE, writers=_BOTH),
-    Protection(table="idempotency_records", kind=Kind.DISPOSABLE, writers=_BOTH),
-    Protection(table="uploads", kind=Kind.DISPOSABLE, writers=_BOTH),
+    Protection(table="audit_pending", kind=Kind.DISPOSABLE, writers=_BOTH, removers=(WORKER,)),
+    Protection(
+        # The relay changes nothing; whoever locks rows needs the right to change a column.
+        table="outbox", kind=Kind.DISPOSABLE, writers=(API,), movers=(WORKER,),
+        removers=(WORKER,), columns=("created_at",),
+    ),
+    Protection(
+        table="idempotency_records", kind=Kind.DISPOSABLE, writers=(API,), removers=(WORKER,),
+        columns=("entity_id",),
+    ),
+    Protection(
+        table="uploads", kind=Kind.DISPOSABLE, writers=(API,), removers=(WORKER,),
+        columns=("committed_at", "entity_id"),
+    ),
 )  # fmt: skip
 
 TELEMETRY_TABLES = tuple(p.table for p in PROTECTIONS if p.kind is Kind.TELEMETRY)
@@ -137,6 +151,8 @@ def _row_function(kind: Kind) -> str:
     match kind:
         case Kind.TRANSITION:
             return "animus_only_columns_change"
+        case Kind.REVOCABLE:
+            return "animus_only_revoke"
         case Kind.ERASABLE:
             return "animus_refuse_unless_erasing"
         case _:
@@ -148,8 +164,7 @@ def _privileges(protection: Protection, role: str) -> Iterator[str]:
         yield "SELECT"
     if role in protection.writers:
         yield "INSERT"
-    if protection.kind is Kind.TRANSITION and role in (protection.movers or protection.writers):
+    if protection.columns and role in (protection.movers or protection.writers):
         yield f"UPDATE ({', '.join(protection.columns)})"
-    if protection.kind is Kind.DISPOSABLE and role in protection.writers:
-        yield "UPDATE"
+    if role in protection.removers:
         yield "DELETE"

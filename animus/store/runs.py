@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
@@ -142,6 +142,21 @@ def add_outbox(uow: UnitOfWork, project_id: UUID, run_id: UUID, kind: str) -> No
 
 async def find_cluster_by_name(session: ReadSession, name: str) -> Cluster | None:
     return await session.first(select(Cluster).where(col(Cluster.name) == name))
+
+
+async def find_cluster(session: ReadSession, cluster_id: UUID) -> Cluster | None:
+    return await session.first(select(Cluster).where(col(Cluster.id) == cluster_id))
+
+
+async def retire_cluster(uow: UnitOfWork, cluster_id: UUID, *, at: datetime) -> bool:
+    """False where it was retired before."""
+    statement = (
+        update(Cluster)
+        .where(col(Cluster.id) == cluster_id, col(Cluster.retired_at).is_(None))
+        .values(retired_at=at)
+        .returning(col(Cluster.id))
+    )
+    return len(await uow.execute(statement)) == 1
 
 
 async def list_clusters(session: ReadSession) -> Sequence[Cluster]:

@@ -14,7 +14,7 @@ from animus.services.artifacts import DeclaredArtifact
 from animus.store.database import ReadSession
 from api.callers import EditorOrStep, Reader
 from api.context import context_of
-from api.idempotency import creating
+from api.idempotency import IDEMPOTENT, creating
 from api.requests import StrictRoute
 from api.schemas.data import DownloadOut, FileDownloadOut, UploadOut
 from api.schemas.fields import PageLimit
@@ -29,7 +29,7 @@ from api.schemas.runs import (
 router = APIRouter(prefix="/projects/{project_id}", tags=["artifacts"], route_class=StrictRoute)
 
 
-@router.post("/artifacts", status_code=201)
+@router.post("/artifacts", status_code=201, openapi_extra=IDEMPOTENT)
 async def declare_artifact(
     call: EditorOrStep, request: Request, project_id: UUID, body: DeclareArtifact
 ) -> DeclaredArtifactOut:

@@ -2,31 +2,55 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from fastapi import APIRouter, Request
 
+from animus.domain.ids import ClusterId
 from animus.services import clusters
+from animus.services.clusters import ClusterView
+from animus.services.principals import IssuedToken
+from animus.store.database import ReadSession
 from api.callers import PlatformAdmin, SignedIn
 from api.context import context_of
+from api.idempotency import IDEMPOTENT, creating
 from api.requests import StrictRoute
 from api.schemas.access import ClusterOut, RegisterCluster, RegisteredCluster, TokenOut
 
 router = APIRouter(tags=["clusters"], route_class=StrictRoute)
 
 
-@router.post("/clusters", status_code=201)
+@router.post("/clusters", status_code=201, openapi_extra=IDEMPOTENT)
 async def register_cluster(
     call: PlatformAdmin, request: Request, body: RegisterCluster
 ) -> RegisteredCluster:
     """The agent's account and token, shown once; results are verified with `result_key`."""
-    async with context_of(request).database.write() as uow:
-        cluster, token = await clusters.register_cluster(
+
+    async def rebuild(session: ReadSession, entity_id: str) -> tuple[ClusterView, IssuedToken]:
+        return await clusters.get_registered(session, ClusterId(UUID(entity_id)))
+
+    cluster, token = await creating(
+        request,
+        call,
+        lambda uow: clusters.register_cluster(
             uow, call,
             name=body.name, executor=body.executor, runtime=body.runtime, host=body.host,
             result_key=bytes.fromhex(body.result_key),
-        )  # fmt: skip
+        ),
+        rebuild=rebuild,
+        entity_id=lambda registered: registered[0].id,
+    )  # fmt: skip
     return RegisteredCluster(
         cluster=ClusterOut.model_validate(cluster), token=TokenOut.issued(token)
     )
+
+
+@router.post("/clusters/{cluster_id}:retire")
+async def retire_cluster(call: PlatformAdmin, request: Request, cluster_id: UUID) -> ClusterOut:
+    """No run is sent there any more, and its agent claims no work. Safe to repeat."""
+    async with context_of(request).database.write() as uow:
+        view = await clusters.retire_cluster(uow, call, ClusterId(cluster_id))
+    return ClusterOut.model_validate(view)
 
 
 @router.get("/clusters")

@@ -13,7 +13,7 @@ from animus.services.datasets import DatasetUpload, DatasetView
 from animus.store.database import ReadSession
 from api.callers import Editor, Reader
 from api.context import context_of
-from api.idempotency import creating
+from api.idempotency import IDEMPOTENT, creating
 from api.requests import StrictRoute
 from api.schemas.data import (
     CreateDataset,
@@ -29,7 +29,7 @@ from api.schemas.fields import Name, PageLimit
 router = APIRouter(prefix="/projects/{project_id}", tags=["datasets"], route_class=StrictRoute)
 
 
-@router.post("/datasets", status_code=201)
+@router.post("/datasets", status_code=201, openapi_extra=IDEMPOTENT)
 async def create_dataset(
     call: Editor, request: Request, project_id: UUID, body: CreateDataset
 ) -> DatasetOut:
@@ -75,7 +75,7 @@ async def get_dataset(
     return DatasetOut.model_validate(view)
 
 
-@router.post("/datasets/{dataset_id}/uploads", status_code=201)
+@router.post("/datasets/{dataset_id}/uploads", status_code=201, openapi_extra=IDEMPOTENT)
 async def declare_dataset_version(
     call: Editor, request: Request, project_id: UUID, dataset_id: UUID, body: DeclareVersion
 ) -> DatasetUploadOut:
@@ -152,13 +152,13 @@ async def get_dataset_version(
 
 @router.get("/dataset-versions/{version_id}/files")
 async def list_dataset_files(
-    _: Reader, request: Request, project_id: UUID, version_id: UUID
+    call: Reader, request: Request, project_id: UUID, version_id: UUID
 ) -> list[FileDownloadOut]:
-    """Every file with a URL that is good for some minutes."""
+    """Every file with a URL that is good for some minutes. That they were issued is recorded."""
     context = context_of(request)
-    async with context.database.read() as session:
-        files = await datasets.downloads(
-            session, ProjectId(project_id), DatasetVersionId(version_id), store=context.store
+    async with context.database.write() as uow:
+        files = await datasets.download_version(
+            uow, call, ProjectId(project_id), DatasetVersionId(version_id), store=context.store
         )
     return FileDownloadOut.all_of(files)
 

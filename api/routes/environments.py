@@ -12,14 +12,14 @@ from animus.services.environments import EnvironmentView, LockView
 from animus.store.database import ReadSession
 from api.callers import Editor, Reader
 from api.context import context_of
-from api.idempotency import creating
+from api.idempotency import IDEMPOTENT, creating
 from api.requests import StrictRoute
 from api.schemas.data import DefineEnvironment, EnvironmentOut, LockEnvironment, LockOut
 
 router = APIRouter(prefix="/projects/{project_id}", tags=["environments"], route_class=StrictRoute)
 
 
-@router.post("/environments", status_code=201)
+@router.post("/environments", status_code=201, openapi_extra=IDEMPOTENT)
 async def define_environment(
     call: Editor, request: Request, project_id: UUID, body: DefineEnvironment
 ) -> EnvironmentOut:
@@ -55,7 +55,7 @@ async def get_environment(
     return EnvironmentOut.model_validate(view)
 
 
-@router.post("/environments/{environment_id}/locks", status_code=201)
+@router.post("/environments/{environment_id}/locks", status_code=201, openapi_extra=IDEMPOTENT)
 async def lock_environment(
     call: Editor, request: Request, project_id: UUID, environment_id: UUID, body: LockEnvironment
 ) -> LockOut:

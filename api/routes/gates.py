@@ -14,7 +14,7 @@ from animus.services.approvals import DecisionView
 from animus.store.database import ReadSession
 from api.callers import Reader
 from api.context import context_of
-from api.idempotency import creating
+from api.idempotency import IDEMPOTENT, creating
 from api.requests import StrictRoute
 from api.schemas.runs import DecisionIn, DecisionOut, GateOut
 
@@ -44,7 +44,7 @@ async def get_gate(_: Reader, request: Request, project_id: UUID, gate_id: UUID)
     return GateOut.model_validate(view)
 
 
-@router.post("/gates/{gate_id}/decisions", status_code=201)
+@router.post("/gates/{gate_id}/decisions", status_code=201, openapi_extra=IDEMPOTENT)
 async def decide(
     call: Reader, request: Request, project_id: UUID, gate_id: UUID, body: DecisionIn
 ) -> DecisionOut:

@@ -13,7 +13,7 @@ from animus.services.pipelines import PipelineView
 from animus.store.database import ReadSession
 from api.callers import Editor, Reader, SignedIn
 from api.context import context_of
-from api.idempotency import creating
+from api.idempotency import IDEMPOTENT, creating
 from api.requests import StrictRoute
 from api.schemas.data import CheckedPipelineOut, CheckPipeline, PipelineOut, RegisterPipeline
 
@@ -26,7 +26,7 @@ async def check_pipeline(_: SignedIn, body: CheckPipeline) -> CheckedPipelineOut
     return CheckedPipelineOut.model_validate(pipelines.check(body.pipeline))
 
 
-@router.post("/projects/{project_id}/pipelines", status_code=201)
+@router.post("/projects/{project_id}/pipelines", status_code=201, openapi_extra=IDEMPOTENT)
 async def register_pipeline(
     call: Editor, request: Request, project_id: UUID, body: RegisterPipeline
 ) -> PipelineOut:

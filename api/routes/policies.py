@@ -14,7 +14,7 @@ from animus.services.policies import PolicyVersionView, PolicyView
 from animus.store.database import ReadSession
 from api.callers import Administrator, Reader
 from api.context import context_of
-from api.idempotency import creating
+from api.idempotency import IDEMPOTENT, creating
 from api.requests import StrictRoute
 from api.schemas.access import ChangeOut
 from api.schemas.data import (
@@ -31,7 +31,7 @@ router = APIRouter(prefix="/projects/{project_id}", tags=["policies"], route_cla
 Version = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
-@router.post("/policies", status_code=201)
+@router.post("/policies", status_code=201, openapi_extra=IDEMPOTENT)
 async def create_policy(
     call: Administrator, request: Request, project_id: UUID, body: CreatePolicy
 ) -> PolicyOut:
@@ -64,7 +64,7 @@ async def get_policy(_: Reader, request: Request, project_id: UUID, name: Name) 
     return PolicyOut.model_validate(view)
 
 
-@router.post("/policies/{name}/versions", status_code=201)
+@router.post("/policies/{name}/versions", status_code=201, openapi_extra=IDEMPOTENT)
 async def add_policy_version(
     call: Administrator, request: Request, project_id: UUID, name: Name, body: AddPolicyVersion
 ) -> PolicyVersionOut:
@@ -97,7 +97,9 @@ async def get_policy_version(
     return PolicyVersionOut.model_validate(view)
 
 
-@router.post("/policies/{name}/versions/{version}:publish", status_code=201)
+@router.post(
+    "/policies/{name}/versions/{version}:publish", status_code=201, openapi_extra=IDEMPOTENT
+)
 async def publish_policy(
     call: Administrator,
     request: Request,
@@ -124,7 +126,9 @@ async def publish_policy(
     return ChangeOut.model_validate(created)
 
 
-@router.post("/policies/{name}/versions/{version}:withdraw", status_code=201)
+@router.post(
+    "/policies/{name}/versions/{version}:withdraw", status_code=201, openapi_extra=IDEMPOTENT
+)
 async def withdraw_policy(
     call: Administrator,
     request: Request,

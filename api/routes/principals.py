@@ -11,9 +11,9 @@ from animus.domain.ids import PrincipalId, TokenId
 from animus.services import principals
 from animus.services.principals import IssuedToken, PrincipalView
 from animus.store.database import ReadSession
-from api.callers import Anyone, PlatformAdmin, SignedIn, bearer
+from api.callers import Anyone, PlatformAdmin, SignedIn, SignedInPerson, bearer
 from api.context import context_of
-from api.idempotency import creating
+from api.idempotency import IDEMPOTENT, creating
 from api.requests import StrictRoute
 from api.schemas.access import (
     Bootstrap,
@@ -43,7 +43,7 @@ async def who_am_i(call: SignedIn) -> WhoAmI:
     return WhoAmI.model_validate(call.by)
 
 
-@router.post("/principals", status_code=201)
+@router.post("/principals", status_code=201, openapi_extra=IDEMPOTENT)
 async def create_person(call: PlatformAdmin, request: Request, body: CreatePerson) -> PrincipalOut:
     async def rebuild(session: ReadSession, entity_id: str) -> PrincipalView:
         return await principals.get_principal(session, PrincipalId(UUID(entity_id)))
@@ -75,7 +75,7 @@ async def disable_person(call: PlatformAdmin, request: Request, principal_id: UU
     return PrincipalOut.model_validate(view)
 
 
-@router.post("/principals/{principal_id}/tokens", status_code=201)
+@router.post("/principals/{principal_id}/tokens", status_code=201, openapi_extra=IDEMPOTENT)
 async def issue_person_token(
     call: PlatformAdmin, request: Request, principal_id: UUID, body: IssueToken
 ) -> TokenOut:
@@ -91,8 +91,9 @@ async def issue_person_token(
     return TokenOut.issued(created)
 
 
-@router.post("/tokens", status_code=201)
-async def issue_own_token(call: SignedIn, request: Request, body: IssueToken) -> TokenOut:
+@router.post("/tokens", status_code=201, openapi_extra=IDEMPOTENT)
+async def issue_own_token(call: SignedInPerson, request: Request, body: IssueToken) -> TokenOut:
+    """For persons; a service account's tokens are issued by who answers for it."""
     created = await creating(
         request,
         call,

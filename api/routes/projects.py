@@ -16,7 +16,7 @@ from animus.services.projects import ProjectView
 from animus.store.database import ReadSession
 from api.callers import Administrator, Confirmer, MemberReader, PlatformAdmin, SignedIn
 from api.context import context_of
-from api.idempotency import creating
+from api.idempotency import IDEMPOTENT, creating
 from api.requests import StrictRoute
 from api.routes.principals import rebuild_token
 from api.schemas.access import (
@@ -36,7 +36,7 @@ from api.schemas.fields import PageLimit
 router = APIRouter(tags=["projects"], route_class=StrictRoute)
 
 
-@router.post("/projects", status_code=201)
+@router.post("/projects", status_code=201, openapi_extra=IDEMPOTENT)
 async def create_project(call: PlatformAdmin, request: Request, body: CreateProject) -> ProjectOut:
     async def rebuild(session: ReadSession, entity_id: str) -> ProjectView:
         return await projects.get_project(session, ProjectId(UUID(entity_id)))
@@ -84,7 +84,7 @@ async def list_role_bindings(
     return [BindingOut.model_validate(view) for view in found]
 
 
-@router.post("/projects/{project_id}/role-bindings", status_code=201)
+@router.post("/projects/{project_id}/role-bindings", status_code=201, openapi_extra=IDEMPOTENT)
 async def grant_role(
     call: Administrator, request: Request, project_id: UUID, body: GrantRole
 ) -> ChangeOut:
@@ -163,7 +163,7 @@ async def list_service_accounts(
     return [PrincipalOut.model_validate(view) for view in found]
 
 
-@router.post("/projects/{project_id}/service-accounts", status_code=201)
+@router.post("/projects/{project_id}/service-accounts", status_code=201, openapi_extra=IDEMPOTENT)
 async def create_service_account(
     call: Administrator, request: Request, project_id: UUID, body: CreateServiceAccount
 ) -> PrincipalOut:
@@ -183,7 +183,11 @@ async def create_service_account(
     return PrincipalOut.model_validate(created)
 
 
-@router.post("/projects/{project_id}/service-accounts/{principal_id}/tokens", status_code=201)
+@router.post(
+    "/projects/{project_id}/service-accounts/{principal_id}/tokens",
+    status_code=201,
+    openapi_extra=IDEMPOTENT,
+)
 async def issue_service_token(
     call: Administrator,
     request: Request,

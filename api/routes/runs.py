@@ -14,7 +14,7 @@ from animus.store.database import ReadSession
 from animus.store.runs import RunFilter
 from api.callers import Editor, Reader, ReaderOrStep
 from api.context import context_of
-from api.idempotency import creating
+from api.idempotency import IDEMPOTENT, creating
 from api.requests import StrictRoute
 from api.schemas.runs import (
     CancelRun,
@@ -46,7 +46,7 @@ async def preview_run(call: Editor, request: Request, project_id: UUID, body: Ru
     return PreviewOut.of(preview)
 
 
-@router.post("/runs", status_code=201)
+@router.post("/runs", status_code=201, openapi_extra=IDEMPOTENT)
 async def submit_run(call: Editor, request: Request, project_id: UUID, body: SubmitRun) -> RunOut:
     """Record the intent to run; its workflow plans, waits for approvals and executes."""
     project = ProjectId(project_id)

@@ -13,14 +13,14 @@ from animus.services.sources import DeclaredSource
 from animus.store.database import ReadSession
 from api.callers import Editor, Reader
 from api.context import context_of
-from api.idempotency import creating
+from api.idempotency import IDEMPOTENT, creating
 from api.requests import StrictRoute
 from api.schemas.data import DeclaredSourceOut, DeclareSource, SourceOut, UploadOut
 
 router = APIRouter(prefix="/projects/{project_id}", tags=["sources"], route_class=StrictRoute)
 
 
-@router.post("/source-uploads", status_code=201)
+@router.post("/source-uploads", status_code=201, openapi_extra=IDEMPOTENT)
 async def declare_source(
     call: Editor, request: Request, project_id: UUID, body: DeclareSource
 ) -> DeclaredSourceOut:

@@ -14,7 +14,7 @@ from animus.services.changes import ChangeKind, ChangeState
 from animus.services.principals import IssuedToken
 from api.schemas.fields import Body, Name, Sentence, View
 
-TokenDays = Annotated[int, Field(ge=1, le=366, strict=True)]
+TokenDays = Annotated[int, Field(ge=1, le=365, strict=True)]
 
 
 class Bootstrap(Body):

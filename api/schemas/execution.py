@@ -49,13 +49,13 @@ class StepInputsOut(View):
     source_path: str | None
 
 
-class WantedOut(Body):
+class WantedIn(Body):
     sha256: DigestIn
     size: ObjectSize
 
 
 class RequestUploads(Body):
-    objects: Annotated[list[WantedOut], Field(min_length=1, max_length=5_000)]
+    objects: Annotated[list[WantedIn], Field(min_length=1, max_length=5_000)]
 
 
 class UploadsOut(View):

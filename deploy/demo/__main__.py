@@ -60,21 +60,23 @@ def _demo(*, stay: bool) -> None:
     addresses = loopback_addresses(prepared.config.ports)
     _await_gateway(addresses.api_public)
     accounts = settle(prepared.config, executor="container", runtime=prepared.engine.runtime)
-    with _workplace() as work:
-        walk(
-            Scene(
-                url=addresses.api_public,
-                accounts=accounts,
-                image=prepared.demo_image,
-                dataset=get_breast_cancer_csv(console=console),
-                work=Path(work),
-                temporal_ui=f"http://localhost:{prepared.config.ports.temporal_ui}",
+    try:
+        with _workplace() as work:
+            walk(
+                Scene(
+                    url=addresses.api_public,
+                    accounts=accounts,
+                    image=prepared.demo_image,
+                    dataset=get_breast_cancer_csv(console=console),
+                    work=Path(work),
+                    temporal_ui=f"http://localhost:{prepared.config.ports.temporal_ui}",
+                )
             )
-        )
-    if stay:
-        _stay(prepared)
-    else:
-        take_down(DEFAULT_STATE)
+        if stay:
+            _stay(prepared)
+    finally:
+        if not stay:
+            take_down(DEFAULT_STATE)
 
 
 def _walk_only() -> None:

@@ -157,8 +157,9 @@ class Platform:
 
     async def _close(self, order: Order, answer: Answer) -> Closed:
         return await registration.close_attempt(
-            self.database, _call(), order.project_id, order.attempt_id, answer, store=self.store
-        )
+            self.database, _call(), order.project_id, order.attempt_id, answer,
+            run_id=order.run_id, store=self.store,
+        )  # fmt: skip
 
     async def _put(self, uploads: Sequence[JsonObject], contents: Mapping[str, bytes]) -> None:
         async with httpx.AsyncClient(trust_env=False) as store:

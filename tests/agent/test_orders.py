@@ -20,6 +20,7 @@ from animus.contracts.runs import SignedOrder
 from animus.domain.canonical import JsonObject, canonical_bytes, decode_strictly
 from animus.domain.work_orders import ORDER_TAG, RESULT_TAG
 from animus.ports import Signer
+from animusd import agent_wiring
 from animusd.agent_wiring import build_agent
 from tests.agent.agents import Bench
 from tests.agent.conftest import Images, MakeAgent
@@ -157,6 +158,20 @@ async def test_an_order_of_a_closed_attempt_runs_nothing_elsewhere(
     forgetful = make_agent(state_dir=tmp_path / "forgetful")
     await check_refused(forgetful, order)
     await check_nothing_happened(forgetful)
+
+
+async def test_a_kept_answer_is_given_after_the_orders_time(
+    bench: Bench, order: Order, make_agent: MakeAgent, monkeypatch: pytest.MonkeyPatch,
+    platform: Platform, images: Images,
+) -> None:  # fmt: skip
+    """Control may have been away for days. What was never begun is not begun that late."""
+    first = await bench.execute(order)
+    monkeypatch.setattr(agent_wiring, "utc_now", lambda: datetime.now(UTC) + timedelta(days=3))
+    later = make_agent()
+    assert await later.execute(order) == first
+    never_begun = await platform.open_attempt(python_step(images.demo, "pass"))
+    await check_refused(later, never_begun)
+    assert not later.directory(never_begun).exists()
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ async def test_an_open_attempt_is_left_alone(bench: Bench, order: Order, tmp_pat
     await bench.stop(order)
 
 
-async def test_files_of_a_closed_attempt_go_and_its_answer_stays_for_a_day(
+async def test_files_of_a_closed_attempt_go_and_its_answer_stays_for_a_week(
     bench: Bench, order: Order
 ) -> None:
     await bench.stop(order)
@@ -101,8 +101,10 @@ async def test_files_of_a_closed_attempt_go_and_its_answer_stays_for_a_day(
     assert await bench.agent.sweep() == [f"files of attempt {order.attempt_id}"]
     assert bench.has_fact(order, "stopped")
     facts = bench.directory(order) / "journal"
-    yesterday = facts.stat().st_mtime - DAY - 60
-    os.utime(facts, (yesterday, yesterday))
+    given = facts.stat().st_mtime
+    os.utime(facts, (given - 6 * DAY, given - 6 * DAY))
+    assert await bench.agent.sweep() == []
+    os.utime(facts, (given - 7 * DAY - 60, given - 7 * DAY - 60))
     assert await bench.agent.sweep() == [f"journal of attempt {order.attempt_id}"]
     assert not bench.directory(order).exists()
 

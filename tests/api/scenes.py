@@ -78,6 +78,8 @@ class Scene:
     def _others(self) -> Mapping[str, Mapping[str, str]]:
         datasets = {"upload_id": self.ids["dataset_upload_id"]}
         return {
+            # A step's tokens end with a cancel: those of the run that the ids name stay good.
+            "cancel_run": {"run_id": self.ids["spare_run_id"]},
             "commit_artifact": {"artifact_id": self.ids["declared_id"]},
             "commit_dataset_version": datasets,
             "commit_source": {"upload_id": self.ids["source_upload_id"]},
@@ -100,6 +102,7 @@ async def make_scene(platform: Platform, client: Client) -> Scene:
     for _ in range(2):
         run = await make_run(platform, team, RunState.RUNNING, request=request)
         claims.append(await run.claim(await run.open()))
+    spare = await make_run(platform, team, RunState.RUNNING, request=request)
     own_name = unique("policy")
     await client.post(f"{team.path}/policies", team.admin, {"name": own_name})
     await client.post(
@@ -108,6 +111,7 @@ async def make_scene(platform: Platform, client: Client) -> Scene:
     token = await client.post("/tokens", team.viewer, {"name": "scene"})
     person = await make_person(platform)
     await grant(platform, team, person, Role.VIEWER)
+    cluster = await register_retired_cluster(platform, client)
     run_id = str(claims[0].run_id)
     artifact = bodies({"run_id": run_id, "version_id": "", "lock_id": ""})["declare_artifact"]
     await client.post(f"{team.path}/artifacts", team.editor, artifact)
@@ -117,6 +121,8 @@ async def make_scene(platform: Platform, client: Client) -> Scene:
         "project_id": str(team.project_id),
         "digest": registered["digest"],
         "run_id": run_id,
+        "spare_run_id": str(spare.id),
+        "cluster_id": cluster,
         "person_id": str(person.id),
         "principal_id": str(account.id),
         "token_id": token["id"],
@@ -127,6 +133,15 @@ async def make_scene(platform: Platform, client: Client) -> Scene:
         team=team, account=account, claim=claims[0], other_claim=claims[1],
         ids=named | _look_up(platform, team),
     )  # fmt: skip
+
+
+async def register_retired_cluster(platform: Platform, client: Client) -> str:
+    """The id of a cluster that takes no run: while there is one other, runs need name none."""
+    body = bodies({"run_id": "", "version_id": "", "lock_id": ""})["register_cluster"]
+    registered = await client.post("/clusters", platform.admin, body)
+    cluster_id = str(registered["cluster"]["id"])
+    await client.post(f"/clusters/{cluster_id}:retire", platform.admin)
+    return cluster_id
 
 
 def _look_up(platform: Platform, team: Team) -> dict[str, str]:

@@ -36,6 +36,11 @@ async def waiting(platform: Platform, client: Client, team: Team) -> tuple[Drive
     return run, await open_gate(client, run)
 
 
+async def inbox(client: Client, team: Team, of: Member) -> list[str]:
+    """The gates that are shown to somebody as theirs to decide."""
+    return [gate["id"] for gate in await client.get(f"{team.path}/gates", of, mine=True)]
+
+
 async def decide(
     client: Client, team: Team, gate: Gate, by: Member, *, request_id: str = "", **changes: Any
 ) -> Any:
@@ -124,6 +129,8 @@ async def test_the_requesters_own_account_does_not_approve_though_the_policy_nam
     run = await make_run(platform, team, RunState.AWAITING_APPROVAL)
     gates = await client.get(f"{run.path}/gates", team.viewer)
     gate = next(one for one in gates if own in one["rule"]["service_accounts"])
+    assert gate["id"] not in await inbox(client, team, by_requester)
+    assert gate["id"] in await inbox(client, team, by_reviewer)
     await check_refused(
         platform, client, team, gate, by_requester, status=403, code="self_approval"
     )
@@ -147,11 +154,15 @@ async def test_two_persons_are_two_persons(
     run = await make_run(platform, team, RunState.AWAITING_APPROVAL)
     gates = await client.get(f"{run.path}/gates", team.viewer)
     gate = next(one for one in gates if one["rule"]["quorum"] == 2)
+    assert gate["id"] in await inbox(client, team, account)
     assert (await decide(client, team, gate, team.reviewer)).status_code == 201
     for again in (team.reviewer, account):
         await check_refused(platform, client, team, gate, again, status=409, code="already_decided")
     read = await client.get(f"{team.path}/gates/{gate['id']}", team.viewer)
     assert read["closing"] is None
+    assert gate["id"] not in await inbox(client, team, team.reviewer)
+    assert gate["id"] not in await inbox(client, team, account)
+    assert gate["id"] in await inbox(client, team, second)
     assert (await decide(client, team, gate, second)).status_code == 201
     read = await client.get(f"{team.path}/gates/{gate['id']}", team.viewer)
     assert read["closing"] == "satisfied"

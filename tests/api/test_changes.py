@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
 from animus.domain.access import Role
 from animus.services.changes import CHANGE_LIFE
+from animus.store.new_ids import new_id
 from tests.conftest import RecordCases
-from tests.support.clients import Client
+from tests.support.clients import Client, problem_of
 from tests.support.documents import policy, rule
-from tests.support.people import Team, make_person, make_service_account, make_team
+from tests.support.people import Team, grant, make_person, make_service_account, make_team
 from tests.support.platforms import Member, Platform
 
 pytestmark = pytest.mark.stack
@@ -85,6 +87,47 @@ async def test_a_change_waits_for_a_second_person_and_is_applied_once(
         refused = await client.refused(409, address(team, change, verb), platform.admin, {})
         assert refused["code"] == "change_settled"
     record_cases("changes", 7)
+
+
+@pytest.mark.parametrize("verb", ["confirm", "reject"])
+async def test_a_service_account_is_no_second_person(
+    platform: Platform, client: Client, team: Team, verb: str, record_cases: RecordCases
+) -> None:
+    """Though it is an administrator, and another person than who asked answers for it."""
+    account = await make_service_account(
+        platform, team, accountable=team.reviewer, roles=[Role.ADMIN]
+    )
+    change = await ask_for(client, team, "grant reviewer", await make_person(platform))
+    asked = {"x-request-id": new_id().hex}
+    response = await client.send("POST", address(team, change, verb), account, {}, headers=asked)
+    assert problem_of(response, 403)["code"] == "not_an_approver"
+    with psycopg.connect(platform.owner_url) as connection:
+        recorded = connection.execute(
+            "SELECT action, result, actor_id FROM audit_events WHERE request_id = %s",
+            list(asked.values()),
+        ).fetchall()
+    assert recorded == [("access.denied", "denied", account.id)]
+    shown = await client.get(f"{team.path}/changes/{change['id']}", team.admin)
+    assert shown["state"] == "pending"
+    record_cases("changes", 1)
+
+
+async def test_a_service_account_takes_back_what_it_asked_for(
+    platform: Platform, client: Client, team: Team
+) -> None:
+    account = await make_service_account(
+        platform, team, accountable=team.reviewer, roles=[Role.ADMIN]
+    )
+    newcomer = await make_person(platform)
+    body = {"principal": newcomer.name, "role": "reviewer"}
+    change = await client.post(f"{team.path}/role-bindings", account, body)
+    refused = await client.refused(403, address(team, change, "confirm"), team.reviewer, {})
+    assert refused["code"] == "forbidden"  # without the admin role; with it: their own account's
+    await grant(platform, team, team.reviewer, Role.ADMIN)
+    refused = await client.refused(403, address(team, change, "confirm"), team.reviewer, {})
+    assert refused["code"] == "self_approval"
+    taken = await client.post(address(team, change, "reject"), account, {})
+    assert taken["state"] == "rejected"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -182,3 +225,25 @@ async def test_tokens_of_anothers_account_are_not_issued(
     account = await make_service_account(platform, team, accountable=team.editor)
     path = f"{team.path}/service-accounts/{account.id}/tokens"
     await client.refused(403, path, team.admin, {"name": "t"})
+
+
+async def test_an_account_issues_no_tokens_not_even_its_own(
+    platform: Platform, client: Client, team: Team
+) -> None:
+    """An administrator that renewed its own tokens would outlive them all."""
+    account = await make_service_account(platform, team, accountable=team.admin, roles=[Role.ADMIN])
+    other = await make_service_account(platform, team, accountable=team.admin)
+    accounts = f"{team.path}/service-accounts"
+    paths = ["/tokens", f"{accounts}/{account.id}/tokens", f"{accounts}/{other.id}/tokens"]
+    before = await client.get("/tokens", account)
+    for path in paths:
+        refused = await client.refused(403, path, account, {"name": "t"})
+        assert refused["code"] == "forbidden"
+    assert await client.get("/tokens", account) == before
+    issued = await client.post(paths[1], team.admin, {"name": "t"})
+    life = datetime.fromisoformat(issued["expires_at"]) - datetime.fromisoformat(
+        issued["created_at"]
+    )
+    assert life == timedelta(days=90)
+    await client.post(paths[1], platform.admin, {"name": "t", "days": 365})
+    await client.refused(422, paths[1], platform.admin, {"name": "t", "days": 366})

@@ -11,7 +11,7 @@ from tests.support.clients import Client, client_of, problem_of
 from tests.support.people import make_team
 from tests.support.platforms import running_platform
 from tests.support.servers import running_servers
-from tests.workflows.waiting import eventually
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 

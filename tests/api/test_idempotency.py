@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import psycopg
@@ -13,7 +14,7 @@ from animus.domain.access import Role
 from animus.domain.runs import RunState
 from animus.services import changes
 from animus.store.new_ids import new_id
-from tests.api.operations import OPERATIONS
+from tests.api.operations import DOCUMENT, OPERATIONS
 from tests.api.scenes import Scene, bodies
 from tests.conftest import RecordCases
 from tests.support.clients import Client, problem_of
@@ -34,6 +35,12 @@ BY_ADMIN = (
 BY_PLATFORM = ("create_project", "create_person", "issue_person_token", "issue_service_token")
 
 
+ELSEWHERE = ("decide", "register_cluster")
+"""Tested on their own: they need a gate, or leave a cluster that other tests would meet."""
+WITHOUT_A_KEY = {"bootstrap", "commit_artifact", "commit_dataset_version", "commit_source"}
+"""Spends a token that works once; commit what was declared, and find it committed."""
+
+
 def caller(platform: Platform, scene: Scene, name: str) -> Member:
     if name in BY_PLATFORM:
         return platform.admin
@@ -51,6 +58,28 @@ def entity(answer: dict[str, Any]) -> object:
 
 def key() -> dict[str, str]:
     return {"idempotency-key": new_id().hex}
+
+
+def test_every_creating_operation_tells_of_its_key() -> None:
+    creating: set[str] = set()
+    told: set[str] = set()
+    for path in DOCUMENT["paths"].values():
+        said = path.get("post", {"responses": {}})
+        if "201" in said["responses"]:
+            creating.add(said["operationId"])
+            told.update(said["operationId"] for one in said.get("parameters", ()) if is_key(one))
+    assert creating - told == WITHOUT_A_KEY
+    assert told == {*BY_EDITOR, *BY_ADMIN, *BY_PLATFORM, *ELSEWHERE}
+
+
+def is_key(parameter: dict[str, Any]) -> bool:
+    pattern = parameter["schema"].get("pattern", "")
+    return (
+        (parameter["in"], parameter["name"]) == ("header", "Idempotency-Key")
+        and not parameter["required"]
+        and bool(re.fullmatch(pattern, "k" * 255))
+        and not any(re.fullmatch(pattern, wrong) for wrong in ("", "a b", "k" * 256, "ü"))
+    )
 
 
 @pytest.mark.parametrize("name", [*BY_EDITOR, *BY_ADMIN, *BY_PLATFORM])

@@ -229,6 +229,19 @@ async def test_a_run_whose_plan_has_drifted_is_rejected_with_the_difference(
     assert any(pointer.startswith("/policies") for pointer in changed)
 
 
+async def test_drift_from_a_digest_alone_says_that_it_has_no_difference(
+    platform: Platform, client: Client, team: Team
+) -> None:
+    request = await request_of(platform, team)
+    said = request | {"expected_plan_digest": DIGEST_C}
+    submitted = await client.post(f"{team.path}/runs", team.editor, said)
+    run = DrivenRun(platform=platform, team=team, id=submitted["id"])
+    await run.plan()
+    (incident,) = (await client.get(run.path, team.viewer))["incidents"]
+    assert incident["details"]["difference"] is None
+    assert "Send 'expected_plan' with it." in incident["message"]
+
+
 async def test_an_expected_plan_must_be_the_one_of_its_digest(
     platform: Platform, client: Client, team: Team
 ) -> None:

@@ -143,6 +143,19 @@ def limited(platform: Platform, limiter: RateLimiter) -> Iterator[None]:
         state.context = context
 
 
+async def test_who_guesses_tokens_is_limited_by_address_and_nobody_else_is(
+    platform: Platform, client: Client, team: Team
+) -> None:
+    with limited(platform, RateLimiter(per_second=0.1, burst=3)):
+        guesses = [
+            await client.send("GET", "/whoami", headers={"authorization": "Bearer anmp_guess"})
+            for _ in range(4)
+        ]
+        assert [guess.status_code for guess in guesses] == [401, 401, 401, 429]
+        problem_of(guesses[-1], 429)
+        await client.get("/whoami", team.viewer)
+
+
 async def test_too_many_requests_are_refused_with_the_time_to_wait(
     platform: Platform, client: Client, team: Team
 ) -> None:

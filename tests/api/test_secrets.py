@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -12,13 +13,19 @@ import pytest
 from psycopg import sql
 from structlog.testing import capture_logs
 
+from animus.domain.canonical import canonical_bytes
+from animus.domain.digests import digest_of_canonical, format_digest
+from animus.domain.plans import TAG as PLAN_TAG
+from animus.domain.tokens import TokenKind, make_token
 from animus.store.protection import PROTECTIONS
+from tests.api.operations import OPERATIONS
+from tests.api.scenes import Scene, bodies
 from tests.conftest import RecordCases
 from tests.support.clients import Client, problem_of
 from tests.support.databases import table
 from tests.support.documents import code, explicit_pipeline, explicit_step, short_pipeline
 from tests.support.people import Team
-from tests.support.platforms import Platform
+from tests.support.platforms import Member, Platform
 
 pytestmark = pytest.mark.stack
 
@@ -43,8 +50,48 @@ PLACES: dict[str, Body] = {
     "/pipeline/labels/team": {
         "pipeline": explicit_pipeline() | {"metadata": {"name": "p", "labels": {"team": SECRET}}}
     },
+    "/pipeline/description": {
+        "pipeline": explicit_pipeline() | {"metadata": {"name": "p", "description": SECRET}}
+    },
+    "/pipeline/steps/train/env": with_step(env=[{"name": SECRET, "value": "x"}]),
+    "/labels": {"labels": {SECRET: "team"}},
+    "/parameters": {"parameters": {SECRET: "x"}},
     "/code/repo_url": {"code": code(repo_url=f"https://ada:{SECRET}@git.example/model")},
 }
+
+
+FREE_TEXTS: dict[str, tuple[str, ...]] = {
+    "add_policy_version": ("/document/rules/0/id", "/document/rules/0/reason"),
+    "bootstrap": ("/name", "/display_name"),
+    "cancel_run": ("/reason",),
+    "confirm_change": ("/reason",),
+    "create_dataset": ("/name", "/description"),
+    "create_person": ("/name", "/display_name"),
+    "create_policy": ("/name",),
+    "create_project": ("/name", "/description"),
+    "create_service_account": ("/name", "/display_name"),
+    "decide": ("/reason",),
+    "declare_artifact": ("/name", "/kind"),
+    "declare_source": ("/path",),
+    "define_environment": ("/environment/description", "/environment/images/0/name"),
+    "grant_role": ("/reason",),
+    "issue_own_token": ("/name",),
+    "issue_person_token": ("/name",),
+    "issue_service_token": ("/name",),
+    "lock_environment": ("/lock/packages/0/name",),
+    "publish_policy": ("/reason",),
+    "register_cluster": ("/name", "/runtime"),
+    "reject_change": ("/reason",),
+    "withdraw_policy": ("/reason",),
+}
+"""Every operation whose texts are kept for ever, and where they stand in its body."""
+OF_RUNS = {"submit_run", "preview_run", "register_pipeline", "check_pipeline"}
+"""See `PLACES`; the last one keeps nothing."""
+NOT_SEARCHED = {
+    "claim_attempt", "request_step_uploads",  # signed bytes; digests
+    "declare_dataset_version",  # paths of files, which may be a million
+    "log_metrics", "log_messages",  # kept in partitions that are dropped
+}  # fmt: skip
 
 
 def run_with(change: Body) -> Body:
@@ -59,6 +106,53 @@ def texts(platform: Platform) -> str:
             rows = connection.execute(sql.SQL("SELECT * FROM {}").format(table(protection.table)))
             found += [str(value) for row in rows for value in row]
         return "\n".join(found)
+
+
+def with_secret(body: Any, pointer: str) -> Any:
+    """A copy of the body with the secret at the place."""
+    if not pointer:
+        return SECRET
+    token, _, rest = pointer[1:].partition("/")
+    rest = rest and f"/{rest}"
+    if token.isdigit():
+        first = (body or [{}])[0]
+        return [with_secret(first, rest), *(body or [])[1:]]
+    return (body or {}) | {token: with_secret((body or {}).get(token), rest)}
+
+
+def test_every_operation_with_a_body_is_searched_or_says_why_not() -> None:
+    with_a_body = {name for name, operation in OPERATIONS.items() if operation.body}
+    assert {*FREE_TEXTS} | OF_RUNS | NOT_SEARCHED == with_a_body
+
+
+def caller(platform: Platform, team: Team, name: str) -> Member:
+    """Who may do it."""
+    match name:
+        case "bootstrap":
+            return replace(platform.admin, token=make_token(TokenKind.BOOTSTRAP, bytes(32)))
+        case "decide":
+            return team.reviewer
+        case "issue_service_token":
+            return platform.admin
+        case _:
+            return team.admin if OPERATIONS[name].is_of_project else platform.admin
+
+
+@pytest.mark.parametrize("name", FREE_TEXTS)
+async def test_free_texts_are_searched_too(
+    platform: Platform, client: Client, scene: Scene, name: str, record_cases: RecordCases
+) -> None:
+    ids = scene.ids_for(name)
+    by = caller(platform, scene.team, name)
+    for place in FREE_TEXTS[name]:
+        body = with_secret(bodies(ids)[name], place)
+        response = await client.send("POST", OPERATIONS[name].address(ids), by, body)
+        problem = problem_of(response, 422)
+        assert [fault["pointer"] for fault in problem["errors"]] == [place]
+        assert problem["code"] == "secret_suspected"
+        assert "not_secret" not in problem["detail"]
+        assert SECRET not in response.text
+    record_cases("secrets in requests", len(FREE_TEXTS[name]))
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -126,6 +220,39 @@ async def test_a_false_alarm_is_overridden_by_place_and_that_is_recorded(
         ).fetchone()
     assert row is not None
     assert json.loads(row[0])["not_secret"] == sorted(allowed)
+
+
+def expecting(plan: Body) -> Body:
+    return {
+        "expected_plan": plan,
+        "expected_plan_digest": format_digest(digest_of_canonical(PLAN_TAG, canonical_bytes(plan))),
+    }
+
+
+async def test_an_expected_plan_is_a_plan_and_searched_too(client: Client, team: Team) -> None:
+    body = run_with({})
+    plan = (await client.post(f"{team.path}/runs:preview", team.editor, body))["plan"]
+    with_one = with_secret(plan, "/body/parameters/token")
+    for wrong, refusal, place in (
+        (with_one, "secret_suspected", "/expected_plan/body/parameters/token"),
+        ({"k": SECRET}, "secret_suspected", "/expected_plan/k"),
+        (plan | {"more": "x"}, "invalid_document", "/expected_plan/more"),
+    ):
+        said = body | expecting(wrong)
+        problem = await client.refused(422, f"{team.path}/runs", team.editor, said)
+        assert problem["code"] == refusal
+        assert [fault["pointer"] for fault in problem["errors"]] == [place]
+        assert SECRET not in json.dumps(problem)
+
+
+async def test_what_was_overridden_in_a_request_is_in_its_expected_plan(
+    client: Client, team: Team
+) -> None:
+    body = run_with({"parameters": {"token": SECRET}, "not_secret": ["/parameters/token"]})
+    previewed = await client.post(f"{team.path}/runs:preview", team.editor, body)
+    said = body | expecting(previewed["plan"])
+    assert said["expected_plan_digest"] == previewed["plan_digest"]
+    await client.post(f"{team.path}/runs", team.editor, said)
 
 
 async def test_a_token_is_shown_once_and_kept_as_a_hash(

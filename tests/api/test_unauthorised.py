@@ -22,7 +22,7 @@ from tests.conftest import RecordCases
 from tests.support.clients import Client, problem_of
 from tests.support.people import grant, make_person, make_service_account
 from tests.support.platforms import Member, Platform
-from tests.workflows.waiting import eventually
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 
@@ -47,11 +47,12 @@ EVERYBODY = SIGNED_IN | RUNS | WRONG | {"attempt token"}
 TABLE: tuple[tuple[frozenset[str], str], ...] = (
     (EVERYBODY, "is_alive is_ready read_metrics"),
     (frozenset(), "bootstrap"),
-    (SIGNED_IN, "who_am_i list_clusters list_projects list_own_tokens issue_own_token"),
+    (SIGNED_IN, "who_am_i list_clusters list_projects list_own_tokens"),
+    (SIGNED_IN - SERVICES, "issue_own_token"),
     (SIGNED_IN, "check_pipeline"),
     (PLATFORM | {"viewer"}, "revoke_token"),
     (PLATFORM, "create_person list_persons disable_person issue_person_token create_project"),
-    (PLATFORM, "register_cluster list_platform_events"),
+    (PLATFORM, "register_cluster retire_cluster list_platform_events"),
     (SERVICES, "claim_attempt"),
     (frozenset({"attempt token"}), "get_step_inputs request_step_uploads"),
     (MEMBERS | PLATFORM, "get_project list_role_bindings list_changes get_change"),

@@ -6,6 +6,7 @@ from base64 import b64encode
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from animus.domain.digests import format_digest, sha256
@@ -63,6 +64,21 @@ async def test_announced_bytes_become_a_version(client: Client, team: Team) -> N
     assert read.content == BODY
 
 
+async def test_that_a_version_may_be_downloaded_is_recorded(
+    platform: Platform, client: Client, team: Team
+) -> None:
+    declared = await declare(client, team, BODY)
+    await put(client, declared["uploads"][0], BODY)
+    version = await client.post(commit_path(team, declared), team.editor)
+    await client.get(f"{team.path}/dataset-versions/{version['id']}/files", team.viewer)
+    with psycopg.connect(platform.owner_url) as connection:
+        actors = connection.execute(
+            "SELECT actor_id FROM audit_events WHERE project_id = %s AND action = %s",
+            (team.project_id, "dataset_version.download_issued"),
+        ).fetchall()
+    assert actors == [(team.viewer.id,)]
+
+
 async def test_each_wrong_use_of_an_upload_is_refused_by_the_store(
     platform: Platform, client: Client, team: Team, record_cases: RecordCases
 ) -> None:
@@ -84,7 +100,7 @@ async def test_each_wrong_use_of_an_upload_is_refused_by_the_store(
         "the place of another project": await put(
             client, upload, BODY, url=_at(upload["url"], elsewhere["url"])
         ),
-        "a changed signature": await put(client, upload, BODY, url=upload["url"][:-1] + "0"),
+        "a changed signature": await put(client, upload, BODY, url=_bent(upload["url"])),
         "another method": await client.outside.request("DELETE", upload["url"]),
         "reading": await client.outside.get(upload["url"]),
     }
@@ -93,6 +109,11 @@ async def test_each_wrong_use_of_an_upload_is_refused_by_the_store(
     refused = await client.refused(409, commit_path(team, declared), team.editor)
     assert refused["code"] == "object_missing"
     record_cases("uploads", len(wrong) + 1)
+
+
+def _bent(url: str) -> str:
+    """With another last digit of its signature."""
+    return url[:-1] + ("1" if url.endswith("0") else "0")
 
 
 def _at(url: str, other: str) -> str:
@@ -160,20 +181,35 @@ async def test_a_known_content_has_its_own_size_and_no_other(
     first = await declare(client, team, BODY)
     await put(client, first["uploads"][0], BODY)
     await client.post(commit_path(team, first), team.editor)
-    dataset = await client.post(f"{team.path}/datasets", team.editor, {"name": unique("data")})
     lying = manifest(("data.csv", digest_of(BODY), len(BODY) + 1))
-    path = f"{team.path}/datasets/{dataset['id']}/uploads"
+    path = f"{team.path}/datasets/{await _new_dataset(client, team)}/uploads"
     declared = await client.post(path, team.editor, {"manifest": lying})
     refused = await client.refused(409, commit_path(team, declared), team.editor)
     assert refused["code"] == "object_wrong_size"
     record_cases("uploads", 1)
 
 
+async def test_a_wrong_size_announced_by_another_deletes_nothing(
+    client: Client, team: Team, record_cases: RecordCases
+) -> None:
+    content = unique("content").encode()
+    lying = await client.post(
+        f"{team.path}/datasets/{await _new_dataset(client, team)}/uploads",
+        team.editor,
+        {"manifest": manifest(("data.csv", digest_of(content), len(content) + 1))},
+    )
+    honest = await declare(client, team, content)
+    await put(client, honest["uploads"][0], content)
+    refused = await client.refused(409, commit_path(team, lying), team.editor)
+    assert refused["code"] == "object_wrong_size"
+    await client.post(commit_path(team, honest), team.editor)
+    record_cases("uploads", 1)
+
+
 async def test_one_content_of_two_sizes_is_refused(
     client: Client, team: Team, record_cases: RecordCases
 ) -> None:
-    dataset = await client.post(f"{team.path}/datasets", team.editor, {"name": unique("data")})
-    path = f"{team.path}/datasets/{dataset['id']}/uploads"
+    path = f"{team.path}/datasets/{await _new_dataset(client, team)}/uploads"
     lying = manifest(("a", digest_of(BODY), len(BODY)), ("b", digest_of(BODY), 1))
     refused = await client.refused(422, path, team.editor, {"manifest": lying})
     assert refused["errors"][0]["pointer"] == "/files/1/size"
@@ -220,3 +256,8 @@ async def test_an_ended_run_takes_no_artifact(
     assert (await client.refused(409, f"{team.path}/artifacts", team.editor, said))[
         "code"
     ] == "run_ended"
+
+
+async def _new_dataset(client: Client, team: Team) -> str:
+    made = await client.post(f"{team.path}/datasets", team.editor, {"name": unique("data")})
+    return str(made["id"])

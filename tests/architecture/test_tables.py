@@ -24,10 +24,20 @@ def test_every_table_is_exported() -> None:
 
 @pytest.mark.parametrize("protection", PROTECTIONS, ids=lambda protection: protection.table)
 def test_a_protection_names_columns_and_roles_that_exist(protection: Protection) -> None:
-    named = {*protection.writers, *(protection.movers or ()), *protection.hidden_from}
-    assert named <= set(APPLICATION_ROLES)
+    named = {*protection.writers, *(protection.movers or ()), *protection.removers}
+    assert named | set(protection.hidden_from) <= set(APPLICATION_ROLES)
     assert set(protection.columns) <= set(METADATA[protection.table].columns.keys())
-    assert bool(protection.columns) == (protection.kind is Kind.TRANSITION)
+    changes = protection.kind in (Kind.TRANSITION, Kind.REVOCABLE, Kind.DISPOSABLE)
+    assert changes or not protection.columns
+    assert protection.kind is Kind.DISPOSABLE or not protection.removers
+
+
+def test_the_first_column_of_a_revocable_row_is_empty_while_it_is_in_force() -> None:
+    for protection in PROTECTIONS:
+        if protection.kind is Kind.REVOCABLE:
+            columns = METADATA[protection.table].columns
+            assert protection.columns[0].endswith("ed_at")
+            assert all(columns[name].nullable for name in protection.columns)
 
 
 def test_what_identifies_a_row_never_changes() -> None:

@@ -1,4 +1,4 @@
-"""What someone can do who has all of Temporal: read, ask any activity of anyone, answer for them."""
+"""What someone can do who has all of Temporal: read all, ask any activity, answer for others."""
 
 from __future__ import annotations
 

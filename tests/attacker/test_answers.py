@@ -15,11 +15,11 @@ from animus.domain.work_orders import RESULT_TAG, STOP_TAG, order_digest
 from tests.attacker.puppets import Attacker, FalseAgent, content_of, in_the_agents_place
 from tests.attacker.test_orders import TABLE
 from tests.conftest import RecordCases
+from tests.support.waiting import eventually
 from tests.workflows.machines import HANG, Act
 from tests.workflows.platforms import Platform
 from tests.workflows.projects import Project
 from tests.workflows.records import expect_end
-from tests.workflows.waiting import eventually
 
 pytestmark = pytest.mark.stack
 

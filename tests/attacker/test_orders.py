@@ -7,6 +7,7 @@ from base64 import b64decode, b64encode
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -16,11 +17,11 @@ from animus.domain.canonical import canonical_bytes
 from animus.domain.work_orders import ORDER_TAG
 from tests.attacker.puppets import ANSWERED, Attacker, content_of
 from tests.conftest import RecordCases
+from tests.support.waiting import eventually
 from tests.workflows.machines import HANG
 from tests.workflows.platforms import Platform
 from tests.workflows.projects import Project
 from tests.workflows.records import expect_end, read_records
-from tests.workflows.waiting import eventually
 
 pytestmark = pytest.mark.stack
 
@@ -51,8 +52,8 @@ async def test_what_control_signed_is_obeyed_only_as_it_is_recorded(
     changes: list[dict[str, Any]] = [
         {"not_after": _time(now - timedelta(hours=1))},
         {"not_before": _time(now + timedelta(hours=1))},
-        {"attempt": 2},
-        {"step": "another"},
+        {"order_id": str(uuid4())},
+        {"order_id": str(uuid4()), "attempt": 2},
     ]
     attacks = [_signed(signer, content_of(order) | change) for change in changes]
     answers = await asyncio.gather(*(attacker.order_agent(one) for one in attacks))

@@ -30,8 +30,10 @@ MEASURES: dict[str, Measure] = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tests.bench", description=__doc__)
-    parser.add_argument("only", nargs="*", help=f"of: {', '.join(MEASURES)}")
+    parser.add_argument("only", nargs="*", metavar="MEASURE", help=f"of: {', '.join(MEASURES)}")
     chosen = parser.parse_args().only or list(MEASURES)
+    if unknown := set(chosen) - set(MEASURES):
+        parser.error(f"there is no {', '.join(sorted(unknown))}; there is {', '.join(MEASURES)}")
     with running_platform() as platform:
         results = asyncio.run(_measure(platform, chosen))
     json.dump({"machine": _machine(), **results, "ratios": _ratios(results)}, sys.stdout, indent=2)

@@ -21,9 +21,9 @@ from deploy.embedded.lives import State
 from deploy.embedded.ports import free_ports
 from deploy.embedded.stack import Stack
 from deploy.local.platform import prepare, settle
+from tests.support.callers import Caller
 from tests.support.documents import demand, policy, rule
-from tests.workflows.callers import Caller
-from tests.workflows.waiting import eventually
+from tests.support.waiting import eventually
 
 SERVERS = ("postgres", "temporal", "api", "worker", "agent")
 RESTART_SECONDS = 120.0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.e2e.installations import Installation
 from tests.e2e.runs import E2eRun
+from tests.support.waiting import eventually
 from tests.workflows.records import COUNTS
-from tests.workflows.waiting import eventually
 
 
 async def check_effects(run: E2eRun) -> None:

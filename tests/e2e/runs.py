@@ -10,9 +10,9 @@ import httpx
 
 from animus.domain.runs import TERMINAL
 from tests.e2e.installations import Installation
+from tests.support.callers import CallRefused
 from tests.support.documents import explicit_pipeline, explicit_step, output
-from tests.workflows.callers import CallRefused
-from tests.workflows.waiting import eventually
+from tests.support.waiting import eventually
 
 RUN_SECONDS = 120.0
 TRIES = 200

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg import sql
 
-from tests.workflows.waiting import eventually
+from tests.support.waiting import eventually
 
 
 @dataclass(slots=True, kw_only=True)

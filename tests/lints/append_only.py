@@ -16,7 +16,7 @@ CODE = "append-only"
 FOLDERS = ("animus/store",)
 _KINDS = {protection.table: protection.kind for protection in PROTECTIONS}
 _ALLOWED = {
-    "update": {Kind.TRANSITION, Kind.DISPOSABLE},
+    "update": {Kind.TRANSITION, Kind.REVOCABLE, Kind.DISPOSABLE},
     "delete": {Kind.DISPOSABLE},
 }
 _RAW = re.compile(r"\b(UPDATE|DELETE\s+FROM|TRUNCATE)\s+(?:TABLE\s+)?([a-z_]+)", re.IGNORECASE)
@@ -50,7 +50,8 @@ def _built(source: Source, call: ast.Call) -> Iterator[Finding]:
 def _raw(source: Source, constant: ast.Constant) -> Iterator[Finding]:
     if isinstance(constant.value, str):
         for match in _RAW.finditer(constant.value):
-            if _KINDS.get(match[2].lower(), Kind.DISPOSABLE) is not Kind.DISPOSABLE:
+            allowed = _ALLOWED.get(match[1].split()[0].lower(), set())
+            if _KINDS.get(match[2].lower(), Kind.DISPOSABLE) not in {*allowed, Kind.DISPOSABLE}:
                 yield _finding(source, constant.lineno, f"raw {match[1]} on {match[2]}")
 
 

@@ -43,6 +43,7 @@ class Signer:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenAttempt:
     id: str
+    run_id: RunId
     order: bytes
     signature: bytes
 
@@ -160,7 +161,7 @@ class Driver:
         assert opened.order is not None
         assert opened.signature is not None
         return OpenAttempt(
-            id=str(opened.attempt_id), order=opened.order, signature=opened.signature
+            id=str(opened.attempt_id), run_id=run_id, order=opened.order, signature=opened.signature
         )
 
     async def _close_attempt(
@@ -174,6 +175,7 @@ class Driver:
             project_id,
             AttemptId(UUID(attempt.id)),
             answer,
+            run_id=attempt.run_id,
             store=self._store,
         )
         await self._integrate()

@@ -157,6 +157,8 @@ def test_a_cluster_is_registered_with_a_key_from_openssl(admin: CommandLine) -> 
     assert (made["cluster"]["name"], made["token"]["secret"]) == (name, None)
     assert Path(file).read_text().startswith("an")
     assert name in admin("cluster", "list").out
+    assert f"Retired {name}" in admin("cluster", "retire", name).out
+    assert admin.json("cluster", "retire", name)["retired_at"] is not None
 
 
 def test_a_dataset_is_pushed_looked_at_and_downloaded(animus: CommandLine) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 from animus_sdk import ApiError, OutcomeUnknown, Unreachable
 from animus_sdk.client import Client
+from animus_sdk.resources.principals import SecretLost
 from animus_sdk.settings import Settings
 from animus_sdk.wire.retries import Patience, RetryPolicy, retry_after
 
@@ -62,13 +64,23 @@ def test_reading_is_repeated(platform: Platform, proxy: FaultyProxy) -> None:
 def test_what_must_not_happen_twice_is_not_repeated_after_a_lost_answer(
     platform: Platform, proxy: FaultyProxy
 ) -> None:
-    proxy.faults, proxy.path = [LOST], "/clusters"
+    proxy.faults, proxy.path = [LOST], ":confirm"
     with platform.client("admin", url=proxy.url) as client, pytest.raises(OutcomeUnknown) as lost:
-        client.clusters.register(
-            unique("cluster"), executor="noop", runtime="none", result_key="0" * 64
-        )
+        client.changes.confirm(str(uuid4()))
     assert not lost.value.retryable
-    assert proxy.count("POST", "/clusters") == 1
+    assert proxy.count("POST", ":confirm") == 1
+
+
+def test_a_lost_answer_of_a_new_cluster_is_told_and_the_cluster_can_be_retired(
+    platform: Platform, proxy: FaultyProxy
+) -> None:
+    name = unique("cluster")
+    proxy.faults, proxy.path = [LOST], "/clusters"
+    with platform.client("admin", url=proxy.url) as client:
+        with pytest.raises(SecretLost, match=f"animus cluster retire {name}"):
+            client.clusters.register(name, executor="noop", runtime="none", result_key="0" * 64)
+        retired = client.clusters.retire(client.clusters.resolve(name)["id"])
+    assert retired["retired_at"] is not None
 
 
 def test_a_lost_answer_of_a_new_token_is_told_and_the_token_named(

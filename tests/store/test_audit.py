@@ -202,6 +202,18 @@ def values_of(
     ]  # fmt: skip
 
 
+async def test_an_event_that_is_said_to_be_pending_again_jams_nothing(
+    platform: Platform, team: Team
+) -> None:
+    first = await write(platform.api, team, system_call())
+    await settle(platform)
+    async with platform.api.write() as uow:
+        await uow.run("INSERT INTO audit_pending (event_id) VALUES (%s)", first)
+    second = await write(platform.api, team, system_call())
+    await settle(platform)
+    assert [rows_of(platform, event) for event in (first, second)] == [(1, 1, 0, 1)] * 2
+
+
 async def test_a_payload_is_erased_and_that_is_recorded(platform: Platform, team: Team) -> None:
     erased = await write(platform.api, team, system_call())
     other = await write(platform.api, team, system_call())

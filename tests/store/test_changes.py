@@ -16,18 +16,29 @@ from tests.support.platforms import Member, Platform
 
 pytestmark = pytest.mark.stack
 
-CASES: dict[str, tuple[str, str, LiteralString, LiteralString, str | None]] = {
-    "a second person": ("other", "other", "requester_person_id", "governed", None),
-    "who asked": ("requester", "requester", "requester_person_id", "governed", CHECK),
-    "the account of who asked": ("account", "requester", "requester_person_id", "governed", CHECK),
+CASES: dict[str, tuple[str, str, str, LiteralString, LiteralString, str | None]] = {
+    "a second person": ("other", "person", "other", "requester_person_id", "governed", None),
+    "who asked": ("requester", "person", "requester", "requester_person_id", "governed", CHECK),
+    "the account of who asked": (
+        "account", "service", "requester", "requester_person_id", "governed", CHECK,
+    ),
     "the account under another person": (
-        "account", "other", "requester_person_id", "governed", FOREIGN_KEY,
+        "account", "service", "other", "requester_person_id", "governed", CHECK,
+    ),
+    "the account of a second person": (
+        "other account", "service", "other", "requester_person_id", "governed", CHECK,
+    ),
+    "the account of a second person as if it were one": (
+        "other account", "person", "other", "requester_person_id", "governed", FOREIGN_KEY,
+    ),
+    "who asked under another person": (
+        "requester", "person", "other", "requester_person_id", "governed", FOREIGN_KEY,
     ),
     "who asked, of a change that claims another one": (
-        "requester", "requester", "gen_random_uuid()", "governed", FOREIGN_KEY,
+        "requester", "person", "requester", "gen_random_uuid()", "governed", FOREIGN_KEY,
     ),
     "who asked, of a change that claims to need nobody": (
-        "requester", "requester", "requester_person_id", "false", FOREIGN_KEY,
+        "requester", "person", "requester", "requester_person_id", "false", FOREIGN_KEY,
     ),
 }  # fmt: skip
 
@@ -42,8 +53,12 @@ async def scene(platform: Platform) -> tuple[ChangeId, dict[str, Member]]:
         change = await changes.grant_role(
             uow, call, team.project_id, principal=newcomer.name, role=Role.REVIEWER, reason=""
         )
-    account = await make_service_account(platform, team, accountable=team.admin)
-    return change.id, {"requester": team.admin, "other": team.reviewer, "account": account}
+    return change.id, {
+        "requester": team.admin,
+        "account": await make_service_account(platform, team, accountable=team.admin),
+        "other": team.reviewer,
+        "other account": await make_service_account(platform, team, accountable=team.reviewer),
+    }
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -54,14 +69,14 @@ def test_a_change_is_confirmed_by_a_second_person(
     record_cases: RecordCases,
 ) -> None:
     change_id, people = scene
-    by, person, requester, governed, refused = CASES[case]
+    by, kind, person, requester, governed, refused = CASES[case]
     with connected(platform) as connection:
         assert state_of(
             connection,
             "INSERT INTO change_decisions (change_id, project_id, governed, verdict, reason, "
-            "principal_id, person_id, requester_person_id) "
-            f"SELECT id, project_id, {governed}, 'confirm', '', %s, %s, {requester} "
+            "principal_id, principal_kind, person_id, requester_person_id) "
+            f"SELECT id, project_id, {governed}, 'confirm', '', %s, %s, %s, {requester} "
             "FROM changes WHERE id = %s",
-            [people[by].id, people[person].id, change_id],
+            [people[by].id, kind, people[person].id, change_id],
         ) == refused  # fmt: skip
     record_cases("four eyes", 1)

@@ -8,12 +8,14 @@ from typing import LiteralString
 import psycopg
 import pytest
 from alembic import command
-from sqlalchemy import Engine, create_engine
+from psycopg import sql
+from sqlalchemy import Engine, create_engine, text
 from sqlmodel import SQLModel
 
 from animus.store import protection as listed
 from animus.store.migrate import alembic_config
 from animus.store.protection import APPLICATION_ROLES, OWNER, PROTECTIONS
+from animus.store.side_doors import close_side_doors
 from tests.support.people import unique
 from tests.support.platforms import Platform
 from tests.support.servers import SUPERUSER
@@ -39,8 +41,11 @@ RULES: Queries = {
     "WHERE attacl IS NOT NULL",
     "triggers": "SELECT tgrelid::regclass::text, tgname, tgenabled, tgfoid::regproc::text "
     "FROM pg_trigger WHERE NOT tgisinternal",
-    "functions": "SELECT proname, prosrc, prosecdef, proacl::text FROM pg_proc "
-    "WHERE pronamespace = 'public'::regnamespace",
+    "functions": "SELECT proname, prosrc, prosecdef, proconfig, proacl::text FROM pg_proc "
+    "WHERE pronamespace = 'public'::regnamespace OR proname LIKE 'lo\\_%'",
+    "database": "SELECT acl::text FROM pg_database, unnest(datacl) acl "
+    "WHERE datname = current_database()",
+    "schema": "SELECT acl::text FROM pg_namespace, unnest(nspacl) acl WHERE nspname = 'public'",
 }
 
 
@@ -98,6 +103,13 @@ def test_migrating_again_mends_what_somebody_loosened(platform: Platform, empty:
         connection.execute("GRANT DELETE ON decisions TO animus_api")
         connection.execute("ALTER TABLE decisions DISABLE TRIGGER refuse_change")
         connection.execute("DROP TRIGGER guard ON runs")
+        connection.execute("GRANT CREATE ON SCHEMA public TO PUBLIC, animus_api")
+        connection.execute("GRANT EXECUTE ON FUNCTION lo_create TO PUBLIC, animus_reader")
+        connection.execute(
+            sql.SQL("GRANT TEMPORARY ON DATABASE {} TO PUBLIC, animus_worker").format(
+                sql.Identifier(empty)
+            )
+        )
     assert catalogue(platform, empty, RULES) != before
     platform.servers.migrate(empty)
     assert catalogue(platform, empty, RULES) == before
@@ -147,3 +159,38 @@ def test_only_the_owner_can_make_something_in_the_schema(platform: Platform) -> 
             "AND NOT rolsuper AND rolname NOT LIKE 'pg\\_%'"
         ).fetchall()
     assert rows == [(OWNER,)]
+
+
+def test_every_function_looks_where_it_is_told_and_in_temporary_tables_last(
+    platform: Platform,
+) -> None:
+    with psycopg.connect(platform.owner_url) as connection:
+        rows = connection.execute(
+            "SELECT proname, proconfig FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
+        ).fetchall()
+    assert len(rows) > len(REVOKING)
+    for name, settings in rows:
+        assert settings == ["search_path=pg_catalog, pg_temp"], name
+
+
+REVOKING = (
+    "REVOKE TEMPORARY ON DATABASE",
+    "REVOKE CREATE ON SCHEMA public",
+    "REVOKE EXECUTE ON FUNCTION lo_create(oid)",
+)
+
+
+def test_who_may_not_close_what_is_open_to_everybody_is_told_what_a_superuser_must_run(
+    platform: Platform, empty: str, engine: Engine
+) -> None:
+    """Where a DBA gives Animus a database, the migration does not go on with the doors open."""
+    with engine.connect() as connection:
+        connection.execute(text("GRANT CREATE ON SCHEMA public TO PUBLIC"))
+        connection.execute(text("SET ROLE animus_owner"))
+        with pytest.raises(RuntimeError) as refused:
+            close_side_doors(connection)
+        assert all(line in str(refused.value) for line in REVOKING)
+        connection.execute(text("RESET ROLE"))
+        close_side_doors(connection)
+        connection.execute(text("SET ROLE animus_owner"))
+        close_side_doors(connection)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import psycopg
 import pytest
@@ -16,12 +16,15 @@ from animus.ports import WorkflowStatus, WorkflowSubject
 from animus.services import relay
 from animus.services.runs import submit_run
 from animus.store.protection import API, TELEMETRY_TABLES, WORKER
+from animusd.wiring import utc_now
 from tests.support.databases import PRIVILEGE, connected, state_of
 from tests.support.people import Team
 from tests.support.platforms import Platform
 from tests.support.runs import development_request, make_run, submit
 
 pytestmark = pytest.mark.stack
+
+NO_PARTITION = "AN007"
 
 
 class Listener:
@@ -40,6 +43,9 @@ class Listener:
         raise NotImplementedError
 
     async def status(self, run_id: RunId, /) -> tuple[WorkflowStatus, str]:
+        raise NotImplementedError
+
+    async def continued_by(self, run_id: RunId, workflow_run_id: str, /) -> str:
         raise NotImplementedError
 
     async def recently_closed(self, since: datetime, /) -> Sequence[RunId]:
@@ -125,22 +131,48 @@ async def test_two_relays_tell_everything_and_nothing_twice(
     assert sorted(listener.told) == sorted(run.id for run in runs)
 
 
+OLD_MONTH = date(2001, 5, 17)
+
+
 def test_partitions_are_made_and_dropped_for_telemetry_alone(platform: Platform) -> None:
-    month = date(2031, 5, 17)
     with connected(platform, role=WORKER) as connection:
         for name in TELEMETRY_TABLES:
             for _ in range(2):  # making again changes nothing
-                connection.execute("SELECT animus_make_partition(%s, %s)", [name, month])
-            assert _is_there(connection, f"{name}_203105")
-            connection.execute("SELECT animus_drop_partition(%s, %s)", [name, month])
-            assert not _is_there(connection, f"{name}_203105")
-        for name in ("decisions", "audit_events", "runs", "run_metrics; DROP TABLE runs", ""):
+                connection.execute("SELECT animus_make_partition(%s, %s)", [name, OLD_MONTH])
+            assert _is_there(connection, f"{name}_200105")
+            connection.execute("SELECT animus_drop_partition(%s, %s)", [name, OLD_MONTH])
+            assert not _is_there(connection, f"{name}_200105")
+        for other in ("decisions", "audit_events", "run_metrics; DROP TABLE runs", "", None):
             for function in ("make", "drop"):
                 statement = f"SELECT animus_{function}_partition(%s, %s)"
-                assert state_of(connection, statement, [name, month]) == "AN007"
+                assert state_of(connection, statement, [other, OLD_MONTH]) == NO_PARTITION
     with connected(platform, role=API) as connection:
         attack = "SELECT animus_drop_partition('run_metrics', %s)"
-        assert state_of(connection, attack, [month]) == PRIVILEGE
+        assert state_of(connection, attack, [OLD_MONTH]) == PRIVILEGE
+
+
+@pytest.mark.parametrize("days", [-400, -1, 0, 29])
+def test_a_partition_is_kept_until_its_month_is_over_for_thirty_days(
+    platform: Platform, days: int
+) -> None:
+    ended = utc_now().date() - timedelta(days=days)
+    with connected(platform, role=WORKER) as connection:
+        for name in TELEMETRY_TABLES:
+            attack = "SELECT animus_drop_partition(%s, %s)"
+            assert state_of(connection, attack, [name, ended]) == NO_PARTITION
+
+
+@pytest.mark.parametrize("month", ["{} BC", "1{}", "infinity", "-infinity", None])
+def test_no_other_era_passes_for_the_month_of_a_partition(
+    platform: Platform, month: str | None
+) -> None:
+    """Year and month of a name must be those of the date: 2026 BC is long over, for example."""
+    said = month and month.format(utc_now().strftime("%Y-%m-01"))
+    with connected(platform, role=WORKER) as connection:
+        for name in TELEMETRY_TABLES:
+            for function in ("make", "drop"):
+                attack = f"SELECT animus_{function}_partition(%s, %s::text::date)"
+                assert state_of(connection, attack, [name, said]) == NO_PARTITION
 
 
 def _is_there(connection: psycopg.Connection, name: str) -> bool:

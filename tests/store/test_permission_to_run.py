@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from animus.domain.runs import RunState
-from animus.store.protection import WORKER
+from animus.store.protection import OWNER, WORKER
 from tests.conftest import RecordCases
 from tests.support.databases import CHECK, FOREIGN_KEY, UNIQUE, connected, state_of
 from tests.support.documents import demand, rule
@@ -21,6 +21,7 @@ from tests.support.runs import DrivenRun, make_run, production_request, submit
 
 pytestmark = pytest.mark.stack
 
+KEEPS_ITS_PLAN = "AN003"
 PERMISSION = "AN004"
 OPEN_ATTEMPT = "AN005"
 GATE_SHUT = "AN006"
@@ -242,6 +243,44 @@ def test_a_gate_past_its_deadline_takes_no_decision_by_the_databases_clock(
                 on_it = decision() + " AND name = 'late'"
                 values = values_of(scene.run, scene.reviewer)
                 assert state_of(connection, on_it, values) == refused
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "plan_digest = sha256('x')",
+        "plan_digest = NULL",
+        "generation = generation + 1",
+        "generation = generation + 1, state = 'failed', waiting_for = NULL, ended_at = now()",
+        "plan_digest = sha256('x'), state = 'canceled', waiting_for = NULL, ended_at = now()",
+    ],
+)
+async def test_a_run_keeps_the_plan_that_it_was_started_with(
+    platform: Platform, change: LiteralString, record_cases: RecordCases
+) -> None:
+    run = await make_run(platform, await make_team(platform), RunState.RUNNING)
+    for role in (WORKER, OWNER):
+        with connected(platform, role=role) as connection:
+            attack = f"UPDATE runs SET {change} WHERE id = %s"
+            assert state_of(connection, attack, [run.id]) == KEEPS_ITS_PLAN
+    record_cases("permission to run", 2)
+
+
+async def test_no_attempt_follows_a_plan_that_was_never_permitted(platform: Platform) -> None:
+    """A denied plan is forged beside the permitted one, and an attempt is asked for on it."""
+    run = await make_run(platform, await make_team(platform), RunState.RUNNING)
+    forged = (
+        "INSERT INTO execution_plans "
+        "(run_id, generation, project_id, plan_digest, canonical, effect, gates) "
+        "SELECT id, generation + 1, project_id, sha256('x'), 'x', 'deny', 0 "
+        "FROM runs WHERE id = %s"
+    )
+    with connected(platform, role=WORKER) as connection:
+        connection.execute(forged, [run.id])
+        moved = "UPDATE runs SET plan_digest = sha256('x') WHERE id = %s"
+        assert state_of(connection, moved, [run.id]) == KEEPS_ITS_PLAN
+        values = {"run": run.id, "number": 1, "same": False, "step": "train"}
+        assert state_of(connection, ATTEMPT, values) == PERMISSION
 
 
 ATTEMPT = (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 from psycopg import sql
-from sqlalchemy import ForeignKeyConstraint
+from sqlalchemy import ForeignKeyConstraint, LargeBinary
 from sqlmodel import SQLModel
 
 import animus.store.tables  # noqa: F401  # fills the metadata
@@ -29,6 +29,18 @@ PINNED = {
     ("change_decisions", "change_id"), ("approval_gates", "run_id"), ("decisions", "gate_id"),
 }  # fmt: skip
 """Columns with a second foreign key, over what must agree as well."""
+UNREFERENCED = {
+    ("audit_events", "project_id"), ("audit_events", "run_id"), ("audit_events", "actor_id"),
+    ("audit_events", "request_id"), ("blobs", "version_id"), ("lineage_edges", "subject_id"),
+    ("lineage_edges", "object_id"), ("uploads", "subject_id"), ("uploads", "entity_id"),
+    ("workflow_executions", "workflow_run_id"),
+}  # fmt: skip
+"""Ids of other systems, of one of several tables, or of what a denied caller only guessed at."""
+OF_ONE_RUN = {
+    ("gate_closures", "gate_id"), ("attempt_tokens", "attempt_id"),
+    ("attempt_outcomes", "attempt_id"), ("artifacts", "attempt_id"),
+}  # fmt: skip
+"""Columns beside a `run_id` that must be the run of what they name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +57,10 @@ class Reference:
     def is_scoped(self) -> bool:
         pairs = zip(self.constraint.column_keys, self.constraint.elements, strict=True)
         return (PROJECT, PROJECT) in [(key, element.column.name) for key, element in pairs]
+
+    @property
+    def is_to_content(self) -> bool:
+        return isinstance(METADATA[self.target].columns[self.target_column].type, LargeBinary)
 
     def __str__(self) -> str:
         return f"{self.table}.{self.column}"
@@ -75,6 +91,17 @@ async def foreign(platform: Platform, client: Client) -> Team:
     return await fill(platform, client)
 
 
+def test_every_id_in_a_project_is_a_reference() -> None:
+    bare = {
+        (name, column.name)
+        for name, listed in METADATA.items()
+        if PROJECT in listed.columns
+        for column in listed.columns
+        if column.name.endswith("_id") and not column.foreign_keys
+    }
+    assert bare == UNREFERENCED
+
+
 def test_every_reference_is_scoped_to_the_project() -> None:
     scoped = {(one.table, one.column) for one in SCOPED}
     bare = {(one.table, one.column) for one in REFERENCES if not one.is_scoped}
@@ -92,7 +119,7 @@ def test_a_reference_to_another_project_is_refused(
     reference: Reference,
     record_cases: RecordCases,
 ) -> None:
-    """By the foreign key alone: as superuser, without our triggers and without unique keys."""
+    """By the foreign key alone: as superuser, without our triggers, unique keys and checks."""
     with connected(platform) as connection:
         value = _theirs(connection, reference, foreign)
         _keep_only_references(connection, reference.table)
@@ -106,13 +133,30 @@ def test_a_reference_to_another_project_is_refused(
     record_cases("references", 1)
 
 
+@pytest.mark.parametrize(("name", "column"), sorted(OF_ONE_RUN))
+def test_what_belongs_to_a_run_cannot_name_another_run_of_the_project(
+    platform: Platform, filled: Team, name: str, column: str, record_cases: RecordCases
+) -> None:
+    with connected(platform) as connection:
+        _keep_only_references(connection, name)
+        attack = sql.SQL(
+            "UPDATE {0} t SET run_id = (SELECT id FROM runs WHERE project_id = t.project_id "
+            "AND id <> t.run_id LIMIT 1) WHERE ctid = (SELECT ctid FROM {0} "
+            "WHERE project_id = %s AND {1} IS NOT NULL LIMIT 1)"
+        ).format(table(name), sql.Identifier(column))
+        with pytest.raises(psycopg.errors.ForeignKeyViolation):
+            connection.execute(attack, [filled.project_id])
+    record_cases("references", 1)
+
+
 def _keep_only_references(connection: psycopg.Connection, name: str) -> None:
     connection.execute(sql.SQL("ALTER TABLE {} DISABLE TRIGGER USER").format(table(name)))
-    unique = connection.execute(
-        "SELECT conname FROM pg_constraint WHERE conrelid = %s::regclass AND contype IN ('p', 'u')",
+    others = connection.execute(
+        "SELECT conname FROM pg_constraint WHERE conrelid = %s::regclass "
+        "AND contype IN ('p', 'u', 'c')",
         [name],
     ).fetchall()
-    for (constraint,) in unique:
+    for (constraint,) in others:
         dropping = sql.SQL("ALTER TABLE {} DROP CONSTRAINT {} CASCADE")
         connection.execute(dropping.format(table(name), sql.Identifier(constraint)))
     indices = connection.execute(
@@ -127,7 +171,7 @@ def _keep_only_references(connection: psycopg.Connection, name: str) -> None:
 def _theirs(connection: psycopg.Connection, reference: Reference, foreign: Team) -> object:
     """Something of the other project that the reference could name, and that is only there."""
     found = sql.SQL("SELECT t.{} FROM {} t WHERE project_id = %s LIMIT 1")
-    if reference.target_column != "id":  # equal content has equal names in both projects
+    if reference.is_to_content:  # equal content has equal names in both projects
         found = sql.SQL(
             "INSERT INTO {1} SELECT (jsonb_populate_record(t, jsonb_build_object({2}, "
             "sha256(t.project_id::text::bytea)))).* FROM {1} t WHERE project_id = %s LIMIT 1 "

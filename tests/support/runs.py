@@ -37,6 +37,7 @@ from animus.services import (
     run_phases,
     run_watch,
     runs,
+    start_checks,
 )
 from animus.services.approvals import GateView
 from animus.services.attempts import OpenedAttempt
@@ -134,12 +135,12 @@ class DrivenRun:
         async with self.platform.api.read() as session:
             return await runs.get_run(session, self.team.project_id, self.id)
 
-    async def plan(self, *, execution: str | None = None) -> Position:
+    async def plan(self, *, execution: str | None = None, continues: str = "") -> Position:
         """`execution` is Temporal's own id of one execution of the workflow."""
         async with self.platform.worker.write() as uow:
             return await run_phases.plan_run(
                 uow, system_call(), self.team.project_id, self.id,
-                judge=self.platform.judge, workflow_run_id=execution,
+                judge=self.platform.judge, workflow_run_id=execution, continues=continues,
             )  # fmt: skip
 
     async def gates(self) -> Sequence[GateView]:
@@ -166,10 +167,14 @@ class DrivenRun:
             )
 
     async def revalidate(self) -> Position:
+        lost = await start_checks.find_lost_inputs(
+            self.platform.worker, self.team.project_id, self.id, store=self.platform.store
+        )
         async with self.platform.worker.write() as uow:
             return await run_phases.revalidate_run(
-                uow, system_call(), self.team.project_id, self.id, judge=self.platform.judge
-            )
+                uow, system_call(), self.team.project_id, self.id,
+                judge=self.platform.judge, lost_inputs=lost,
+            )  # fmt: skip
 
     async def open(self, step: str = "train") -> OpenedAttempt:
         async with self.platform.worker.write() as uow:
@@ -222,7 +227,7 @@ class DrivenRun:
         assert opened.attempt_id is not None
         return await registration.close_attempt(
             self.platform.worker, system_call(), self.team.project_id, opened.attempt_id, answer,
-            store=self.platform.store,
+            run_id=self.id, store=self.platform.store,
         )  # fmt: skip
 
     async def cancel(self, by: Member | None = None) -> None:

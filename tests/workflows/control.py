@@ -36,6 +36,8 @@ class Control:
     _worker: Worker | None = field(default=None, init=False)
     _relay: list[asyncio.Task[None]] = field(default_factory=list, init=False)
     _reconciler: asyncio.Task[None] | None = field(default=None, init=False)
+    _delivering: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _mending: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     @classmethod
     async def prepared(cls, settings: WorkerSettings, client: Client) -> Control:
@@ -87,7 +89,7 @@ class Control:
             asyncio.create_task(
                 repeat(
                     "relay",
-                    lambda: relay.deliver(self.database, self.workflows),
+                    self._deliver,
                     every=RELAY_EVERY,
                     woken_by=woken,
                 )
@@ -96,14 +98,15 @@ class Control:
 
     async def stop_relay(self) -> None:
         tasks, self._relay = self._relay, []
-        await _end(*tasks)
+        async with self._delivering:  # between two rounds: a connection is not torn off
+            await _end(*tasks)
 
     def start_reconciler(self) -> None:
         checked = Lookback()
         self._reconciler = asyncio.create_task(
             repeat(
                 "reconciler",
-                lambda: reconcile(self.database, self.workflows, checked),
+                lambda: self._mend(checked),
                 every=RECONCILE_EVERY,
             )
         )
@@ -111,7 +114,16 @@ class Control:
     async def stop_reconciler(self) -> None:
         task, self._reconciler = self._reconciler, None
         if task is not None:
-            await _end(task)
+            async with self._mending:
+                await _end(task)
+
+    async def _deliver(self) -> int:
+        async with self._delivering:
+            return await relay.deliver(self.database, self.workflows)
+
+    async def _mend(self, checked: Lookback) -> int:
+        async with self._mending:
+            return await reconcile(self.database, self.workflows, checked)
 
 
 async def _end(*tasks: asyncio.Task[None]) -> None:

@@ -23,12 +23,12 @@ from deploy.embedded.console import Console
 from deploy.embedded.lives import State
 from deploy.embedded.ports import free_ports
 from deploy.embedded.stack import Stack
+from tests.support.callers import Caller
+from tests.support.waiting import eventually
 from tests.workflows.agents import AgentIdentity, RunningAgent
-from tests.workflows.callers import Caller
 from tests.workflows.canaries import CANARY_PERSON
 from tests.workflows.control import Control
 from tests.workflows.machines import Machine
-from tests.workflows.waiting import eventually
 
 CLUSTER = "machine"
 HOST = "test"

@@ -11,6 +11,7 @@ from temporalio.client import WorkflowHandle
 
 from animus.domain.ids import ProjectId, RunId
 from animus.domain.runs import TERMINAL
+from tests.support.callers import Caller
 from tests.support.documents import (
     demand,
     explicit_pipeline,
@@ -19,12 +20,11 @@ from tests.support.documents import (
     policy,
     rule,
 )
-from tests.workflows.callers import Caller
+from tests.support.waiting import eventually
 from tests.workflows.canaries import CANARY_LABEL, CANARY_PARAMETER, CANARY_REASON
 from tests.workflows.machines import Act
 from tests.workflows.meddling import Meddling
 from tests.workflows.platforms import CLUSTER, REVIEWERS, Platform
-from tests.workflows.waiting import eventually
 
 Look = dict[str, Any]
 """A run, a gate or a step as the api shows it."""

@@ -12,9 +12,9 @@ from animus.domain.derived_state import Derived
 from animus.domain.runs import TERMINAL
 from animus.services.run_facts import derive, get_records
 from animus.store import approvals, execution, runs
+from tests.support.waiting import eventually
 from tests.workflows.canaries import private_words
 from tests.workflows.projects import Look, Project
-from tests.workflows.waiting import eventually
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from tests.support.waiting import eventually
 from tests.workflows.machines import HANG, SUCCEED, fail
 from tests.workflows.meddling import Hold
 from tests.workflows.platforms import Platform
 from tests.workflows.projects import Project, after, step
-from tests.workflows.waiting import eventually
 
 LONG_PAUSE = 30
 """Seconds of back-off: long enough that nobody waits for it."""

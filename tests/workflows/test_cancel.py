@@ -7,13 +7,13 @@ import asyncio
 import pytest
 
 from animus.domain.runs import FailureClass
-from tests.workflows.callers import CallRefused
+from tests.support.callers import CallRefused
+from tests.support.waiting import eventually
 from tests.workflows.machines import HANG, fail
 from tests.workflows.platforms import Platform
 from tests.workflows.projects import Project, step
 from tests.workflows.records import check_records, check_waiting, expect_end, read_records
 from tests.workflows.scenes import SCENES, Scene
-from tests.workflows.waiting import eventually
 
 pytestmark = pytest.mark.stack
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from tests.workflows.callers import CallRefused
+from tests.support.callers import CallRefused
+from tests.support.waiting import eventually
 from tests.workflows.clocks import move_gate_deadlines, pass_run_deadline
 from tests.workflows.machines import HANG
 from tests.workflows.meddling import Hold
 from tests.workflows.platforms import REVIEWERS, Platform
 from tests.workflows.projects import Project, approval
 from tests.workflows.records import check_waiting, expect_end
-from tests.workflows.waiting import eventually
 
 pytestmark = pytest.mark.stack
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from animus.contracts.runs import EXPLAIN, Explanation
+from tests.support.waiting import eventually
 from tests.workflows.platforms import Platform
 from tests.workflows.projects import Project
 from tests.workflows.records import check_records, check_waiting, expect_end, read_records
 from tests.workflows.scenes import SCENES, Scene
-from tests.workflows.waiting import eventually
 
 pytestmark = pytest.mark.stack
 

@@ -14,16 +14,21 @@ from temporalio.service import RPCError, RPCStatusCode
 from animus.contracts.runs import CONTROL_QUEUE, WORKFLOW, RunRef
 from animus.ports import WorkflowSubject
 from animus.services import relay
+from animus.services.run_facts import get_records
 from animus.store import delivery, runs
 from deploy.embedded.configuration import TEMPORAL_NAMESPACE
+from tests.support.waiting import eventually
+from tests.workflows.meddling import Hold
 from tests.workflows.platforms import Platform
 from tests.workflows.projects import Project
 from tests.workflows.records import Recorded, check_workflow_closed, expect_end, read_records
 from tests.workflows.resets import reset_workflow
 from tests.workflows.scenes import SCENES, Held, Scene
-from tests.workflows.waiting import eventually
 
 pytestmark = pytest.mark.stack
+
+TOO_MUCH = 5
+"""Messages of a megabyte after which Temporal advises a new history (at 4 MB)."""
 
 every_scene = pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
 
@@ -90,6 +95,44 @@ async def test_each_reset_is_an_incident_of_its_own(platform: Platform) -> None:
     assert recorded.incidents == ["workflow_reset", "workflow_reset", "workflow_terminated"]
 
 
+@pytest.mark.parametrize("first_seen_by", ["control", "reconciler"])
+async def test_a_workflow_that_waited_long_goes_on_in_a_new_execution(
+    platform: Platform, first_seen_by: str
+) -> None:
+    """Its history grows by what it ignores here, and not by a year of waiting. No incident; a
+    decision made meanwhile is heard; a reset of the new execution is an incident."""
+    held = await _scene("awaiting").arrange(platform)
+    workflow, calls = held.project.workflow(held.run), held.project.meddling.calls
+    await platform.control.stop_reconciler()
+    first = (await workflow.describe()).run_id
+    hold = None
+    if first_seen_by == "reconciler":
+        hold = held.project.meddling.held["plan"] = Hold()
+    for _ in range(TOO_MUCH):
+        await workflow.signal("noise", "x" * 1_000_000)
+    await workflow.signal("wake")
+
+    async def has_continued() -> bool:
+        return (await workflow.describe()).run_id != first
+
+    await eventually(has_continued, "the workflow goes on in a new execution")
+    platform.control.start_reconciler()
+    if hold is not None:
+        await eventually(lambda: _is_noted(held, times=2), "the reconciler has noted it")
+        assert calls["plan"] <= 2  # the first one's, and one that is held
+        hold.let_go.set()
+
+    async def has_begun() -> bool:
+        return calls["plan"] >= 2 and await _is_noted(held, times=2)
+
+    await eventually(has_begun, "the new execution acts for the run")
+    assert (await read_records(held.project, held.run)).incidents == []
+    await reset_workflow(platform.temporal, held.run, to_the_start=True)
+    await _has_incident(held, "workflow_reset")
+    recorded = await _goes_on(held)
+    assert recorded.incidents == ["workflow_reset"]
+
+
 async def test_a_run_that_is_being_canceled_survives_a_terminated_workflow(
     platform: Platform,
 ) -> None:
@@ -134,10 +177,11 @@ async def test_a_workflow_started_twice_under_its_name_is_one(platform: Platform
 
 
 async def test_an_ended_run_is_never_started_again(platform: Platform, project: Project) -> None:
+    hold = project.meddling.held_after["finalise"] = Hold()
     run = await project.submit()
-    await expect_end(project, run, "succeeded")
-    await check_workflow_closed(project, run, "succeeded")
-    await _delete(Held(project=project, run=run))
+    await project.state(run, "succeeded")
+    await _delete(Held(project=project, run=run))  # a closed one would stay for half a minute
+    hold.let_go.set()
     project_id, run_id = project.ids(run)
     async with platform.control.database.write() as uow:
         runs.add_outbox(uow, project_id, run_id, "wake")
@@ -165,6 +209,12 @@ async def _goes_on(held: Held) -> Recorded:
     recorded = await expect_end(held.project, held.run, end, code=code)
     await check_workflow_closed(held.project, held.run, end)
     return recorded
+
+
+async def _is_noted(held: Held, *, times: int) -> bool:
+    project_id, run_id = held.project.ids(held.run)
+    async with held.project.platform.records.snapshot() as session:
+        return len((await get_records(session, project_id, run_id)).executions) == times
 
 
 async def _has_incident(held: Held, kind: str, *, times: int = 1) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Callable
 import pytest
 
 from tests.conftest import RecordCases
+from tests.support.waiting import eventually
 from tests.workflows.meddling import Meddling
 from tests.workflows.platforms import Platform
 from tests.workflows.projects import Project
 from tests.workflows.records import Recorded, expect_end
 from tests.workflows.stories import STORIES, Story
-from tests.workflows.waiting import eventually
 
 pytestmark = pytest.mark.stack
 

@@ -1,6 +1,6 @@
 """The child process: reads one request a frame, writes one frame an answer. Holds no secret.
 
-Frames are a length in four bytes, big-endian, and JSON. Started by `judge`, never by hand.
+Frames are a length in four bytes, big-endian, and JSON. Started by `children`, never by hand.
 """
 
 from __future__ import annotations
@@ -24,17 +24,21 @@ def main() -> None:
     _write(sink, {"ready": True})
     while (header := source.read(LENGTH.size)) and len(header) == LENGTH.size:
         request = orjson.loads(source.read(LENGTH.unpack(header)[0]))
-        _serve(request["plan"], request["expressions"], sink)
+        _serve(request["number"], request["plan"], request["expressions"], sink)
 
 
-def _serve(plan: dict[str, object] | None, expressions: list[str], sink: BinaryIO) -> None:
+def _serve(
+    number: int, plan: dict[str, object] | None, expressions: list[str], sink: BinaryIO
+) -> None:
+    """Each frame says which question it answers."""
     context = context_of(plan) if plan is not None else None
-    for expression in expressions:
+    for place, expression in enumerate(expressions):
+        asked = {"number": number, "place": place}
         if context is None:
-            _write(sink, {"fault": fault(expression)})
+            _write(sink, asked | {"fault": fault(expression)})
         else:
             said = answer(expression, context)
-            _write(sink, {"answer": said.answer, "message": said.message})
+            _write(sink, asked | {"answer": said.answer, "message": said.message})
 
 
 def _write(sink: BinaryIO, value: object) -> None:

@@ -47,6 +47,9 @@ class Principal(SQLModel, table=True):
             ["person_id", "person_kind"], ["principals.id", "principals.kind"], use_alter=True
         ),
         ForeignKeyConstraint(["project_id"], ["projects.id"]),
+        ForeignKeyConstraint(
+            ["project_id", "run_id"], ["runs.project_id", "runs.id"], use_alter=True
+        ),
         ForeignKeyConstraint(["created_by"], ["principals.id"], use_alter=True),
         one_of("kind", PrincipalKind),
         CheckConstraint("person_kind = 'person'", name="accountable_is_a_person"),
@@ -54,6 +57,7 @@ class Principal(SQLModel, table=True):
         CheckConstraint("kind = 'person' OR person_id <> id", name="others_have_a_person"),
         CheckConstraint("kind = 'person' OR NOT platform_admin", name="admins_are_persons"),
         CheckConstraint("(kind = 'run') = (run_id IS NOT NULL)", name="run_principal_has_a_run"),
+        CheckConstraint("run_id IS NULL OR project_id IS NOT NULL", name="runs_are_of_a_project"),
         Index(
             "principals_person_name",
             "name",
@@ -90,6 +94,7 @@ class ApiToken(SQLModel, table=True):
         UniqueConstraint("token_hash"),
         ForeignKeyConstraint(["principal_id"], ["principals.id"]),
         ForeignKeyConstraint(["created_by"], ["principals.id"]),
+        ForeignKeyConstraint(["revoked_by"], ["principals.id"]),
         digest_size("token_hash"),
         CheckConstraint("expires_at > created_at", name="expires_later"),
     )
@@ -113,6 +118,7 @@ class RoleBinding(SQLModel, table=True):
         in_project(),
         ForeignKeyConstraint(["principal_id"], ["principals.id"]),
         ForeignKeyConstraint(["created_by"], ["principals.id"]),
+        ForeignKeyConstraint(["revoked_by"], ["principals.id"]),
         ForeignKeyConstraint(["project_id", "change_id"], ["changes.project_id", "changes.id"]),
         one_of("role", Role),
         Index(
@@ -168,10 +174,17 @@ class ChangeDecision(SQLModel, table=True):
             ["changes.id", "changes.requester_person_id", "changes.governed"],
         ),
         by_whom("principal_id", "person_id"),
+        ForeignKeyConstraint(
+            ["principal_id", "principal_kind"], ["principals.id", "principals.kind"]
+        ),
         one_of("verdict", ("confirm", "reject")),
         CheckConstraint(
             "NOT governed OR verdict = 'reject' OR person_id <> requester_person_id",
             name="a_second_person",
+        ),
+        CheckConstraint(
+            "NOT governed OR verdict = 'reject' OR principal_kind = 'person'",
+            name="confirmed_by_a_person",
         ),
     )
     change_id: UUID = key()
@@ -180,6 +193,7 @@ class ChangeDecision(SQLModel, table=True):
     verdict: str
     reason: str
     principal_id: UUID
+    principal_kind: str
     person_id: UUID
     requester_person_id: UUID
     decided_at: datetime = recorded()

@@ -17,6 +17,7 @@ from animus.store.columns import (
     in_project,
     key,
     moment,
+    of_same_run,
     one_of,
     optional_content,
     optional_moment,
@@ -64,6 +65,7 @@ class Attempt(SQLModel, table=True):
     __tablename__ = "attempts"
     __table_args__ = (
         UniqueConstraint("project_id", "id"),
+        UniqueConstraint("project_id", "id", "run_id"),
         UniqueConstraint("run_id", "step", "number"),
         within_project("run_id", "runs"),
         CheckConstraint("number >= 1", name="number_positive"),
@@ -118,7 +120,7 @@ class AttemptToken(SQLModel, table=True):
 
     __tablename__ = "attempt_tokens"
     __table_args__ = (
-        within_project("attempt_id", "attempts"),
+        of_same_run("attempt_id", "attempts"),
         ForeignKeyConstraint(["principal_id"], ["principals.id"]),
         one_of("scope", ("attempt", "run")),
         digest_size("token_hash"),
@@ -140,7 +142,7 @@ class AttemptOutcomeRow(SQLModel, table=True):
 
     __tablename__ = "attempt_outcomes"
     __table_args__ = (
-        within_project("attempt_id", "attempts"),
+        of_same_run("attempt_id", "attempts"),
         one_of("outcome", AttemptOutcome),
         one_of("failure_class", FailureClass),
         CheckConstraint("(result IS NULL) = (signature IS NULL)", name="signed_or_neither"),
@@ -177,18 +179,21 @@ class Artifact(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("project_id", "id"),
         within_project("run_id", "runs"),
-        within_project("attempt_id", "attempts"),
+        of_same_run("attempt_id", "attempts"),
         within_project("sha256", "blobs", "sha256"),
+        within_project("manifest_digest", "manifests", "digest"),
         ForeignKeyConstraint(["created_by"], ["principals.id"]),
-        one_of("origin", ("collect", "telemetry", "api")),
+        one_of("origin", ("collect", "log", "telemetry", "api")),
         one_of("form", ("file", "manifest")),
-        CheckConstraint("origin = 'api' OR attempt_id IS NOT NULL", name="steps_have_attempts"),
+        CheckConstraint("(origin = 'api') = (attempt_id IS NULL)", name="steps_have_attempts"),
+        CheckConstraint("origin = 'collect' OR NOT usable", name="outputs_are_usable"),
         Index(
             "artifacts_once_per_attempt",
             "attempt_id",
+            "origin",
             "name",
             unique=True,
-            postgresql_where="origin = 'collect'",
+            postgresql_where="origin IN ('collect', 'log')",
         ),
         Index("artifacts_of_run", "project_id", "run_id"),
     )
@@ -207,8 +212,9 @@ class Artifact(SQLModel, table=True):
     """Of the file, or of all files of the manifest."""
     manifest_digest: bytes | None = optional_content()
     usable: bool
-    """False where the step failed: kept for reading, never an input."""
+    """Only a declared output of a step that succeeded; the rest is for reading, never an input."""
     origin: str
+    """`collect`, `log`, `telemetry`: of an attempt. `api`: attached by a person or an account."""
     created_by: UUID | None = None
     created_at: datetime = recorded()
 

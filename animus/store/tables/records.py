@@ -117,6 +117,7 @@ class RunMetric(SQLModel, table=True):
 
     __tablename__ = "run_metrics"
     __table_args__ = (
+        within_project("run_id", "runs"),
         Index("run_metrics_of_run", "run_id", "name", "step_number"),
         {"postgresql_partition_by": "RANGE (recorded_at)"},
     )
@@ -135,6 +136,7 @@ class RunMessage(SQLModel, table=True):
 
     __tablename__ = "run_messages"
     __table_args__ = (
+        within_project("run_id", "runs"),
         Index("run_messages_of_run", "run_id", "id"),
         {"postgresql_partition_by": "RANGE (recorded_at)"},
     )

@@ -21,6 +21,7 @@ from animus.store.columns import (
     in_project,
     key,
     moment,
+    of_same_run,
     one_of,
     optional_content,
     optional_moment,
@@ -147,6 +148,7 @@ class ApprovalGate(SQLModel, table=True):
     __tablename__ = "approval_gates"
     __table_args__ = (
         UniqueConstraint("project_id", "id"),
+        UniqueConstraint("project_id", "id", "run_id"),
         UniqueConstraint("run_id", "generation", "name"),
         UniqueConstraint("id", "run_id", "generation", "plan_digest", "requester_person_id"),
         within_project("run_id", "runs"),
@@ -181,7 +183,7 @@ class ApprovalGate(SQLModel, table=True):
 
 class GateClosure(SQLModel, table=True):
     __tablename__ = "gate_closures"
-    __table_args__ = (within_project("gate_id", "approval_gates"), one_of("closing", GateClosing))
+    __table_args__ = (of_same_run("gate_id", "approval_gates"), one_of("closing", GateClosing))
     gate_id: UUID = key()
     project_id: UUID
     run_id: UUID
@@ -276,11 +278,17 @@ class Incident(SQLModel, table=True):
 
 
 class WorkflowExecution(SQLModel, table=True):
-    """Every Temporal execution that acted for a run; a second one is an incident."""
+    """Every Temporal execution that acted for a run. A second one is an incident, unless it is the
+    first one's own continuation."""
 
     __tablename__ = "workflow_executions"
-    __table_args__ = (within_project("run_id", "runs"),)
+    __table_args__ = (
+        within_project("run_id", "runs"),
+        CheckConstraint("char_length(workflow_run_id) <= 64", name="workflow_run_id_length"),
+    )
     run_id: UUID = key()
     workflow_run_id: str = key()
     project_id: UUID
+    continues: str | None = None
+    """The execution that went on as this one, when its history had become long."""
     first_seen_at: datetime = recorded()

@@ -12,6 +12,7 @@ from animus_sdk.errors import AnimusError, ApiError, Fault
 
 SHOWN = 20
 SECRET = "secret_suspected"
+OVERRIDE = "not_secret"
 _OPTIONS = {"/parameters/": "-p ", "/datasets/": "--data ", "/labels/": "--label "}
 
 
@@ -29,7 +30,8 @@ class FileRefused(AnimusError):
     def lines(self) -> Iterator[str]:
         for fault in self.cause.errors:
             found = self._find(fault.pointer)
-            yield f"{found[0] if found else option_of(fault.pointer)}: {_message(fault)}"
+            place = found[0] if found else option_of(fault.pointer)
+            yield f"{place}: {_message(self.cause, fault)}"
 
     def problem(self) -> dict[str, Any]:
         document = self.cause.problem()
@@ -70,14 +72,15 @@ def _details(error: AnimusError) -> Iterator[str]:
         error = error.cause
     elif isinstance(error, ApiError):
         for fault in error.errors:
-            yield f"{option_of(fault.pointer)}: {_message(fault)}"
+            yield f"{option_of(fault.pointer)}: {_message(error, fault)}"
     if isinstance(error, ApiError) and error.status >= 500 and error.request_id:
         yield f"request {error.request_id}"
 
 
-def _message(fault: Fault) -> str:
-    """What is kept for ever may be overridden by whoever knows better, and says so."""
-    hint = f" If it is none: --not-secret {fault.pointer}" if fault.code == SECRET else ""
+def _message(error: ApiError, fault: Fault) -> str:
+    """A false alarm is overridden where the operation takes that; its refusal says so then."""
+    may_be_overridden = fault.code == SECRET and OVERRIDE in error.message
+    hint = f" If it is none: --not-secret {fault.pointer}" if may_be_overridden else ""
     return fault.message + hint
 
 

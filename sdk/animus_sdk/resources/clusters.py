@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from animus_sdk.resources.principals import SecretLost
+from animus_sdk.resources.references import pick
 from animus_sdk.resources.scopes import Scope
 from animus_sdk.wire import operations
 from animus_sdk.wire.views import Cluster, RegisteredCluster
@@ -30,4 +32,19 @@ class Clusters:
             "host": host,
             "result_key": result_key,
         }
-        return self._scope.call(operations.REGISTER_CLUSTER, RegisteredCluster, body=body)
+        made = self._scope.call(operations.REGISTER_CLUSTER, RegisteredCluster, body=body)
+        if made["token"]["secret"] is None:
+            raise SecretLost(
+                "The cluster was registered, but the answer with its agent's token was lost on the"
+                f" way. Retire it, and register another: animus cluster retire {name}"
+            )
+        return made
+
+    def resolve(self, reference: str) -> Cluster:
+        """By id, by name, or by the end of its id."""
+        candidates = ((found["id"], found["name"], found) for found in self.all())
+        return pick(candidates, reference, what="cluster", see="animus cluster list")
+
+    def retire(self, cluster_id: str) -> Cluster:
+        """No run goes there any more. Retiring again changes nothing."""
+        return self._scope.call(operations.RETIRE_CLUSTER, Cluster, cluster_id=cluster_id)

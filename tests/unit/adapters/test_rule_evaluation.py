@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 
+from animus.adapters.rules import children
+from animus.adapters.rules import judge as judging
 from animus.adapters.rules.evaluation import LIBRARY, answer, context_of, fault
 from animus.adapters.rules.judge import ProcessRuleJudge
+from animus.domain.errors import Unavailable
 from animus.domain.policies import DEFAULT_POLICY
 from animus.domain.policy_evaluation import Answer
 from animus.domain.policy_input import policy_input
@@ -113,3 +118,34 @@ async def test_a_runaway_rule_is_stopped_and_the_others_are_answered(
 async def test_the_judge_says_which_library_judged(judge: ProcessRuleJudge) -> None:
     assert judge.library == LIBRARY
     assert LIBRARY.startswith("common-expression-language ")
+
+
+async def test_answers_of_an_interrupted_question_are_nobody_elses(judge: ProcessRuleJudge) -> None:
+    asked = asyncio.create_task(judge.answer({"a": list(range(200))}, [RUNAWAY, "true", "true"]))
+    await asyncio.wait({asked}, timeout=0.2)  # the first rule is being evaluated by then
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    for _ in range(3):
+        said = await judge.answer(SEEN, ["false", "false"])
+        assert [one.answer for one in said] == [Answer.UNMATCHED, Answer.UNMATCHED]
+
+
+async def test_all_rules_of_a_plan_together_are_bounded(
+    judge: ProcessRuleJudge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(children, "ALL_RULES_SECONDS", 0.2)
+    said = await judge.answer({"a": list(range(200))}, ["true", RUNAWAY, "true", "true"])
+    assert [one.answer for one in said] == [Answer.MATCHED, *[Answer.ERROR] * 3]
+
+
+async def test_who_gets_no_turn_is_told_to_try_again(
+    judge: ProcessRuleJudge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "TURN_SECONDS", 0.05)
+    async with AsyncExitStack() as turns:
+        for _ in range(judging.CHILDREN):
+            await turns.enter_async_context(judge.turn())
+        with pytest.raises(Unavailable):
+            await judge.answer(SEEN, ["true"])
+    assert (await judge.answer(SEEN, ["true"]))[0].answer is Answer.MATCHED

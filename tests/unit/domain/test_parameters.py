@@ -63,6 +63,9 @@ def test_too_large_parameters_are_refused() -> None:
     assert pointers_of({"p": "x" * (MAX_CANONICAL_BYTES - around + 1)}) == ["/parameters"]
 
 
-def test_leaves_are_all_texts_with_their_pointers() -> None:
+def test_leaves_are_all_texts_with_their_pointers_and_all_keys_with_their_objects() -> None:
     value: JsonObject = {"a": ["x", {"b/c": "y"}], "n": 1, "z": "w"}
-    assert list(leaves(value, "/p")) == [("/p/a/0", "x"), ("/p/a/1/b~1c", "y"), ("/p/z", "w")]
+    assert list(leaves(value, "/p")) == [
+        ("/p", "a"), ("/p/a/0", "x"), ("/p/a/1", "b/c"), ("/p/a/1/b~1c", "y"),
+        ("/p", "n"), ("/p", "z"), ("/p/z", "w"),
+    ]  # fmt: skip

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Callable
+
 import pytest
 
+from animus.domain.digests import sha256
 from animus.domain.errors import SecretSuspected
+from animus.domain.parameters import leaves
 from animus.domain.secret_patterns import PATTERNS, check_for_secrets
 from animus.domain.tokens import ENTROPY_BYTES, TokenKind, make_token
 from tests.conftest import RecordCases
@@ -47,8 +52,24 @@ HARMLESS = (
     "user@example.org", "git@host:team/repo.git", "http://host:8080/@scope/package",
     "sha256:" + "a" * 64, "0123456789abcdef0123456789abcdef01234567", "AKIA", "sk-learn",
     "-----BEGIN PUBLIC KEY-----", "-----BEGIN CERTIFICATE-----", "eyJ.eyJ.x", "ghp_short",
-    "hf_dataset_name", "3fa85f64-5717-4562-b3fc-2c963f66afa6", "password", "",
+    "hf_dataset_name", "risk-adjusted-portfolio-optimisation-run-seven",
+    "at-risk-adjusted-portfolio-optimisation-run", "run-ask-the-model-for-predictions-in-one-batch",
+    "disk_live_migrationofguests", "3fa85f64-5717-4562-b3fc-2c963f66afa6", "password", "",
 )  # fmt: skip
+
+ONLY_AT_A_START = {
+    "AWS access key", "Google API key", "Hugging Face token", "OpenAI or Anthropic key",
+    "Stripe key",
+}  # fmt: skip
+"""Too short, or too much like the end of a word, to be told inside one."""
+
+ENCODINGS: dict[str, Callable[[bytes], str]] = {
+    "hex": bytes.hex,
+    "upper-case hex": lambda digest: digest.hex().upper(),
+    "base32": lambda digest: base64.b32encode(digest).decode(),
+    "base64": lambda digest: base64.b64encode(digest).decode(),
+    "base64url": lambda digest: base64.urlsafe_b64encode(digest).decode(),
+}
 
 CASES = [(kind, text) for kind, texts in SECRETS.items() for text in texts]
 
@@ -60,7 +81,10 @@ def test_every_pattern_has_its_examples() -> None:
 @pytest.mark.parametrize(
     ("kind", "text"), CASES, ids=[f"{kind}-{n}" for n, (kind, _) in enumerate(CASES)]
 )
-@pytest.mark.parametrize("around", ["{}", "--token={} --x", '{{"key": "{}"}}', "a\n{}\nb"])
+@pytest.mark.parametrize(
+    "around",
+    ["{}", "--token={} --x", '{{"key": "{}"}}', "a\n{}\nb", "-H{}", "curl -H{} u", "'-H{}'"],
+)
 def test_a_credential_is_found_wherever_it_stands(
     kind: str, text: str, around: str, record_cases: RecordCases
 ) -> None:
@@ -74,6 +98,24 @@ def test_a_credential_is_found_wherever_it_stands(
     record_cases("secrets", 1)
 
 
+@pytest.mark.parametrize(
+    ("kind", "text"), [case for case in CASES if case[0] not in ONLY_AT_A_START]
+)
+def test_an_unmistakable_shape_is_found_inside_a_word(kind: str, text: str) -> None:
+    with pytest.raises(SecretSuspected) as refused:
+        check_for_secrets([("/x", f"Bearer{text}")], allowed=frozenset())
+    assert refused.value.faults[0].message == f"Looks like: {kind}."
+
+
+@pytest.mark.parametrize("written", ENCODINGS)
+def test_a_digest_is_no_credential(written: str) -> None:
+    """Alone, and glued together into a text as long as a lock's hashes."""
+    encode = ENCODINGS[written]
+    digests = [encode(sha256(str(number).encode())) for number in range(2_000)]
+    check_for_secrets([("/x", digest) for digest in digests], allowed=frozenset())
+    check_for_secrets([("/x", "".join(digests))], allowed=frozenset())
+
+
 @pytest.mark.parametrize("text", HARMLESS)
 def test_what_is_harmless_is_left_alone(text: str) -> None:
     check_for_secrets([("/x", text)], allowed=frozenset())
@@ -85,6 +127,20 @@ def test_a_false_alarm_is_overridden_by_its_place_alone() -> None:
         check_for_secrets(texts, allowed=frozenset({"/env/A"}))
     assert [fault.pointer for fault in refused.value.faults] == ["/env/B"]
     check_for_secrets(texts, allowed=frozenset({"/env/A", "/env/B"}))
+
+
+def test_a_credential_in_a_key_is_not_repeated_in_the_place() -> None:
+    secret = "ghp_" + LETTERS[:36]
+    texts = list(leaves({"labels": {secret: {"deeper": [secret]}}}, ""))
+    with pytest.raises(SecretSuspected) as refused:
+        check_for_secrets(texts, allowed=frozenset())
+    assert [fault.pointer for fault in refused.value.faults] == ["/labels", "/labels"]
+
+
+def test_where_nothing_can_be_overridden_nothing_else_is_said() -> None:
+    with pytest.raises(SecretSuspected) as refused:
+        check_for_secrets([("/reason", "ghp_" + LETTERS[:36])], allowed=None)
+    assert "not_secret" not in refused.value.message
 
 
 def test_every_place_is_named() -> None:

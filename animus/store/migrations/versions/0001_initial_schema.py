@@ -74,36 +74,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("name"),
     )
     op.create_table(
-        "run_messages",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("project_id", sa.Uuid(), nullable=False),
-        sa.Column("run_id", sa.Uuid(), nullable=False),
-        sa.Column("step", sa.String(), nullable=False),
-        sa.Column("level", sa.String(), nullable=False),
-        sa.Column("message", sa.String(), nullable=False),
-        sa.Column("fields", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("id", "recorded_at"),
-        postgresql_partition_by="RANGE (recorded_at)",
-    )
-    op.create_index("run_messages_of_run", "run_messages", ["run_id", "id"], unique=False)
-    op.create_table(
-        "run_metrics",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("project_id", sa.Uuid(), nullable=False),
-        sa.Column("run_id", sa.Uuid(), nullable=False),
-        sa.Column("step", sa.String(), nullable=False),
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("step_number", sa.BigInteger(), nullable=False),
-        sa.Column("value", sa.Float(), nullable=False),
-        sa.PrimaryKeyConstraint("id", "recorded_at"),
-        postgresql_partition_by="RANGE (recorded_at)",
-    )
-    op.create_index(
-        "run_metrics_of_run", "run_metrics", ["run_id", "name", "step_number"], unique=False
-    )
-    op.create_table(
         "audit_index",
         sa.Column("index", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("event_id", sa.Uuid(), nullable=False),
@@ -209,6 +179,9 @@ def upgrade() -> None:
         sa.CheckConstraint("kind = 'person' OR person_id <> id", name="others_have_a_person"),
         sa.CheckConstraint("kind IN ('person', 'service', 'run')", name="kind_known"),
         sa.CheckConstraint("person_kind = 'person'", name="accountable_is_a_person"),
+        sa.CheckConstraint(
+            "run_id IS NULL OR project_id IS NOT NULL", name="runs_are_of_a_project"
+        ),
         sa.ForeignKeyConstraint(
             ["project_id"],
             ["projects.id"],
@@ -257,6 +230,10 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(
             ["principal_id"],
+            ["principals.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["revoked_by"],
             ["principals.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
@@ -521,6 +498,7 @@ def upgrade() -> None:
         sa.Column("verdict", sa.String(), nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("principal_id", sa.Uuid(), nullable=False),
+        sa.Column("principal_kind", sa.String(), nullable=False),
         sa.Column("person_id", sa.Uuid(), nullable=False),
         sa.Column("requester_person_id", sa.Uuid(), nullable=False),
         sa.Column(
@@ -533,6 +511,10 @@ def upgrade() -> None:
             "NOT governed OR verdict = 'reject' OR person_id <> requester_person_id",
             name="a_second_person",
         ),
+        sa.CheckConstraint(
+            "NOT governed OR verdict = 'reject' OR principal_kind = 'person'",
+            name="confirmed_by_a_person",
+        ),
         sa.CheckConstraint("verdict IN ('confirm', 'reject')", name="verdict_known"),
         sa.ForeignKeyConstraint(
             ["change_id", "requester_person_id", "governed"],
@@ -541,6 +523,10 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["principal_id", "person_id"],
             ["principals.id", "principals.person_id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["principal_id", "principal_kind"],
+            ["principals.id", "principals.kind"],
         ),
         sa.ForeignKeyConstraint(
             ["project_id", "change_id"],
@@ -672,6 +658,10 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["project_id"],
             ["projects.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["revoked_by"],
+            ["principals.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("project_id", "id"),
@@ -834,6 +824,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("project_id", "id"),
+        sa.UniqueConstraint("project_id", "id", "run_id"),
         sa.UniqueConstraint("run_id", "step", "number"),
     )
     op.create_table(
@@ -1010,6 +1001,44 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run_id", "alias"),
     )
     op.create_table(
+        "run_messages",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("project_id", sa.Uuid(), nullable=False),
+        sa.Column("run_id", sa.Uuid(), nullable=False),
+        sa.Column("step", sa.String(), nullable=False),
+        sa.Column("level", sa.String(), nullable=False),
+        sa.Column("message", sa.String(), nullable=False),
+        sa.Column("fields", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["project_id", "run_id"],
+            ["runs.project_id", "runs.id"],
+        ),
+        sa.PrimaryKeyConstraint("id", "recorded_at"),
+        postgresql_partition_by="RANGE (recorded_at)",
+    )
+    op.create_index("run_messages_of_run", "run_messages", ["run_id", "id"], unique=False)
+    op.create_table(
+        "run_metrics",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("project_id", sa.Uuid(), nullable=False),
+        sa.Column("run_id", sa.Uuid(), nullable=False),
+        sa.Column("step", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("step_number", sa.BigInteger(), nullable=False),
+        sa.Column("value", sa.Float(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["project_id", "run_id"],
+            ["runs.project_id", "runs.id"],
+        ),
+        sa.PrimaryKeyConstraint("id", "recorded_at"),
+        postgresql_partition_by="RANGE (recorded_at)",
+    )
+    op.create_index(
+        "run_metrics_of_run", "run_metrics", ["run_id", "name", "step_number"], unique=False
+    )
+    op.create_table(
         "verdicts",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("project_id", sa.Uuid(), nullable=False),
@@ -1043,12 +1072,14 @@ def upgrade() -> None:
         sa.Column("run_id", sa.Uuid(), nullable=False),
         sa.Column("workflow_run_id", sa.String(), nullable=False),
         sa.Column("project_id", sa.Uuid(), nullable=False),
+        sa.Column("continues", sa.String(), nullable=True),
         sa.Column(
             "first_seen_at",
             sa.DateTime(timezone=True),
             server_default=sa.text("statement_timestamp()"),
             nullable=False,
         ),
+        sa.CheckConstraint("char_length(workflow_run_id) <= 64", name="workflow_run_id_length"),
         sa.ForeignKeyConstraint(
             ["project_id", "run_id"],
             ["runs.project_id", "runs.id"],
@@ -1094,6 +1125,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("id", "run_id", "generation", "plan_digest", "requester_person_id"),
         sa.UniqueConstraint("project_id", "id"),
+        sa.UniqueConstraint("project_id", "id", "run_id"),
         sa.UniqueConstraint("run_id", "generation", "name"),
     )
     op.create_table(
@@ -1121,15 +1153,20 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.CheckConstraint("form IN ('file', 'manifest')", name="form_known"),
-        sa.CheckConstraint("origin = 'api' OR attempt_id IS NOT NULL", name="steps_have_attempts"),
-        sa.CheckConstraint("origin IN ('collect', 'telemetry', 'api')", name="origin_known"),
+        sa.CheckConstraint("(origin = 'api') = (attempt_id IS NULL)", name="steps_have_attempts"),
+        sa.CheckConstraint("origin = 'collect' OR NOT usable", name="outputs_are_usable"),
+        sa.CheckConstraint("origin IN ('collect', 'log', 'telemetry', 'api')", name="origin_known"),
         sa.ForeignKeyConstraint(
             ["created_by"],
             ["principals.id"],
         ),
         sa.ForeignKeyConstraint(
-            ["project_id", "attempt_id"],
-            ["attempts.project_id", "attempts.id"],
+            ["project_id", "attempt_id", "run_id"],
+            ["attempts.project_id", "attempts.id", "attempts.run_id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["project_id", "manifest_digest"],
+            ["manifests.project_id", "manifests.digest"],
         ),
         sa.ForeignKeyConstraint(
             ["project_id", "run_id"],
@@ -1146,9 +1183,9 @@ def upgrade() -> None:
     op.create_index(
         "artifacts_once_per_attempt",
         "artifacts",
-        ["attempt_id", "name"],
+        ["attempt_id", "origin", "name"],
         unique=True,
-        postgresql_where="origin = 'collect'",
+        postgresql_where="origin IN ('collect', 'log')",
     )
     op.create_table(
         "attempt_claims",
@@ -1200,8 +1237,8 @@ def upgrade() -> None:
         sa.CheckConstraint("outcome IN ('succeeded', 'failed', 'stopped')", name="outcome_known"),
         sa.CheckConstraint("(result IS NULL) = (signature IS NULL)", name="signed_or_neither"),
         sa.ForeignKeyConstraint(
-            ["project_id", "attempt_id"],
-            ["attempts.project_id", "attempts.id"],
+            ["project_id", "attempt_id", "run_id"],
+            ["attempts.project_id", "attempts.id", "attempts.run_id"],
         ),
         sa.PrimaryKeyConstraint("attempt_id"),
     )
@@ -1228,8 +1265,8 @@ def upgrade() -> None:
             ["principals.id"],
         ),
         sa.ForeignKeyConstraint(
-            ["project_id", "attempt_id"],
-            ["attempts.project_id", "attempts.id"],
+            ["project_id", "attempt_id", "run_id"],
+            ["attempts.project_id", "attempts.id", "attempts.run_id"],
         ),
         sa.PrimaryKeyConstraint("token_hash"),
     )
@@ -1347,8 +1384,8 @@ def upgrade() -> None:
             "closing IN ('satisfied', 'rejected', 'expired', 'voided')", name="closing_known"
         ),
         sa.ForeignKeyConstraint(
-            ["project_id", "gate_id"],
-            ["approval_gates.project_id", "approval_gates.id"],
+            ["project_id", "gate_id", "run_id"],
+            ["approval_gates.project_id", "approval_gates.id", "approval_gates.run_id"],
         ),
         sa.PrimaryKeyConstraint("gate_id"),
     )
@@ -1364,4 +1401,11 @@ def upgrade() -> None:
         "principals",
         ["person_id", "person_kind"],
         ["id", "kind"],
+    )
+    op.create_foreign_key(
+        "principals_project_id_run_id_fkey",
+        "principals",
+        "runs",
+        ["project_id", "run_id"],
+        ["project_id", "id"],
     )

@@ -17,7 +17,7 @@ from animus_sdk.wire.views import Principal, Token
 
 _Name = Annotated[str, typer.Argument(help="A name to recognise it by.")]
 _Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Name or id.")]
-_Days = Annotated[int, typer.Option(min=1, max=366, help="How long it is good for.")]
+_Days = Annotated[int, typer.Option(min=1, max=365, help="How long it is good for.")]
 _File = Annotated[
     Path | None,
     typer.Option("--token-file", help="Write the secret to this new file, mode 0600."),

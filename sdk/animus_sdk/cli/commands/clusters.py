@@ -27,6 +27,7 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(group, name="cluster", help="Clusters (platform administrators).")
     command(group, "register")(register_cluster)
     command(group, "list")(list_clusters)
+    command(group, "retire")(retire_cluster)
 
 
 def register_cluster(
@@ -72,6 +73,16 @@ def list_clusters(here: Session) -> None:
             ],
         ),
     )
+
+
+def retire_cluster(
+    here: Session,
+    name: Annotated[str, typer.Argument(help="Its name, its id, or the end of it.")],
+) -> None:
+    """Send no run there any more. What runs there is not stopped: cancel it, or let it end."""
+    found = here.client.clusters.resolve(name)
+    retired = here.client.clusters.retire(found["id"])
+    here.screen.answer(retired, lambda: here.screen.line(f"Retired {retired['name']}."))
 
 
 def _show_registered(here: Session, made: RegisteredCluster, file: Path | None) -> None:

@@ -1,0 +1,88 @@
+"""What a run needs at its start beside an unchanged plan: its cluster, and the bytes it reads.
+
+A plan holds content only, so neither shows in its digest. What is asked here is cheap and no
+proof: fetch verifies every byte that a step reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+from animus.domain.canonical import decode_strictly
+from animus.domain.digests import format_digest, parse_digest
+from animus.domain.ids import ProjectId, RunId
+from animus.domain.manifests import read_manifest
+from animus.domain.runs import FailureClass, RunState
+from animus.ports import ObjectStore
+from animus.services.blobs import VERIFY_CONCURRENCY
+from animus.services.incidents import IncidentReport
+from animus.services.parsed import run_spec_of
+from animus.services.runs import get_row
+from animus.store import data
+from animus.store.database import Database, ReadSession
+from animus.store.tables import Cluster, ManifestRow, Run
+
+MAX_ASKED = 100
+"""Objects of one run that the store is asked for: the source first, then files in order."""
+
+
+async def find_lost_inputs(
+    database: Database, project_id: ProjectId, run_id: RunId, *, store: ObjectStore
+) -> Sequence[bytes]:
+    """Digests of what the run reads and the store has no more. Asks outside a transaction."""
+    async with database.read() as session:
+        wanted = await _inputs_of(session, await get_row(session, project_id, run_id))
+    limit = asyncio.Semaphore(VERIFY_CONCURRENCY)
+
+    async def is_there(sha256: bytes) -> bool:
+        async with limit:
+            return await store.find_object(project_id, sha256) is not None
+
+    found = await asyncio.gather(*map(is_there, wanted))
+    return [sha256 for sha256, there in zip(wanted, found, strict=True) if not there]
+
+
+async def find_obstacle(
+    session: ReadSession, run: Run, lost_inputs: Sequence[bytes]
+) -> IncidentReport | None:
+    """Why a run cannot start although its plan is the approved one."""
+    (cluster,) = await session.pick(Cluster, "id = %s", run.cluster_id)
+    if cluster.retired_at is not None:
+        return IncidentReport(
+            kind="cluster_retired",
+            message="The cluster that the run was to use is retired. Submit it for another one.",
+            ends_as=RunState.FAILED,
+            failure_class=FailureClass.ENVIRONMENT,
+            details={"cluster": cluster.name},
+        )
+    if lost_inputs:
+        return IncidentReport(
+            kind="inputs_lost",
+            message="The object store no longer has all that the run reads. An operator restores "
+            "the objects; then submit it again.",
+            ends_as=RunState.FAILED,
+            failure_class=FailureClass.DATA,
+            details={"objects": [format_digest(sha256) for sha256 in lost_inputs]},
+        )
+    return None
+
+
+async def _inputs_of(session: ReadSession, run: Run) -> Sequence[bytes]:
+    """At most `MAX_ASKED` digests of objects, each once."""
+    spec = run_spec_of(run.run_spec)
+    wanted: dict[bytes, None] = {}
+    if spec.code is not None and spec.code.pack_sha256 is not None:
+        wanted[parse_digest(spec.code.pack_sha256)] = None
+    for binding in spec.datasets:
+        if len(wanted) < MAX_ASKED:
+            digest = parse_digest(binding.digest)
+            row = await data.find_manifest(session, run.project_id, digest)
+            assert row is not None  # a run is refused without the versions that it binds
+            wanted |= dict.fromkeys(_files_of(row))
+    return list(wanted)[:MAX_ASKED]
+
+
+def _files_of(row: ManifestRow) -> Iterator[bytes]:
+    for entry in read_manifest(decode_strictly(row.canonical)).files:
+        yield parse_digest(entry.sha256)

@@ -1,0 +1,93 @@
+"""Clusters through the api: registered once, named where there are several, retired for good."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from animus.store.new_ids import new_id
+from tests.support.clients import Client
+from tests.support.documents import short_pipeline
+from tests.support.people import Team, unique
+from tests.support.platforms import Platform
+
+pytestmark = pytest.mark.stack
+
+Cluster = dict[str, Any]
+
+
+def registration() -> dict[str, Any]:
+    return {
+        "name": unique("cluster"), "executor": "noop", "runtime": "none", "result_key": "0" * 64,
+    }  # fmt: skip
+
+
+async def register(platform: Platform, client: Client) -> Cluster:
+    return dict((await client.post("/clusters", platform.admin, registration()))["cluster"])
+
+
+@pytest.fixture
+async def second(platform: Platform, client: Client) -> AsyncIterator[Cluster]:
+    """A second cluster, for as long as the test lasts."""
+    cluster = await register(platform, client)
+    yield cluster
+    await client.post(f"/clusters/{cluster['id']}:retire", platform.admin)
+
+
+def events_of(platform: Platform, cluster: Cluster) -> list[str]:
+    with psycopg.connect(platform.owner_url) as connection:
+        rows = connection.execute(
+            "SELECT action FROM audit_events WHERE action LIKE 'cluster.%%' "
+            "AND position(%s IN convert_from(leaf, 'UTF8')) > 0 ORDER BY id",
+            [cluster["id"]],
+        ).fetchall()
+    return [row[0] for row in rows]
+
+
+async def test_where_there_are_several_the_refusal_says_how_to_name_one(
+    platform: Platform, client: Client, team: Team, second: Cluster
+) -> None:
+    body = {"pipeline": short_pipeline()}
+    for route in ("runs", "runs:preview"):
+        refused = await client.refused(422, f"{team.path}/{route}", team.editor, body)
+        (fault,) = refused["errors"]
+        assert fault["pointer"] == "/cluster"
+        for word in ("'cluster'", "--cluster", second["name"], platform.cluster.name):
+            assert word in fault["message"]
+    await client.post(f"{team.path}/runs:preview", team.editor, body | {"cluster": second["name"]})
+
+
+async def test_a_retired_cluster_takes_no_run(
+    platform: Platform, client: Client, team: Team, second: Cluster
+) -> None:
+    retire = f"/clusters/{second['id']}:retire"
+    retired, again = [await client.post(retire, platform.admin) for _ in range(2)]
+    assert retired["retired_at"] is not None
+    assert again == retired
+    assert events_of(platform, second) == ["cluster.registered", "cluster.retired"]
+    preview = f"{team.path}/runs:preview"
+    body = {"pipeline": short_pipeline()}
+    await client.refused(404, preview, team.editor, body | {"cluster": second["name"]})
+    await client.post(preview, team.editor, body)
+
+
+async def test_a_cluster_that_is_not_there_is_not_retired(
+    platform: Platform, client: Client
+) -> None:
+    await client.refused(404, f"/clusters/{new_id()}:retire", platform.admin)
+
+
+async def test_registering_again_with_the_same_key_shows_no_second_secret(
+    platform: Platform, client: Client
+) -> None:
+    body, key = registration(), new_id().hex
+    first, again = [
+        await client.post("/clusters", platform.admin, body, idempotency_key=key) for _ in range(2)
+    ]
+    await client.post(f"/clusters/{first['cluster']['id']}:retire", platform.admin)
+    assert again["cluster"] == first["cluster"]
+    assert first["token"]["secret"]
+    assert (again["token"]["id"], again["token"]["secret"]) == (first["token"]["id"], None)
