@@ -28,6 +28,8 @@ from api.limits import RateLimiter
 
 SUMMARY_SECONDS = 60.0
 BACKLOG = 1_024
+KEEP_ALIVE_SECONDS = 75
+"""Longer than clients keep an idle connection: else one closes just as it is used again."""
 
 
 def serve(settings_file: Path | None) -> None:
@@ -56,6 +58,7 @@ def _serve_on(settings: ApiSettings, listener: socket.socket) -> None:
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=10,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         server_header=False,
     )
     uvicorn.Server(config).run(sockets=[listener])

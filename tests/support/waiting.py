@@ -9,10 +9,12 @@ from typing import TypeVar
 T = TypeVar("T")
 
 POLL = 0.05
+PATIENCE = 120.0
+"""Seconds; a machine under load is no failure."""
 
 
 async def eventually(
-    look: Callable[[], Awaitable[T | None]], what: str, *, within: float = 30.0
+    look: Callable[[], Awaitable[T | None]], what: str, *, within: float = PATIENCE
 ) -> T:
     """The first answer of `look` that is not None or False."""
     deadline = asyncio.get_running_loop().time() + within

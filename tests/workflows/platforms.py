@@ -63,7 +63,7 @@ class Platform:
             assert status.state is not State.FAILED, status.reason
             return status.state is State.READY
 
-        await eventually(is_ready, f"{service} is ready", within=60)
+        await eventually(is_ready, f"{service} is ready")
 
     def kill(self, service: str) -> None:
         self.stack.kill(service)

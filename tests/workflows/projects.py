@@ -20,7 +20,7 @@ from tests.support.documents import (
     policy,
     rule,
 )
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 from tests.workflows.canaries import CANARY_LABEL, CANARY_PARAMETER, CANARY_REASON
 from tests.workflows.machines import Act
 from tests.workflows.meddling import Meddling
@@ -121,7 +121,7 @@ class Project:
         return found
 
     async def until(
-        self, run_id: str, is_so: Callable[[Look], bool], what: str, *, within: float = 30.0
+        self, run_id: str, is_so: Callable[[Look], bool], what: str, *, within: float = PATIENCE
     ) -> Look:
         async def look() -> Look | None:
             found = await self.look(run_id)
@@ -129,10 +129,10 @@ class Project:
 
         return await eventually(look, f"run {run_id}: {what}", within=within)
 
-    async def state(self, run_id: str, state: str, *, within: float = 30.0) -> Look:
+    async def state(self, run_id: str, state: str, *, within: float = PATIENCE) -> Look:
         return await self.until(run_id, lambda run: run["state"] == state, state, within=within)
 
-    async def ended(self, run_id: str, *, within: float = 30.0) -> Look:
+    async def ended(self, run_id: str, *, within: float = PATIENCE) -> Look:
         return await self.until(run_id, lambda run: run["state"] in TERMINAL, "end", within=within)
 
     async def executing(self, run_id: str, *names: str) -> None:

@@ -12,7 +12,7 @@ from animus.domain.derived_state import Derived
 from animus.domain.runs import TERMINAL
 from animus.services.run_facts import derive, get_records
 from animus.store import approvals, execution, runs
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 from tests.workflows.canaries import private_words
 from tests.workflows.projects import Look, Project
 
@@ -60,7 +60,7 @@ async def read_records(project: Project, run_id: str) -> Recorded:
 
 
 async def expect_end(
-    project: Project, run_id: str, state: str, *, code: str | None = None, within: float = 30.0
+    project: Project, run_id: str, state: str, *, code: str | None = None, within: float = PATIENCE
 ) -> Recorded:
     """The run ends like this, and everything that must hold of an ended run holds."""
     run = await project.ended(run_id, within=within)
