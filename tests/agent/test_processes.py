@@ -33,7 +33,7 @@ from tests.agent.steps import python_step
 from tests.agent.test_adoption import COUNT, told
 from tests.agent.test_orders import signed_order
 
-SECONDS = 8
+SECONDS = 20
 """Main's life: long enough for an agent to be lost and missed meanwhile."""
 FOREIGN = ("psycopg", "sqlalchemy", "sqlmodel", "alembic", "minio", "fastapi", "kubernetes",
            "animus.store", "animus.services", "animus_sdk", "deploy")  # fmt: skip

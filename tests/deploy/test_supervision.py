@@ -115,14 +115,14 @@ def test_a_failed_task_leaves_no_process_of_the_service_running(open_stack: Open
     stack = open_stack(service)
     with pytest.raises(StackError, match="settle ended with exit code 1"):
         stack.start()
-    assert descendants_of(process_of_this_test()) == []
+    assert sleepers_of_this_test() == []
 
 
 def test_a_service_that_never_answers_is_ended(open_stack: OpenStack) -> None:
     stack = open_stack(sleeper("one", is_ready=lambda _pid: False, ready_within=0.05))
     with pytest.raises(StackError, match="did not get ready within 0 s"):
         stack.start()
-    assert descendants_of(process_of_this_test()) == []
+    assert sleepers_of_this_test() == []
 
 
 def test_kill_ends_children_that_left_the_process_group(open_stack: OpenStack) -> None:
@@ -227,6 +227,18 @@ def test_a_foreign_directory_is_neither_used_nor_deleted(tmp_path: Path) -> None
     with pytest.raises(StackError, match="nothing was deleted"):
         Layout(state=tmp_path).purge()
     assert (tmp_path / "thesis.tex").exists()
+
+
+def sleepers_of_this_test() -> list[ProcessRef]:
+    """What services here run. Servers of other tests may live below this process as well."""
+    return [one for one in descendants_of(process_of_this_test()) if _sleeps(one)]
+
+
+def _sleeps(process: ProcessRef) -> bool:
+    try:
+        return b"sleep" in Path(f"/proc/{process.pid}/cmdline").read_bytes()
+    except OSError:  # gone meanwhile
+        return False
 
 
 def process_of_this_test() -> ProcessRef:
