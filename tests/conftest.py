@@ -24,6 +24,7 @@ _SHARING = {"e2e": "e2e", "workflows": "workflows", "attacker": "workflows"}
 """Folders whose tests share servers that take long to start: one worker of xdist runs them all."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What takes longest comes first; a file stays together, for the fixtures it shares."""
     items.sort(key=lambda item: _folder(item) not in _SHARING)
