@@ -3,7 +3,7 @@
 .PHONY: help setup servers demo demo-smoke demo-down lint fmt build check test bench lock
 
 PYTHON := .venv/bin/python
-PARALLEL := -n 2 --dist loadgroup
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -20,17 +20,17 @@ _PROPERTY = "cases of "
 RecordCases = Callable[[str, int], None]
 
 
-_SHARING = {"e2e": "e2e", "workflows": "workflows", "attacker": "workflows"}
-"""Folders whose tests share servers that take long to start: one worker of xdist runs them all."""
+_SLOWEST_FIRST = ("e2e", "agent", "workflows", "attacker")
+"""Folders in this order, then the others: the last file to end should be a short one."""
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest comes first; a file stays together, for the fixtures it shares."""
-    items.sort(key=lambda item: _folder(item) not in _SHARING)
-    for item in items:
-        group = _SHARING.get(_folder(item), str(item.path))
-        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    folder = _folder(item)
+    return _SLOWEST_FIRST.index(folder) if folder in _SLOWEST_FIRST else len(_SLOWEST_FIRST)
 
 
 def _folder(item: pytest.Item) -> str:
