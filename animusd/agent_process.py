@@ -15,7 +15,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import structlog
-import uvloop
 from temporalio.client import Client
 from temporalio.worker import Worker
 
@@ -43,7 +42,7 @@ def run_agent(settings_file: Path | None) -> None:
     configure_logs("agent")
     os.umask(0o077)
     with _alone(settings.agent.state_dir):
-        uvloop.run(_run(settings))
+        asyncio.run(_run(settings))
 
 
 async def _run(settings: AgentSettings) -> None:

@@ -70,6 +70,7 @@ async def grant_role(
     uow: UnitOfWork, call: Call, project_id: ProjectId, *, principal: str, role: Role, reason: str
 ) -> ChangeView:
     """Grant at once; for reviewer and admin, where production is allowed, ask a second person."""
+    check_texts(reason=reason)
     member = await _get_member(uow, project_id, principal)
     if role in await principals.roles_of(uow, project_id, member.id):
         raise Conflict(f"{principal!r} has the role {role!r} already.")

@@ -33,8 +33,6 @@ from tests.agent.steps import python_step
 from tests.agent.test_adoption import COUNT, told
 from tests.agent.test_orders import signed_order
 
-SECONDS = 20
-"""Main's life: long enough for an agent to be lost and missed meanwhile."""
 FOREIGN = ("psycopg", "sqlalchemy", "sqlmodel", "alembic", "minio", "fastapi", "kubernetes",
            "animus.store", "animus.services", "animus_sdk", "deploy")  # fmt: skip
 QUEUE = "agent-process-tests"
@@ -121,7 +119,7 @@ async def test_an_order_is_executed_through_the_ends_of_two_agents_without_a_dat
     images: Images,
     tmp_path: Path,
 ) -> None:
-    script = f"import time; {COUNT}; time.sleep({SECONDS})"
+    script = f"{COUNT}\nimport os, time\nwhile not os.path.exists('go'): time.sleep(0.1)"
     order = await platform.open_attempt(python_step(images.demo, script, outputs=["count"]))
     program = AgentProcess(bench, stack, tmp_path)
     async with forwarding(program.upstreams):
@@ -145,6 +143,9 @@ async def test_an_order_is_executed_through_the_ends_of_two_agents_without_a_dat
             await program.until_ready(second)
             await until(lambda: program.has_reached_main(times=2))
             second.kill()
+        assert bench.processes(order), "who is killed leaves main running"
+        (work,) = bench.section.state_dir.glob(f"**/{order.attempt_id}/data/work")
+        (work / "go").touch()
         with program.running():
             answer = await asked.result()
     result = await answer_of(platform, order, answer)
