@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
@@ -149,9 +148,3 @@ class PipelineSpec(Document):
         for edge in self.spec.dependencies:
             needed[edge.to].add(edge.from_)
         return {name: frozenset(before) for name, before in needed.items()}
-
-
-def image_digests(spec: PipelineSpec) -> Iterator[tuple[str, str]]:
-    """(step, image digest) for every step."""
-    for step in spec.spec.steps:
-        yield step.name, step.image_digest

@@ -23,7 +23,6 @@ ORDER_TAG = "animus.work-order/v1"
 ASSIGNMENT_TAG = "animus.step/v1"
 RESULT_TAG = "animus.attempt-result/v1"
 STOP_TAG = "animus.stop-receipt/v1"
-NIL_DIGEST = "sha256:" + "0" * 64
 
 MAX_OUTPUTS = 64
 

@@ -105,14 +105,6 @@ async def find_plan(
     return await session.first(statement)
 
 
-async def find_cancel_request(
-    session: ReadSession, project_id: UUID, run_id: UUID
-) -> CancelRequest | None:
-    return await session.first(
-        scoped(CancelRequest, project_id).where(col(CancelRequest.run_id) == run_id)
-    )
-
-
 async def keep_cancel_request(uow: UnitOfWork, row: CancelRequest) -> bool:
     """False where cancelling was asked before."""
     statement = (

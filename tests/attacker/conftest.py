@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.attacker.puppets import Attacker, puppeteer
-from tests.workflows.fixtures import platform, project
+from tests.workflows.fixtures import platform, project, pytest_runtest_makereport
 from tests.workflows.platforms import Platform
 
-__all__ = ["attacker", "platform", "project"]
+__all__ = ["attacker", "platform", "project", "pytest_runtest_makereport"]
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from uuid import uuid4
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from temporalio import activity, workflow
-from temporalio.client import WorkflowFailureError
 from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
@@ -79,15 +78,6 @@ class Attacker:
 
     async def order_agent(self, order: SignedOrder) -> tuple[str, Any]:
         return await self.ask("execution.execute_attempt", order, queue=AGENT_QUEUE)
-
-    async def start_by_hand(self, name: str, argument: object, *, workflow_id: str) -> str:
-        try:
-            handle = await self.platform.temporal.start_workflow(
-                name, argument, id=workflow_id, task_queue=CONTROL_QUEUE
-            )
-            return str(await handle.result())
-        except WorkflowFailureError:
-            return "failed"
 
     async def seen_orders(self, project: Project, run: str) -> list[SignedOrder]:
         """The genuine orders of a run, out of its history."""

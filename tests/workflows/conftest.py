@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.workflows.fixtures import platform, project
+from tests.workflows.fixtures import platform, project, pytest_runtest_makereport
 
-__all__ = ["platform", "project"]
+__all__ = ["platform", "project", "pytest_runtest_makereport"]

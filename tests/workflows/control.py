@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 
@@ -32,6 +33,7 @@ class Control:
     client: Client
     database: Database
     activities: MeddledActivities
+    loop: asyncio.AbstractEventLoop
     _stack: AsyncExitStack
     _worker: Worker | None = field(default=None, init=False)
     _relay: list[asyncio.Task[None]] = field(default_factory=list, init=False)
@@ -50,12 +52,20 @@ class Control:
             client=client,
             database=database,
             activities=MeddledActivities(real),
+            loop=asyncio.get_running_loop(),
             _stack=stack,
         )
 
     @property
     def workflows(self) -> TemporalRunWorkflows:
         return TemporalRunWorkflows(self.client)
+
+    def roles(self) -> Iterator[str]:
+        """What runs, and how what does not run any more has ended."""
+        worker = self._worker
+        yield f"control worker: {worker.is_running if worker else None}"
+        for task in (*self._relay, self._reconciler):
+            yield f"{task and task.get_name()}: {_ending(task)}"
 
     async def start(self) -> None:
         await self.start_worker()
@@ -124,6 +134,12 @@ class Control:
     async def _mend(self, checked: Lookback) -> int:
         async with self._mending:
             return await reconcile(self.database, self.workflows, checked)
+
+
+def _ending(task: asyncio.Task[None] | None) -> str:
+    if task is None or not task.done():
+        return "never started" if task is None else "runs"
+    return "canceled" if task.cancelled() else repr(task.exception())
 
 
 async def _end(*tasks: asyncio.Task[None]) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import AsyncExitStack
 
 import pytest
 
+from tests.workflows.diagnosis import diagnose
 from tests.workflows.platforms import Platform, running_platform
 from tests.workflows.projects import Project
 
@@ -45,3 +46,14 @@ async def platform() -> AsyncIterator[Platform]:
 async def project(platform: Platform) -> Project:
     """A new project in which development is allowed as it is."""
     return await Project.create(platform)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Function,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    found = item.funcargs.get("platform")
+    if report.failed and isinstance(found, Platform):
+        report.sections.append(("the platform", diagnose(found)))
+    return report

@@ -7,7 +7,6 @@ the object store as collect would bring them.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -74,7 +73,6 @@ class Machine(Executor):
         self._http = http
         self._acts: dict[tuple[str, str], Sequence[Act]] = {}
         self._containers: dict[AttemptId, Container] = {}
-        self._starts: defaultdict[AttemptId, int] = defaultdict(int)
 
     def script(self, project_id: str, **steps: Act | Sequence[Act]) -> None:
         """What the steps of a project's runs do, attempt by attempt; the last act repeats."""
@@ -91,10 +89,6 @@ class Machine(Executor):
     def running(self, run_id: str) -> list[str]:
         """Steps of a run whose main runs now."""
         return [one.step for one in self._containers.values() if one.run_id == run_id]
-
-    def most_starts(self) -> int:
-        """How often the main of one attempt was started at most."""
-        return max(self._starts.values(), default=0)
 
     def release(self, run_id: str, step: str | None = None) -> None:
         """Let what hangs go on to its end."""
@@ -142,7 +136,6 @@ class Machine(Executor):
             killed=asyncio.Event(),
         )
         self._containers[task.attempt_id] = container
-        self._starts[task.attempt_id] += 1
         self._note("started", container)
         return container
 
