@@ -62,8 +62,6 @@ class WorkerSection(Section):
     work_order_key_file: Path
     roles: tuple[Literal["control", "relay", "log"], ...] = ("control", "relay", "log")
     ready_file: Path | None = None
-    agent_public_key_file: Path | None = None
-    """Unused by the worker: keys of agents are in the database."""
 
 
 class AgentSection(Section):

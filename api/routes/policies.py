@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 from uuid import UUID
 
@@ -9,9 +10,10 @@ from fastapi import APIRouter, Path, Request
 
 from animus.domain.ids import ChangeId, ProjectId
 from animus.services import changes, policies
+from animus.services.calls import Call
 from animus.services.changes import ChangeView
 from animus.services.policies import PolicyVersionView, PolicyView
-from animus.store.database import ReadSession
+from animus.store.database import ReadSession, UnitOfWork
 from api.callers import Administrator, Reader
 from api.context import context_of
 from api.idempotency import IDEMPOTENT, creating
@@ -110,20 +112,12 @@ async def publish_policy(
 ) -> ChangeOut:
     """Put a version in force, at once or when a second person confirms."""
     project = ProjectId(project_id)
-
-    async def rebuild(session: ReadSession, entity_id: str) -> ChangeView:
-        return await changes.get_change(session, call, project, ChangeId(UUID(entity_id)))
-
-    created = await creating(
-        request,
-        call,
+    return await _changing(
+        request, call, project,
         lambda uow: changes.publish_policy(
             uow, call, project, name=name, version=version, reason=body.reason
         ),
-        rebuild=rebuild,
-        entity_id=lambda view: view.id,
-    )
-    return ChangeOut.model_validate(created)
+    )  # fmt: skip
 
 
 @router.post(
@@ -138,17 +132,22 @@ async def withdraw_policy(
     body: ChangePolicy,
 ) -> ChangeOut:
     project = ProjectId(project_id)
-
-    async def rebuild(session: ReadSession, entity_id: str) -> ChangeView:
-        return await changes.get_change(session, call, project, ChangeId(UUID(entity_id)))
-
-    created = await creating(
-        request,
-        call,
+    return await _changing(
+        request, call, project,
         lambda uow: changes.withdraw_policy(
             uow, call, project, name=name, version=version, reason=body.reason
         ),
-        rebuild=rebuild,
-        entity_id=lambda view: view.id,
-    )
+    )  # fmt: skip
+
+
+async def _changing(
+    request: Request,
+    call: Call,
+    project: ProjectId,
+    create: Callable[[UnitOfWork], Awaitable[ChangeView]],
+) -> ChangeOut:
+    async def rebuild(session: ReadSession, entity_id: str) -> ChangeView:
+        return await changes.get_change(session, call, project, ChangeId(UUID(entity_id)))
+
+    created = await creating(request, call, create, rebuild=rebuild, entity_id=lambda view: view.id)
     return ChangeOut.model_validate(created)

@@ -106,7 +106,6 @@ class SettingsWriter:
             "object_store": self._object_store(),
             "worker": {
                 "work_order_key_file": str(self.files.work_order_key),
-                "agent_public_key_file": str(self.files.agent_public_key),
                 "ready_file": str(self.files.worker_ready),
             },
         }

@@ -98,7 +98,7 @@ def test_the_keys_fit_and_each_signer_keeps_its_own(open_stack: OpenStack) -> No
     worker, agent = settings_of(stack, "worker")["worker"], settings_of(stack, "agent")["agent"]
     for private, public in (
         (worker["work_order_key_file"], agent["work_order_public_key_file"]),
-        (agent["key_file"], worker["agent_public_key_file"]),
+        (agent["key_file"], stack.layout.keys / "agent.pub"),
     ):
         key: Any = load_pem_private_key(Path(private).read_bytes(), password=None)
         verifier: Any = load_pem_public_key(Path(public).read_bytes())
