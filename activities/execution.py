@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import binascii
 from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
 
 from activities.failures import translated
 from activities.heartbeats import heartbeats
@@ -29,13 +25,13 @@ class AgentExecutionActivities(ExecutionActivities):
     async def execute_attempt(self, order: SignedOrder, /) -> SignedAnswer:
         with translated():
             verified = self._verify(order)
-            async with heartbeats(lambda: self._details(verified)), _handing_over():
+            async with heartbeats(lambda: self._details(verified)):
                 return _answer(await self.agent.execute(verified))
 
     @activity.defn(name="execution.stop_attempt")
     async def stop_attempt(self, order: SignedOrder, /) -> SignedAnswer:
         with translated():
-            async with heartbeats(), _handing_over():
+            async with heartbeats():
                 return _answer(await self.agent.stop(self._verify(order)))
 
     def _verify(self, order: SignedOrder) -> VerifiedOrder:
@@ -50,17 +46,6 @@ class AgentExecutionActivities(ExecutionActivities):
     def _details(self, order: VerifiedOrder) -> tuple[str, ...]:
         progress = self.agent.progress(order.attempt_id)
         return (str(progress.phase), progress.subject) if progress is not None else ()
-
-
-@asynccontextmanager
-async def _handing_over() -> AsyncIterator[None]:
-    """An agent that shuts down hands its work on: it neither failed nor was canceled."""
-    try:
-        yield
-    except asyncio.CancelledError:
-        if activity.is_worker_shutdown():
-            raise ApplicationError("agent_stopped", type="agent_stopped") from None
-        raise
 
 
 def _answer(signed: Signed) -> SignedAnswer:

@@ -5,10 +5,12 @@ Codes and ids only leave the process; messages may hold private detail and stay 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import structlog
+from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from animus.domain.errors import AnimusError
@@ -18,7 +20,10 @@ _log = structlog.get_logger()
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """A known error becomes an ApplicationError of its code; a bug is retried until mended."""
+    """A known error becomes an ApplicationError of its code; a bug is retried until mended.
+
+    A process that shuts down hands its work on: the activity neither failed nor was canceled.
+    """
     try:
         yield
     except AnimusError as error:
@@ -26,3 +31,7 @@ def translated() -> Iterator[None]:
         raise ApplicationError(
             error.code, type=error.code, non_retryable=not error.retryable
         ) from None
+    except asyncio.CancelledError:
+        if activity.is_worker_shutdown():
+            raise ApplicationError("worker_stopped", type="worker_stopped") from None
+        raise

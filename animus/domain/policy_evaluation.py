@@ -65,7 +65,7 @@ def evaluate(
         builtin.append(
             _builtin("explicit-permission", "No policy in force allows this production run.")
         )
-    findings = sorted([*said, *builtin], key=lambda f: (f.policy, f.rule))
+    findings = sorted([*said, *builtin], key=lambda f: (f.policy, f.rule, f.effect, f.reason))
     gates = _merge(_demands(judgements))
     used = accepted & {limitation.code for limitation in body.limitations} & PRODUCTION_NEEDS
     return Verdict(

@@ -68,6 +68,7 @@ def terminal(
         stdout=keyboard,
         stderr=keyboard,
         start_new_session=True,
+        preexec_fn=_listen_to_ctrl_c,
     )
     os.close(keyboard)
     try:
@@ -76,3 +77,8 @@ def terminal(
         process.kill()
         process.wait()
         os.close(screen)
+
+
+def _listen_to_ctrl_c() -> None:
+    """Tests that were started in the background ignore it, and so would what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -207,6 +207,11 @@ def test_the_order_of_policies_does_not_change_the_verdict(
     assert verdict_on(production(), *judgements) == expected
 
 
+def test_two_policies_of_one_content_with_other_answers_have_one_order() -> None:
+    failing = judged(rule("denied", "deny"), answers=[Answer.ERROR])
+    assert verdict_on(production(), DENY, failing) == verdict_on(production(), failing, DENY)
+
+
 def _ruled(number: int, effect: str) -> JsonObject:
     asks: JsonObject = {"approval": demand(quorum=number + 1)}
     return rule(f"r{number}", effect, **(asks if effect == "require_approval" else {}))
