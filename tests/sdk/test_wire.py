@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import inspect
 import json
 import pkgutil
 from importlib import import_module
@@ -19,6 +18,7 @@ from animus_sdk.wire.operations import Operation, Repeat
 import api.routes
 from animus.domain.verdicts import GateRule
 from api.app import PREFIX
+from api.idempotency import IDEMPOTENT
 from tests.sdk.platforms import CHECKOUT
 
 OPENAPI: dict[str, Any] = json.loads((CHECKOUT / "api" / "openapi.json").read_text())
@@ -46,7 +46,7 @@ def test_exactly_the_operations_that_keep_idempotency_keys_are_repeated_with_one
         (method, PREFIX + route.path)
         for module in pkgutil.iter_modules(api.routes.__path__)
         for route in import_module(f"api.routes.{module.name}").router.routes
-        if "creating(" in inspect.getsource(route.endpoint)
+        if route.openapi_extra is IDEMPOTENT
         for method in route.methods
     }
     with_key = {
