@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -10,9 +11,9 @@ import tempfile
 import time
 import venv
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import psycopg
@@ -22,6 +23,9 @@ from tests.bench.figures import rate_and_percentiles, timed
 from tests.bench.platform import Platform, development_run
 
 MLFLOW = "mlflow==3.17.2"
+PATIENCE = 400.0
+"""Seconds: MLflow's first start compiles itself and makes its tables."""
+LAST_WORDS = 2_000
 DRIVER = "psycopg2-binary==2.9.11"
 WARM_UP = 30
 TIMES = {1: 300, 16: 800}
@@ -73,7 +77,7 @@ async def measure_mlflow(platform: Platform) -> dict[str, Any]:
 
 def _install() -> Path:
     """MLflow in an environment of its own, kept in the cache."""
-    home = cache_directory().parent / "bench" / MLFLOW
+    home = cache_directory() / "bench" / MLFLOW
     python = home / "bin" / "python"
     if not (home / "complete").exists():
         venv.create(home, with_pip=True, clear=True)
@@ -89,7 +93,8 @@ def _serving(python: Path, platform: Platform) -> Iterator[str]:
         port = probe.getsockname()[1]
     with psycopg.connect(platform.database_url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE mlflow")
-    store = platform.database_url.rpartition("/")[0] + "/mlflow"
+    server_url = platform.database_url.replace("postgresql://", "postgresql+psycopg2://", 1)
+    store = server_url.rpartition("/")[0] + "/mlflow"
     with tempfile.TemporaryFile() as log:
         server = subprocess.Popen(
             [python, "-m", "mlflow", "server", "--port", str(port), "--host", "127.0.0.1"],
@@ -99,19 +104,20 @@ def _serving(python: Path, platform: Platform) -> Iterator[str]:
             start_new_session=True,
         )
         try:
-            _await(f"http://127.0.0.1:{port}/health")
+            _await(f"http://127.0.0.1:{port}/health", server, log)
             yield f"http://127.0.0.1:{port}"
         finally:
-            os.killpg(server.pid, 15)
+            with suppress(ProcessLookupError):  # it ended by itself
+                os.killpg(server.pid, signal.SIGTERM)
             server.wait()
 
 
-def _await(url: str) -> None:
-    give_up = time.monotonic() + 120
-    while time.monotonic() < give_up:
-        try:
+def _await(url: str, server: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+    give_up = time.monotonic() + PATIENCE
+    while server.poll() is None and time.monotonic() < give_up:
+        with suppress(httpx.TransportError):
             if httpx.get(url, timeout=2).is_success:
                 return
-        except httpx.TransportError:
-            time.sleep(0.3)
-    sys.exit(f"{url} does not answer")
+        time.sleep(0.3)
+    log.seek(max(0, log.seek(0, os.SEEK_END) - LAST_WORDS))
+    sys.exit(f"{url} does not answer. MLflow said: {log.read().decode(errors='replace')}")
