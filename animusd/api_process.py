@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import multiprocessing
+import os
+import signal
 import socket
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -36,9 +39,10 @@ def serve(settings_file: Path | None) -> None:
     """Serve until told to stop; several processes share one socket where settings say so."""
     settings = read_settings(ApiSettings, settings_file)
     listener = _listen(settings.api.listen)
+    ends, lifeline = os.pipe()
     others = [
         multiprocessing.get_context("fork").Process(
-            target=_serve_on, args=(settings, listener), daemon=True
+            target=_serve_beside, args=(settings, listener, ends, lifeline), daemon=True
         )
         for _ in range(settings.api.workers - 1)
     ]
@@ -49,6 +53,18 @@ def serve(settings_file: Path | None) -> None:
     finally:
         for process in others:
             process.terminate()
+
+
+def _serve_beside(settings: ApiSettings, listener: socket.socket, ends: int, lifeline: int) -> None:
+    """Serve as long as the first process lives: after its end the socket must be free."""
+    os.close(lifeline)
+
+    def end_with_it() -> None:
+        os.read(ends, 1)  # nothing is ever written: it answers when the other end is gone
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=end_with_it, daemon=True).start()
+    _serve_on(settings, listener)
 
 
 def _serve_on(settings: ApiSettings, listener: socket.socket) -> None:
