@@ -64,7 +64,7 @@ async def creating(
             return await rebuild(uow, known.entity_id)
         created = await create(uow)
         record.entity_id = str(entity_id(created))
-        await delivery.settle_idempotency_record(uow, record)
+        delivery.settle_idempotency_record(uow, record)
         return created
 
 

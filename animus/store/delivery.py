@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import LiteralString
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import delete, select
 from sqlmodel import col
 
 from animus.store.database import AnyRow, ReadSession, UnitOfWork
@@ -80,39 +80,34 @@ async def keep_idempotency_record(
 
     A second request with the same key waits here until the first has committed or not.
     """
-    statement = (
-        insert(IdempotencyRecord)
-        .values(record.model_dump(exclude={"created_at"}))
-        .on_conflict_do_nothing()
-        .returning(col(IdempotencyRecord.entity_id))
+    kept = await uow.fetch(
+        _KEEP, *_key_of(record), record.request_digest, record.status, record.entity_id
     )
-    if await uow.execute(statement):
+    if kept:
         return None
-    found = await uow.first(
-        select(IdempotencyRecord).where(
-            col(IdempotencyRecord.principal_id) == record.principal_id,
-            col(IdempotencyRecord.method) == record.method,
-            col(IdempotencyRecord.route) == record.route,
-            col(IdempotencyRecord.scope) == record.scope,
-            col(IdempotencyRecord.idempotency_key) == record.idempotency_key,
-        )
-    )
-    assert found is not None  # in conflict with it a statement ago
-    return found
+    (found,) = await uow.pick(IdempotencyRecord, _SAME_KEY, *_key_of(record))
+    return found  # in conflict with it a statement ago
 
 
-async def settle_idempotency_record(uow: UnitOfWork, record: IdempotencyRecord) -> None:
-    await uow.execute(
-        update(IdempotencyRecord)
-        .where(
-            col(IdempotencyRecord.principal_id) == record.principal_id,
-            col(IdempotencyRecord.method) == record.method,
-            col(IdempotencyRecord.route) == record.route,
-            col(IdempotencyRecord.scope) == record.scope,
-            col(IdempotencyRecord.idempotency_key) == record.idempotency_key,
-        )
-        .values(entity_id=record.entity_id)
-    )
+def settle_idempotency_record(uow: UnitOfWork, record: IdempotencyRecord) -> None:
+    uow.later(_SETTLE, record.entity_id, *_key_of(record))
+
+
+def _key_of(record: IdempotencyRecord) -> tuple[object, ...]:
+    return (
+        record.principal_id, record.method, record.route, record.scope, record.idempotency_key
+    )  # fmt: skip
+
+
+_SAME_KEY: LiteralString = (
+    "principal_id = %s AND method = %s AND route = %s AND scope = %s AND idempotency_key = %s"
+)
+_KEEP: LiteralString = """
+INSERT INTO idempotency_records (principal_id, method, route, scope, idempotency_key,
+                                 request_digest, status, entity_id)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING RETURNING true
+"""
+_SETTLE: LiteralString = f"UPDATE idempotency_records SET entity_id = %s WHERE {_SAME_KEY}"
 
 
 async def sweep_idempotency_records(uow: UnitOfWork, *, before: datetime) -> None:

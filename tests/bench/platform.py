@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from deploy.local.accounts import Accounts, Gateway
 from deploy.local.platform import settle
 
 API_PROCESSES = 2
+EXECUTING = ("worker", "agent", "temporal-ui", "temporal")
 UNLIMITED = 1_000_000
 IMAGE = "localhost/bench@sha256:" + "0" * 64
 
@@ -32,6 +33,8 @@ class Platform:
     database_url: str
     accounts: Accounts
     project: str
+    stop_executing: Callable[[], None]
+    """From here on runs are accepted and wait: who is compared with us executes nothing either."""
 
     def client(self) -> httpx.AsyncClient:
         """The engineer, at the project's part of the api."""
@@ -60,6 +63,7 @@ def running_platform() -> Iterator[Platform]:
                 database_url=addresses.superuser_url(stack.site.credentials),
                 accounts=accounts,
                 project=_make_project(addresses.api, accounts)["id"],
+                stop_executing=lambda: stack.stop(EXECUTING),
             )
 
 
