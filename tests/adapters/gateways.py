@@ -14,7 +14,7 @@ from secrets import token_hex
 from animus.adapters.s3.settings import S3Settings
 from deploy.embedded.servers import OBJECT_STORE, program_path
 
-START_WITHIN = 20.0
+START_WITHIN = 120.0
 POLL_EVERY = 0.02
 HEALTH = "/healthz"
 

@@ -23,7 +23,7 @@ from animus.ports import ExecutionPhase
 from animusd.settings import AgentSection
 from tests.agent.platforms import Order
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 POLL = 0.01
 CHECKOUT = Path(__file__).resolve().parents[2]
 

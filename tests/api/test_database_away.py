@@ -15,7 +15,7 @@ from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 
-BACK_WITHIN = 60.0
+BACK_WITHIN = 120.0
 
 
 async def test_callers_are_told_to_try_again_until_it_is_back(

@@ -9,7 +9,7 @@ from pathlib import Path
 from deploy.embedded.services import Service, Task
 from deploy.embedded.stack import Stack
 
-PATIENCE = 20.0
+PATIENCE = 120.0
 
 
 def shell(name: str, script: str, **how: object) -> Service:

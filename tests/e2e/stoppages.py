@@ -38,7 +38,7 @@ class Stoppage:
                 )
                 return await cursor.fetchone() is not None
 
-        await eventually(does_wait, f"a transaction waits to write {table}", within=60)
+        await eventually(does_wait, f"a transaction waits to write {table}")
 
     async def end(self) -> None:
         """Let them go on; nothing to do where the database was killed."""

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-SECONDS = 30.0
+SECONDS = 120.0
 
 
 @dataclass(slots=True, kw_only=True)

@@ -101,7 +101,7 @@ async def running_platform() -> AsyncIterator[Platform]:
 async def _assembled(stack: Stack, folder: Path, exits: AsyncExitStack) -> Platform:
     addresses = stack.site.addresses
     http = await exits.enter_async_context(
-        httpx.AsyncClient(base_url=addresses.api, timeout=30, trust_env=False)
+        httpx.AsyncClient(base_url=addresses.api, timeout=120, trust_env=False)
     )
     settings = read_settings(WorkerSettings, stack.layout.settings / "worker.toml")
     client = await connect(addresses.temporal, TEMPORAL_NAMESPACE)
