@@ -1,12 +1,13 @@
 # Thin: each target runs one program that can be run by hand as well. 'make help' lists them.
 .DEFAULT_GOAL := help
 .PHONY: help setup servers demo demo-smoke demo-down lint fmt build check test bench lock
+.PHONY: cluster-up cluster-down cluster-status test-cluster
 
 PYTHON := .venv/bin/python
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 
 help: ## show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## make .venv from the hashed lock file (nothing to do when that is done)
 	@deploy/embedded/setup.sh
@@ -41,8 +42,20 @@ build: setup ## build the wheels of both distributions into dist/
 check: lint ## lint and unit tests, in under a minute
 	@$(PYTHON) -m pytest -q $(PARALLEL) tests/unit tests/architecture
 
-test: setup servers ## everything, on real servers
-	@$(PYTHON) -m pytest -q $(PARALLEL)
+test: setup servers ## everything but the cluster, on real servers
+	@$(PYTHON) -m pytest -q $(PARALLEL) -m "not cluster"
+
+cluster-up: setup ## start a real Kubernetes node on this machine (needs root; minutes the first time)
+	@$(PYTHON) -m deploy.dev_cluster up
+
+cluster-down: setup ## stop that node; nothing of it stays but its data (PURGE=1 deletes that too)
+	@$(PYTHON) -m deploy.dev_cluster down $(if $(PURGE),--purge)
+
+cluster-status: setup ## show the node's components and whether each is ready
+	@$(PYTHON) -m deploy.dev_cluster status
+
+test-cluster: setup ## tests on real Kubernetes nodes of their own (needs root)
+	@$(PYTHON) -m pytest -q -m cluster tests/cluster
 
 bench: setup servers ## measure, and print one JSON object
 	@$(PYTHON) -m tests.bench

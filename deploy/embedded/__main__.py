@@ -18,6 +18,7 @@ from deploy.embedded.daemon import bring_up, read_status, supervise, take_down
 from deploy.embedded.errors import StackError
 from deploy.embedded.layout import Layout
 from deploy.embedded.logs import tail
+from deploy.embedded.stack import Stack
 
 LOG_LINES = 200
 
@@ -67,7 +68,7 @@ def _supervise(state: Path, names: Sequence[str] | None, *, report_to: int | Non
                 parent.write(text)
 
     config = StackConfig.from_json(state, Layout(state=state).mark.read_text())
-    supervise(config, names, report=report)
+    supervise(Stack(config), names, report=report)
 
 
 def _status(state: Path, *, as_json: bool) -> int:
@@ -75,10 +76,7 @@ def _status(state: Path, *, as_json: bool) -> int:
     if as_json:
         sys.stdout.write(json.dumps(asdict(status), indent=2) + "\n")
     else:
-        for service in status.services:
-            facts = (service.address, f"pid {service.pid}" if service.pid else "", service.reason)
-            said = "  ".join(fact for fact in facts if fact)
-            sys.stdout.write(f"{service.name:<14}{service.state:<13}{said}\n")
+        sys.stdout.writelines(f"{line}\n" for line in status.lines())
         if not status.running:
             sys.stdout.write(f"no stack runs on {state}\n")
     return 0 if status.running and status.is_ready() else 3

@@ -88,7 +88,8 @@ def _build(server: Server, *, home: Path, go: Path, console: Console) -> None:
     try:
         for program in server.programs:
             command = [str(go), "build", "-v", "-trimpath", "-buildvcs=false"]
-            command += ["-ldflags", "-s -w", "-o", str(scratch / program.name), program.package]
+            flags = " ".join(("-s -w", *server.linker_flags))
+            command += ["-ldflags", flags, "-o", str(scratch / program.name), program.package]
             _run(command, what=f"building {program.name}", at=server.source, log=log, to=console)
         for extra in server.extras:
             _copy_extra(extra, scratch / extra.name, server=server, go=go)

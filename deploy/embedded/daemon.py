@@ -13,27 +13,51 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from deploy.embedded.accounts import caller, settle_accounts
+from deploy.embedded.accounts import Account, caller, settle_accounts
 from deploy.embedded.catalogue import ALL_NAMES
-from deploy.embedded.configuration import CHECKOUT, StackConfig
+from deploy.embedded.configuration import CHECKOUT
 from deploy.embedded.console import Console
+from deploy.embedded.crews import START_TIME, TAIL_LINES, Crew, end_leftovers, explain
 from deploy.embedded.errors import StackError
 from deploy.embedded.files import write_private
-from deploy.embedded.layout import Layout
+from deploy.embedded.layout import DATA_DIRECTORIES, Layout
 from deploy.embedded.lives import ServiceStatus, State
 from deploy.embedded.locks import is_locked
 from deploy.embedded.logs import open_log, tail
 from deploy.embedded.processes import find_process, read_ref, send_signal, write_ref
-from deploy.embedded.stack import START_TIME, TAIL_LINES, Stack, end_leftovers, explain
 
 TICK = 0.1
 ROTATE_EVERY = 5.0
 STOP_TIME = 120.0
+
+
+class Charter(Protocol):
+    """What one supervisor leads, and where; it reads this again from its state directory."""
+
+    @property
+    def state(self) -> Path: ...
+
+    def to_json(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """A sort of crew that a supervisor can lead."""
+
+    package: str
+    """`python -m PACKAGE supervise --state DIR` leads one."""
+    names: tuple[str, ...]
+    """Every service it may have."""
+    directories: Mapping[str, Account]
+    """The services' own data directories, and who owns each."""
+
+
+EMBEDDED = Kind(package="deploy.embedded", names=ALL_NAMES, directories=DATA_DIRECTORIES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +71,22 @@ class StackStatus:
         states = [service.state for service in self.services]
         return self.running and bool(states) and set(states) == {State.READY}
 
+    def lines(self) -> list[str]:
+        """For people: a service a line."""
+        lines = []
+        for service in self.services:
+            facts = (service.address, f"pid {service.pid}" if service.pid else "", service.reason)
+            said = "  ".join(fact for fact in facts if fact)
+            lines.append(f"{service.name:<20}{service.state:<13}{said}")
+        return lines
+
 
 def bring_up(
-    config: StackConfig, *, names: Sequence[str] | None = None, console: Console
+    config: Charter,
+    *,
+    kind: Kind = EMBEDDED,
+    names: Sequence[str] | None = None,
+    console: Console,
 ) -> StackStatus:
     """Start a supervisor, or join the one that runs, and wait until its services are ready.
 
@@ -57,9 +94,9 @@ def bring_up(
     """
     layout = Layout(state=config.state)
     if is_locked(layout.lock):
-        _check_runs(layout, ALL_NAMES if names is None else names)
+        _check_runs(layout, kind.names if names is None else names, kind=kind)
     else:
-        _spawn(config, names)
+        _spawn(config, names, kind=kind)
     try:
         return _await_ready(layout, console=console)
     except BaseException:
@@ -98,48 +135,45 @@ def _status_from(entry: dict[str, Any]) -> ServiceStatus:  # Any: decoded JSON o
     return ServiceStatus(**entry | {"state": State(entry["state"])})
 
 
-def supervise(
-    config: StackConfig, names: Sequence[str] | None, *, report: Callable[[str], None]
-) -> None:
-    """The supervisor's own process: lead the stack until SIGTERM or SIGINT.
+def supervise(crew: Crew, names: Sequence[str] | None, *, report: Callable[[str], None]) -> None:
+    """The supervisor's own process: lead the crew until SIGTERM or SIGINT.
 
     `report` is called once: with nothing when services begin to start, else with what is wrong.
     """
     ending: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: ending.append(received))
-    stack = Stack(config)
     try:
-        stack.open()
-        chosen = stack.begin(names)
+        crew.open()
+        chosen = crew.begin(names)
     except StackError as error:
         report(str(error))
         raise
-    with contextlib.closing(stack):
+    with contextlib.closing(crew):
         if myself := find_process(os.getpid()):
-            write_ref(stack.layout.supervisor, myself)
-        written = _write_status(stack, chosen, "")
+            write_ref(crew.layout.supervisor, myself)
+        written = _write_status(crew, chosen, "")
         report("")
         rotated = time.monotonic()
         while not ending:
-            stack.tick()
-            written = _write_status(stack, chosen, written)
+            crew.tick()
+            written = _write_status(crew, chosen, written)
             if time.monotonic() - rotated > ROTATE_EVERY:
-                stack.rotate_logs()
+                crew.rotate_logs()
                 rotated = time.monotonic()
             time.sleep(TICK)
-        stack.stop()
-        stack.layout.status.unlink(missing_ok=True)
-        stack.layout.supervisor.unlink(missing_ok=True)
+        crew.stop()
+        crew.layout.status.unlink(missing_ok=True)
+        crew.layout.supervisor.unlink(missing_ok=True)
 
 
-def _spawn(config: StackConfig, names: Sequence[str] | None) -> None:
+def _spawn(config: Charter, names: Sequence[str] | None, *, kind: Kind) -> None:
     """Start the supervisor as a process of its own, and wait until it leads the stack."""
-    layout = Layout(state=config.state)
+    layout = Layout(state=config.state, directories=kind.directories)
     layout.create(settle_accounts(os.environ))
     write_private(layout.mark, config.to_json(), owner=caller())
     hears, says = os.pipe()
-    command = ["setsid", "--fork", sys.executable, "-m", "deploy.embedded", "supervise"]
+    command = ["setsid", "--fork", sys.executable, "-m", kind.package, "supervise"]
     command += ["--state", str(config.state), "--report-to", str(says)]
     command += ["--only", ",".join(names)] if names is not None else []
     log = layout.log("supervisor")
@@ -161,12 +195,12 @@ def _spawn(config: StackConfig, names: Sequence[str] | None) -> None:
         raise StackError(f"The supervisor did not start:\n{tail(log, TAIL_LINES)}")
 
 
-def _check_runs(layout: Layout, names: Sequence[str]) -> None:
+def _check_runs(layout: Layout, names: Sequence[str], *, kind: Kind) -> None:
     running = {service.name for service in read_status(layout.state).services}
     if missing := [name for name in names if name not in running]:
         raise StackError(
             f"A stack runs on {layout.state} without {', '.join(missing)}. Stop it first: "
-            f"{Path(sys.executable).name} -m deploy.embedded down --state {layout.state}"
+            f"{Path(sys.executable).name} -m {kind.package} down --state {layout.state}"
         )
 
 
@@ -192,9 +226,9 @@ def _await_ready(layout: Layout, *, console: Console) -> StackStatus:
         time.sleep(TICK)
 
 
-def _write_status(stack: Stack, chosen: Sequence[str], written: str) -> str:
-    entries = [asdict(status) for status in stack.status() if status.name in chosen]
+def _write_status(crew: Crew, chosen: Sequence[str], written: str) -> str:
+    entries = [asdict(status) for status in crew.status() if status.name in chosen]
     text = json.dumps(entries, indent=2)
     if text != written:
-        write_private(stack.layout.status, text, owner=caller())
+        write_private(crew.layout.status, text, owner=caller())
     return text

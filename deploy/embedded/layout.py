@@ -8,7 +8,8 @@ that a service could tamper with.
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.embedded.accounts import Account, Accounts, caller
@@ -18,10 +19,21 @@ from deploy.embedded.files import PASSAGE, make_directory
 MARK = "stack.json"
 """The file that tells a state directory from any other directory."""
 
+DATA_DIRECTORIES = {
+    "postgres": Account.SERVICES,
+    "objects": Account.SERVICES,
+    "object-versions": Account.SERVICES,
+    "api": Account.SERVICES,
+    "worker": Account.SERVICES,
+    "agent": Account.ENGINE,
+}
+"""Those of a stack's services."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
     state: Path
+    directories: Mapping[str, Account] = field(default_factory=lambda: DATA_DIRECTORIES)
 
     @property
     def mark(self) -> Path:
@@ -78,7 +90,7 @@ class Layout:
             make_directory(closed, owner=caller())
         for passage in (self.settings, self.keys, self.handed_over):
             make_directory(passage, owner=caller(), mode=PASSAGE)
-        for name, account in DATA_DIRECTORIES.items():
+        for name, account in self.directories.items():
             make_directory(self.data(name), owner=accounts.owner_of(account))
 
     def purge(self) -> None:
@@ -104,13 +116,3 @@ class Layout:
                 f"{error.filename} can't be written by {caller().name}. If an earlier stack was "
                 "started as root, start this one as root too, or use another --state."
             ) from error
-
-
-DATA_DIRECTORIES = {
-    "postgres": Account.SERVICES,
-    "objects": Account.SERVICES,
-    "object-versions": Account.SERVICES,
-    "api": Account.SERVICES,
-    "worker": Account.SERVICES,
-    "agent": Account.ENGINE,
-}

@@ -9,8 +9,12 @@ import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deploy.embedded.errors import PortTaken, StackError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 LOOPBACK = "127.0.0.1"
 SETTING_PREFIX = "ANIMUS_PORT_"
@@ -41,16 +45,21 @@ class Ports:
 
     def overridden(self, environment: Mapping[str, str]) -> Ports:
         """These ports with what `ANIMUS_PORT_<NAME>` settings say instead."""
-        changes: dict[str, int] = {}
-        for field in fields(self):
-            setting = setting_of(field.name)
-            if text := environment.get(setting):
-                changes[field.name] = _port_number(setting, text)
-        return replace(self, **changes)
+        return replace(self, **changed_ports(type(self), environment))
 
 
 def setting_of(name: str) -> str:
     return SETTING_PREFIX + name.upper()
+
+
+def changed_ports(kind: type[DataclassInstance], environment: Mapping[str, str]) -> dict[str, int]:
+    """Those ports of a dataclass of ports that settings name, as the settings want them."""
+    settings = {field.name: setting_of(field.name) for field in fields(kind)}
+    return {
+        name: _port_number(setting, text)
+        for name, setting in settings.items()
+        if (text := environment.get(setting))
+    }
 
 
 def free_ports() -> Ports:
@@ -59,7 +68,12 @@ def free_ports() -> Ports:
     Each is reserved among processes that call this function for as long as this one lives: a port
     that is merely free may be found free by two of them at once.
     """
-    return Ports(**{field.name: _reserve_free_port() for field in fields(Ports)})
+    return Ports(**reserve_ports(Ports))
+
+
+def reserve_ports(kind: type[DataclassInstance]) -> dict[str, int]:
+    """A free port for each field of a dataclass of ports, as `free_ports` reserves them."""
+    return {field.name: _reserve_free_port() for field in fields(kind)}
 
 
 def check_free(port: int, *, name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import socket
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -25,11 +26,11 @@ def accepts_connections(port: int) -> Probe:
     return probe
 
 
-def answers_ok(port: int, path: str) -> Probe:
-    """GET `path` answers 200."""
+def answers_ok(port: int, path: str, *, tls: ssl.SSLContext | None = None) -> Probe:
+    """GET `path` answers 200, over TLS where a context is given."""
 
     def probe(_pid: int) -> bool:
-        connection = http.client.HTTPConnection(LOOPBACK, port, timeout=PROBE_TIMEOUT)
+        connection = connect(port, tls=tls)
         try:
             connection.request("GET", path)
             return connection.getresponse().status == http.client.OK
@@ -39,6 +40,12 @@ def answers_ok(port: int, path: str) -> Probe:
             connection.close()
 
     return probe
+
+
+def connect(port: int, *, tls: ssl.SSLContext | None) -> http.client.HTTPConnection:
+    if tls is None:
+        return http.client.HTTPConnection(LOOPBACK, port, timeout=PROBE_TIMEOUT)
+    return http.client.HTTPSConnection(LOOPBACK, port, timeout=PROBE_TIMEOUT, context=tls)
 
 
 def command_succeeds(argv: tuple[str, ...]) -> Probe:

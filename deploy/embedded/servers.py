@@ -39,16 +39,20 @@ class Server:
     name: str
     programs: tuple[Program, ...]
     extras: tuple[Extra, ...] = ()
+    sources: Path = SOURCES
+    """The folder with the folder of its `go.mod`."""
+    linker_flags: tuple[str, ...] = ()
 
     @property
     def source(self) -> Path:
-        return SOURCES / self.name
+        return self.sources / self.name
 
     def key(self) -> str:
         """What the programs are made of: pins, the least Go version (in go.mod), the machine."""
         digest = hashlib.sha256(f"{RECIPE}\n{platform.system()}\n{platform.machine()}\n".encode())
         for name in ("go.mod", "go.sum"):
             digest.update((self.source / name).read_bytes())
+        digest.update(" ".join(self.linker_flags).encode())
         return f"{self.name}-{digest.hexdigest()[:16]}"
 
 

@@ -27,6 +27,7 @@ class Task:
     name: str
     argv: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
+    account: Account = Account.SERVICES
     within: float = TASK_TIME
 
 
@@ -38,6 +39,7 @@ class Service:
     argv: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     account: Account = Account.SERVICES
+    umask: int = 0o077
     needs: tuple[str, ...] = ()
     ports: Mapping[str, int] = field(default_factory=dict)
     """Name of the port's setting and number; each must be free when the service first starts."""

@@ -33,6 +33,7 @@ class Starter:
             log=service.name,
             environment=service.environment,
             account=service.account,
+            umask=service.umask,
             on_supervisor_death=service.on_supervisor_death,
         )
 
@@ -41,7 +42,8 @@ class Starter:
             task.argv,
             log=of.name,
             environment=task.environment,
-            account=Account.SERVICES,
+            account=task.account,
+            umask=0o077,
             on_supervisor_death=Signals.SIGKILL,
         )
 
@@ -52,6 +54,7 @@ class Starter:
         log: str,
         environment: Mapping[str, str],
         account: Account,
+        umask: int,
         on_supervisor_death: Signals,
     ) -> subprocess.Popen[bytes]:
         environment = _ENVIRONMENT | dict(environment)
@@ -69,5 +72,5 @@ class Starter:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                umask=0o077,
+                umask=umask,
             )

@@ -5,13 +5,12 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+from deploy.images.executables import static_executable
 from deploy.images.layers import write_layer
 from deploy.images.layouts import ImageLayout, write_layout
 
 PROBE_OUTPUT = "animus\n"
 
-_LOAD_ADDRESS = 0x400000
-_HEADERS_SIZE = 64 + 56
 _WRITE, _EXIT = 1, 60  # x86-64 system calls
 
 
@@ -47,18 +46,4 @@ def _static_program(text: bytes) -> bytes:
         + after_address
         + text
     )  # fmt: skip
-    return _headers(size=_HEADERS_SIZE + len(code)) + code
-
-
-def _headers(*, size: int) -> bytes:
-    identity = b"\x7fELF" + bytes((2, 1, 1)) + bytes(9)
-    entry = _LOAD_ADDRESS + _HEADERS_SIZE
-    executable, x86_64, loadable, readable_executable = 2, 62, 1, 5
-    header = struct.pack(
-        "<HHIQQQIHHHHHH", executable, x86_64, 1, entry, 64, 0, 0, 64, 56, 1, 0, 0, 0
-    )
-    segment = struct.pack(
-        "<IIQQQQQQ",
-        *(loadable, readable_executable, 0, _LOAD_ADDRESS, _LOAD_ADDRESS, size, size, 0x1000),
-    )
-    return identity + header + segment
+    return static_executable(code)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 
+import pytest
+
 from deploy.embedded.configuration import CHECKOUT
 
 TARGETS = {
     *("help", "setup", "servers", "demo", "demo-smoke", "demo-down"),
     *("lint", "fmt", "build", "check", "test", "bench", "lock"),
+    *("cluster-up", "cluster-down", "cluster-status", "test-cluster"),
 }
 
 
@@ -36,6 +39,7 @@ def test_every_target_can_be_resolved() -> None:
         make("--dry-run", target)
 
 
-def test_purge_reaches_the_demo() -> None:
-    assert "--purge" in make("--dry-run", "demo-down", "PURGE=1")
-    assert "--purge" not in make("--dry-run", "demo-down")
+@pytest.mark.parametrize("target", ["demo-down", "cluster-down"])
+def test_purge_is_passed_on(target: str) -> None:
+    assert "--purge" in make("--dry-run", target, "PURGE=1")
+    assert "--purge" not in make("--dry-run", target)

@@ -17,6 +17,7 @@ from deploy.embedded.engine.description import Engine, EngineKind, current_boot_
 from deploy.embedded.engine.privileges import elevation
 from deploy.embedded.errors import StackError
 from deploy.embedded.files import make_directory
+from deploy.embedded.mounts import mounts_below
 from deploy.embedded.servers import cache_directory
 
 # Podman's default locks are one piece of shared memory for all storages of a user; the first
@@ -94,18 +95,10 @@ def purge(engine: Engine, *, cache: Path | None = None) -> None:
     # Rootless podman's files belong to other users outside of its own user namespace.
     within = engine.command("unshare") if engine.rootless else list(elevation())
     for directory in (storage.images_and_containers, storage.until_reboot):
-        for place in _mounts_below(directory):  # a podman that was killed leaves some
+        for place in mounts_below(directory):  # a podman that was killed leaves some
             _remove([*within, "umount", "--", place])
         _remove([*within, "rm", "-rf", "--", str(directory)])
     shutil.rmtree(storage.home)
-
-
-def _mounts_below(directory: Path) -> list[str]:
-    """Where something is mounted in `directory`, the innermost first."""
-    # proc(5): the fifth field; a space in it is written as \040.
-    lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    places = [line.split()[4].replace("\\040", " ") for line in lines]
-    return sorted((each for each in places if each.startswith(f"{directory}/")), reverse=True)
 
 
 def _purge_docker(engine: Engine) -> None:
