@@ -39,6 +39,8 @@ class Server:
     name: str
     programs: tuple[Program, ...]
     extras: tuple[Extra, ...] = ()
+    is_optional: bool = False
+    """Whether the stack does without, and says so, where it can't be built."""
 
     @property
     def source(self) -> Path:
@@ -75,8 +77,13 @@ OBJECT_STORE = Server(
     name="object-store",
     programs=(Program(name="versitygw", package="github.com/versity/versitygw/cmd/versitygw"),),
 )
+GVISOR = Server(
+    name="gvisor",
+    programs=(Program(name="runsc", package="gvisor.dev/gvisor/runsc"),),
+    is_optional=True,
+)
 
-SERVERS = (TEMPORAL, TEMPORAL_UI, OBJECT_STORE)
+SERVERS = (TEMPORAL, TEMPORAL_UI, OBJECT_STORE, GVISOR)
 
 
 def cache_directory(environment: Mapping[str, str] | None = None) -> Path:
