@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -291,16 +292,25 @@ async def _end_from_outside(
     running = asyncio.create_task(bench.result(order))
     await until(lambda: bench.has_said(order, "begun"))
     name = bench.name(order, ExecutionPhase.MAIN)
+    state = await bench.engine.find_container(name)
+    assert state is not None
     match way:
         case "kill":
             await bench.engine.ask("kill", name)
         case "rm":
             await bench.engine.ask("rm", "--force", "--time", "0", name)
         case "monitor":
-            state = await bench.engine.find_container(name)
-            assert state is not None
             os.kill(state.monitor_pid, signal.SIGKILL)
-    return await running
+    result = await running
+    assert state.identity not in sandboxes_kept(bench)
+    return result
+
+
+def sandboxes_kept(bench: Bench) -> str:
+    """What gVisor itself still knows, beside the engine."""
+    assert bench.engine.sandbox is not None
+    command = [bench.engine.sandbox.program, "list", "--quiet"]
+    return subprocess.run(command, capture_output=True, check=True, text=True).stdout
 
 
 async def test_a_corrupted_input_is_a_failure_of_the_data(

@@ -82,6 +82,7 @@ class MainRun:
         end = await self._describe_end(container, ended)
         if ended is None:
             await self.engine.remove(container.identity, force=True)
+            await self.engine.forget_in_runtime(container.identity)
         elif not self.engine.is_podman:
             await asyncio.to_thread(self._copy_log, Path(ended.log_path))
         self.journal.record(MainFact.ENDED, end.model_dump(mode="json"))
