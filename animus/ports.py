@@ -21,6 +21,7 @@ from animus.domain.work_orders import (
     Posture,
     ResultLog,
     ResultOutput,
+    Usage,
     WorkOrder,
 )
 
@@ -296,6 +297,8 @@ class AttemptEnd:
     outputs: tuple[ResultOutput, ...] = ()
     log: ResultLog | None = None
     posture: Posture | None = None
+    usage: Usage | None = None
+    """Where main was started; what could not be measured is named in it."""
 
 
 class ExecutionPhase(StrEnum):

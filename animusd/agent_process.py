@@ -19,14 +19,21 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.execution import AgentExecutionActivities
+from animus.adapters.container.sandboxes import Runtimes
 from animus.adapters.gateway import Gateway
 from animus.adapters.temporal import connect
 from animus.agent.execution import WAITING_PER_SLOT, Agent
 from animus.contracts.execution import agent_queue
 from animus.domain.errors import Unavailable
-from animusd.agent_wiring import build_agent
+from animusd.agent_wiring import build_agent, find_runtimes
 from animusd.logs import configure_logs
-from animusd.settings import AgentSettings, SettingsUnfit, TemporalSection, read_settings
+from animusd.settings import (
+    AgentSection,
+    AgentSettings,
+    SettingsUnfit,
+    TemporalSection,
+    read_settings,
+)
 
 CONNECT_PAUSE = 2.0
 SWEEP_EVERY = 3_600.0
@@ -51,16 +58,23 @@ async def _run(settings: AgentSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     gateway = Gateway(settings.agent.api_url, token_file=settings.agent.token_file)
-    agent = build_agent(settings.agent, gateway)
     try:
-        working = asyncio.create_task(_work(settings, agent))
+        working = asyncio.create_task(_work(settings, gateway))
         await _until(stop, working)
     finally:
-        await agent.close()
         await gateway.close()
 
 
-async def _work(settings: AgentSettings, agent: Agent) -> None:
+async def _work(settings: AgentSettings, gateway: Gateway) -> None:
+    runtimes = await _runtimes(settings.agent)
+    agent = build_agent(settings.agent, gateway, runtimes=runtimes)
+    try:
+        await _serve(settings, agent)
+    finally:
+        await agent.close()
+
+
+async def _serve(settings: AgentSettings, agent: Agent) -> None:
     await _sweep(agent)
     client = await _connected(settings.temporal)
     section, activities = settings.agent, AgentExecutionActivities(agent=agent)
@@ -76,6 +90,16 @@ async def _work(settings: AgentSettings, agent: Agent) -> None:
         await worker.run()
     finally:
         keeping_house.cancel()
+
+
+async def _runtimes(section: AgentSection) -> Runtimes | None:
+    """An engine that is away says nothing about its sandbox: it is waited for."""
+    while True:
+        try:
+            return await find_runtimes(section)
+        except Unavailable as error:
+            _log.warning("engine_awaited", detail=error.detail or error.message)
+            await asyncio.sleep(SWEEP_PAUSE)
 
 
 async def _keep_house(agent: Agent) -> None:

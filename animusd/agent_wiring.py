@@ -6,14 +6,16 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
-from animus.adapters.container.engines import read_engine
+from animus.adapters.container.engines import Engine, EngineUnfit, read_engine
 from animus.adapters.container.executor import ContainerExecutor
 from animus.adapters.container.forwarders import Upstream, upstream_of
 from animus.adapters.container.phases import Naming
-from animus.adapters.container.places import STEP_GID, STEP_UID, Places
+from animus.adapters.container.places import STEP_GID, STEP_UID, Place, Places
+from animus.adapters.container.sandboxes import Runtimes, find_fault
 from animus.adapters.gateway import Gateway
 from animus.adapters.noop_executor import NoopExecutor
 from animus.adapters.signing import FileSigner
@@ -27,13 +29,20 @@ from animusd.settings import AgentSection, SettingsUnfit, engine_environment
 _PEM_END = b"-----END PUBLIC KEY-----"
 _NAME_LENGTH = 8
 
+_log = structlog.get_logger()
+
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def build_agent(section: AgentSection, gateway: Gateway) -> Agent:
-    """The agent on its real parts. Raises `SettingsUnfit`, and nothing is started yet."""
+def build_agent(
+    section: AgentSection, gateway: Gateway, *, runtimes: Runtimes | None = None
+) -> Agent:
+    """The agent on its real parts. Raises `SettingsUnfit`, and nothing is started yet.
+
+    Without `runtimes` the description of the engine is believed.
+    """
     signer = FileSigner(section.key_file)
     journals = Journals(directory=section.state_dir / "attempts")
     journals.prepare()
@@ -43,11 +52,36 @@ def build_agent(section: AgentSection, gateway: Gateway) -> Agent:
         ),
         signer=signer,
         claim=gateway.claim,
-        executor=_executor(section, journals, signer),
+        executor=_executor(section, journals, signer, runtimes),
         journals=journals,
         now=utc_now,
         concurrency=section.concurrency,
     )
+
+
+async def find_runtimes(section: AgentSection) -> Runtimes | None:
+    """What main can run under here, seen by running something in it.
+
+    Raises `Unavailable` while the engine runs nothing at all, and `EngineUnfit` where the sandbox
+    that the settings demand does not work.
+    """
+    if section.executor == "noop" or section.runtime == "runc":
+        return None
+    engine, step_image = _engine(section), section.step_image
+    if engine.sandbox is None or step_image is None:
+        fault = "The description of the engine names no sandbox."
+    else:
+        folder = section.state_dir / "probe"
+        place = Place(directory=_mountable(folder), owner=_owner(rootless=engine.rootless))
+        naming = _naming(section, FileSigner(section.key_file))
+        found = await find_fault(engine, place=place, naming=naming, image=step_image)
+        if found is None:
+            return _described_runtimes(section, engine)
+        fault = found
+    if section.runtime == "runsc":
+        raise EngineUnfit(f"agent.runtime demands a sandbox. {fault}")
+    _log.warning("no_sandbox", reason=fault, advice="runs planned for a sandbox will fail here")
+    return Runtimes(fault=fault)
 
 
 def read_public_keys(file: Path) -> tuple[bytes, ...]:
@@ -62,21 +96,18 @@ def read_public_keys(file: Path) -> tuple[bytes, ...]:
     return tuple(key.public_bytes(Encoding.Raw, PublicFormat.Raw) for key in keys)
 
 
-def _executor(section: AgentSection, journals: Journals, signer: Signer) -> Executor:
+def _executor(
+    section: AgentSection, journals: Journals, signer: Signer, runtimes: Runtimes | None
+) -> Executor:
     if section.executor == "noop":
         return NoopExecutor(now=utc_now)
-    engine_file, step_image, object_store = (
-        section.engine_file, section.step_image, section.object_store,
-    )  # fmt: skip
-    if engine_file is None or step_image is None or object_store is None:
-        raise SettingsUnfit(
-            "The container executor needs agent.engine_file, agent.step_image and "
-            "agent.object_store."
-        )
-    engine = read_engine(engine_file, environment=engine_environment())
+    engine, step_image, object_store = _engine(section), section.step_image, section.object_store
+    if step_image is None or object_store is None:
+        raise _incomplete()
     return ContainerExecutor(
         engine=engine,
-        naming=Naming(cluster=section.cluster, agent=key_id(signer.public_key)[:_NAME_LENGTH]),
+        runtimes=runtimes or _described_runtimes(section, engine),
+        naming=_naming(section, signer),
         places=Places(
             directory=_mountable(journals.directory), owner=_owner(rootless=engine.rootless)
         ),
@@ -86,6 +117,29 @@ def _executor(section: AgentSection, journals: Journals, signer: Signer) -> Exec
         object_store=_upstream(f"http://{object_store}"),
         now=utc_now,
     )
+
+
+def _engine(section: AgentSection) -> Engine:
+    if section.engine_file is None:
+        raise _incomplete()
+    return read_engine(section.engine_file, environment=engine_environment())
+
+
+def _incomplete() -> SettingsUnfit:
+    return SettingsUnfit(
+        "The container executor needs agent.engine_file, agent.step_image and agent.object_store."
+    )
+
+
+def _described_runtimes(section: AgentSection, engine: Engine) -> Runtimes:
+    if section.runtime == "runc":
+        return Runtimes(fault="The agent's settings forbid it.")
+    name = engine.sandbox.name if engine.sandbox is not None else None
+    return Runtimes(sandbox=name, sandbox_only=section.runtime == "runsc")
+
+
+def _naming(section: AgentSection, signer: Signer) -> Naming:
+    return Naming(cluster=section.cluster, agent=key_id(signer.public_key)[:_NAME_LENGTH])
 
 
 def _owner(*, rootless: bool) -> tuple[int, int] | None:

@@ -78,6 +78,8 @@ class AgentSection(Section):
     step_image: str | None = None
     """The image of fetch and collect, pinned by digest."""
     executor: Literal["container", "noop"] = "container"
+    runtime: Literal["auto", "runsc", "runc"] = "auto"
+    """What main may run under: as its plan says; in a sandbox alone; never in one."""
     host: str = ""
     ready_file: Path | None = None
     object_store: str | None = None

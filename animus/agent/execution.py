@@ -223,6 +223,7 @@ class Agent:
             outputs=end.outputs,
             log=end.log,
             posture=end.posture,
+            usage=end.usage,
         )
         signed = self._sign(RESULT_TAG, sealed(result))
         journal.record(

@@ -41,7 +41,7 @@ EXPLANATIONS: dict[LimitationCode, str] = {
     LimitationCode.ENVIRONMENT_UNLOCKED: "No environment lock: only the image digests are known.",
     LimitationCode.PACKAGES_UNLOCKED: "The lock names no packages; only the image digest is known.",
     LimitationCode.DATASET_MISSING: "The pipeline reads no dataset version that Animus knows.",
-    LimitationCode.RUNTIME_RUNC: "runc shares the host's kernel with the step; it is no sandbox.",
+    LimitationCode.RUNTIME_RUNC: "runc and crun share the host's kernel with the step: no sandbox.",
     LimitationCode.CONTAINER_EXECUTOR: "One machine's container engine, not a cluster: its "
     "administrator can reach into a running step.",
     LimitationCode.EGRESS_UNFILTERED: "This executor cannot limit egress to the hosts named: the "

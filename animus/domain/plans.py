@@ -23,6 +23,8 @@ from animus.domain.run_specs import Classification, DatasetBinding, RunSpec
 from animus.domain.verdicts import GateRule, Verdict
 
 TAG = "animus.plan/v1"
+SHARE_THE_KERNEL = frozenset({"runc", "crun"})
+"""Runtimes under which a step's system calls go to the host's kernel."""
 
 
 class Execution(Document):
@@ -30,6 +32,12 @@ class Execution(Document):
 
     executor: Literal["container", "kubernetes", "noop"]
     runtime: Name
+
+    @property
+    def sandbox(self) -> str | None:
+        """The runtime, where it is one that keeps a step off the host's kernel."""
+        runs_nothing = self.executor == "noop"
+        return None if runs_nothing or self.runtime in SHARE_THE_KERNEL else self.runtime
 
 
 class PlannedStep(Document):
@@ -147,7 +155,7 @@ def _execution_limitations(facts: Facts) -> Iterator[Limitation]:
     on_one_machine = facts.execution.executor == "container"
     if on_one_machine:
         yield Limitation(code=LimitationCode.CONTAINER_EXECUTOR)
-    if facts.execution.runtime == "runc":
+    if facts.execution.runtime in SHARE_THE_KERNEL:
         yield Limitation(code=LimitationCode.RUNTIME_RUNC)
     for step in facts.pipeline.spec.steps:
         if on_one_machine and step.egress:

@@ -74,6 +74,9 @@ class Assignment(Document):
     inputs: tuple[AssignedInput, ...]
     code: AssignedCode | None = None
     parameters: dict[str, Any]
+    sandbox: Name | None = None
+    """The runtime that the plan promises between main and the host's kernel; None: it promises
+    none."""
 
 
 class ResultOutput(Document):
@@ -117,6 +120,23 @@ class Posture(Document):
     pids: Int
 
 
+class Usage(Document):
+    """What an attempt took, as its executor measured it. The agent's claim.
+
+    What could not be had is absent, and `unknown` says why under its name.
+    """
+
+    cpu_milliseconds: Annotated[Int, Field(ge=0)] | None = None
+    """Processor time of main, of all its processes together."""
+    peak_memory_bytes: Annotated[Int, Field(ge=0)] | None = None
+    """The most that was charged to main's limit at once, with file pages and a sandbox's need."""
+    bytes_in: Annotated[Int, Field(ge=0)] | None = None
+    """Inputs and source that were fetched for main."""
+    bytes_out: Annotated[Int, Field(ge=0)] | None = None
+    """Declared outputs that were collected, without the log."""
+    unknown: dict[Name, Text] = {}
+
+
 class AttemptResult(Document):
     schema_: Annotated[Literal["animus.attempt-result/v1"], Field(alias="schema")] = (
         "animus.attempt-result/v1"
@@ -130,6 +150,8 @@ class AttemptResult(Document):
     outputs: Annotated[tuple[ResultOutput, ...], Field(max_length=MAX_OUTPUTS)] = ()
     log: ResultLog | None = None
     posture: Posture | None = None
+    usage: Usage | None = None
+    """Absent where main never started, and from agents that do not measure."""
 
 
 class StopReceipt(Document):
@@ -161,3 +183,22 @@ def check_order_time(order: WorkOrder, now: datetime) -> None:
         raise OrderRefused("The work order is not valid yet. Compare the clocks.")
     if now > order.not_after:
         raise OrderRefused("The work order has expired.")
+
+
+def sandbox_fault(promised: str | None, result: AttemptResult) -> Failure | None:
+    """Why a result can't stand for a plan that promised this sandbox: main ran without it.
+
+    A result without a posture is of an attempt that never came to main, unless it succeeded.
+    """
+    observed = result.posture.runtime if result.posture is not None else None
+    if promised is None or observed == promised:
+        return None
+    if observed is None and result.outcome is not AttemptOutcome.SUCCEEDED:
+        return None
+    seen = observed or "what nobody saw"
+    return Failure(
+        failure_class=FailureClass.ENVIRONMENT,
+        code="sandbox_missing",
+        message=f"The plan promises {promised}, and main ran under {seen}. Mend the runtime, "
+        "or run it on a cluster that is registered without a sandbox.",
+    )

@@ -141,7 +141,7 @@ async def _new_attempt(
 ) -> OpenedAttempt:
     run = records.run
     (cluster,) = await uow.pick(Cluster, "id = %s", run.cluster_id)
-    assignment = sealed(await _assignment(uow, run, planned))
+    assignment = sealed(await _assignment(uow, run, plan, planned))
     attempt = Attempt(
         id=new_id(),
         project_id=run.project_id,
@@ -198,7 +198,9 @@ def _order(
     )
 
 
-async def _assignment(session: ReadSession, run: Run, planned: PlannedStep) -> Assignment:
+async def _assignment(
+    session: ReadSession, run: Run, plan: ExecutionPlan, planned: PlannedStep
+) -> Assignment:
     """The step with everything it reads, by digest."""
     spec = run_spec_of(run.run_spec)
     bound = {binding.alias: binding.digest for binding in spec.datasets}
@@ -219,6 +221,7 @@ async def _assignment(session: ReadSession, run: Run, planned: PlannedStep) -> A
         inputs=(*datasets, *await _artifact_inputs(session, run, planned)),
         code=code,
         parameters=spec.parameters,
+        sandbox=plan.document.body.execution.sandbox,
     )
 
 

@@ -24,6 +24,8 @@ from animus.domain.work_orders import (
     ResultOutput,
     ResultRefused,
     StopReceipt,
+    Usage,
+    sandbox_fault,
 )
 from animus.ledger.leaves import Result
 from animus.ledger.signatures import verify
@@ -88,6 +90,7 @@ class _Verified:
     manifests: dict[str, Manifest] = field(default_factory=dict)
     outputs: tuple[ResultOutput, ...] = ()
     log: ResultLog | None = None
+    usage: Usage | None = None
 
 
 async def close_attempt(
@@ -196,7 +199,8 @@ def _objects_of(result: AttemptResult) -> list[WantedObject]:
 async def _verify_result(
     order: _Order, result: AttemptResult, known: dict[bytes, Blob], store: ObjectStore
 ) -> _Verified:
-    """Outputs that are not in the store as they were signed make the attempt a platform failure."""
+    """Outputs that are not in the store as they were signed make the attempt a platform failure,
+    and a main that ran outside the sandbox that was promised makes it one of the environment."""
     try:
         _check_declared(order, result)
         project_id = ProjectId(order.attempt.project_id)
@@ -206,19 +210,21 @@ async def _verify_result(
         )
     except (Conflict, ResultRefused) as error:
         return _Verified(
-            outcome=AttemptOutcome.FAILED, exit_code=result.exit_code,
+            outcome=AttemptOutcome.FAILED, exit_code=result.exit_code, usage=result.usage,
             failure=Failure(
                 failure_class=FailureClass.PLATFORM, code=error.code, message=error.message
             ),
         )  # fmt: skip
+    fault = sandbox_fault(order.assignment.sandbox, result)
     return _Verified(
-        outcome=result.outcome,
-        failure=result.failure,
+        outcome=AttemptOutcome.FAILED if fault else result.outcome,
+        failure=fault or result.failure,
         exit_code=result.exit_code,
         blobs=[*blobs, *inner],
         manifests=manifests,
         outputs=result.outputs,
         log=result.log,
+        usage=result.usage,
     )
 
 
@@ -261,7 +267,7 @@ async def _keep(
     uow: UnitOfWork, call: Call, order: _Order, answer: Answer, verified: _Verified
 ) -> AttemptOutcomeRow:
     attempt = order.attempt
-    failure = verified.failure
+    failure, usage = verified.failure, verified.usage or Usage()
     row = AttemptOutcomeRow(
         attempt_id=attempt.id,
         project_id=attempt.project_id,
@@ -273,6 +279,10 @@ async def _keep(
         exit_code=verified.exit_code,
         result=answer.result,
         signature=answer.signature if answer.result is not None else None,
+        cpu_milliseconds=usage.cpu_milliseconds,
+        peak_memory_bytes=usage.peak_memory_bytes,
+        bytes_in=usage.bytes_in,
+        bytes_out=usage.bytes_out,
     )
     uow.add(row)
     if answer.receipt is not None:

@@ -10,7 +10,7 @@ from animus.domain.canonical import JsonObject, decode_strictly
 from animus.domain.digests import Digest
 from animus.domain.ids import ProjectId, RunId
 from animus.domain.runs import FailureClass, RunState
-from animus.domain.work_orders import AttemptResult
+from animus.domain.work_orders import AttemptResult, Usage
 from animus.services.parsed import run_spec_of
 from animus.services.run_facts import attempts_of, get_records, read_plan
 from animus.services.runs import RunView, get_run
@@ -31,6 +31,7 @@ class AttemptView:
     opened_at: datetime
     closed_at: datetime | None
     posture: JsonObject | None
+    usage: Usage | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +104,11 @@ def _steps(records: RunRecords) -> tuple[StepView, ...]:
 
 
 def _attempt(attempt: Attempt, outcome: AttemptOutcomeRow | None) -> AttemptView:
-    posture = None
+    posture = usage = None
     if outcome is not None and outcome.result is not None:
         result = AttemptResult.model_validate(decode_strictly(outcome.result))
         posture = result.posture.content() if result.posture else None
+        usage = result.usage
     return AttemptView(
         step=attempt.step,
         number=attempt.number,
@@ -120,6 +122,7 @@ def _attempt(attempt: Attempt, outcome: AttemptOutcomeRow | None) -> AttemptView
         opened_at=attempt.opened_at,
         closed_at=outcome.recorded_at if outcome else None,
         posture=posture,
+        usage=usage,
     )
 
 

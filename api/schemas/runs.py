@@ -256,6 +256,20 @@ class CancelRun(Body):
     reason: Sentence = ""
 
 
+class UsageOut(View):
+    """What could not be had is null, and `unknown` says why under its name."""
+
+    cpu_milliseconds: int | None
+    """Processor time of the step's container, of all its processes together."""
+    peak_memory_bytes: int | None
+    """The most that was charged to its limit at once: file pages and a sandbox's own need too."""
+    bytes_in: int | None
+    """Inputs and source."""
+    bytes_out: int | None
+    """Declared outputs, without the log."""
+    unknown: dict[str, str]
+
+
 class AttemptOut(View):
     step: str
     number: int
@@ -268,6 +282,8 @@ class AttemptOut(View):
     closed_at: datetime | None
     posture: dict[str, Any] | None
     """How main was confined, as the agent saw it: its signed claim."""
+    usage: UsageOut | None
+    """What it took, as the agent measured it: its signed claim."""
 
 
 class StepOut(View):

@@ -59,7 +59,7 @@ def _demo(*, stay: bool) -> None:
     bring_up(prepared.config, console=console)
     addresses = loopback_addresses(prepared.config.ports)
     _await_gateway(addresses.api_public)
-    accounts = settle(prepared.config, executor="container", runtime=prepared.engine.runtime)
+    accounts = settle(prepared.config, executor="container", runtime=prepared.engine.best_runtime)
     try:
         with _workplace() as work:
             walk(

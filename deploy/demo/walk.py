@@ -224,12 +224,20 @@ def _show_result(scene: Scene, engineer: Cli, run: Mapping[str, Any]) -> None:
     say(f"    plan digest   {run['plan_digest']}")
     for decision in decisions:
         say(f"    {decision['verdict']:<13} {decision['principal']}: {decision['reason']}")
+    for step in run["steps"]:
+        _show_attempt(step["name"], step["attempts"][-1])
     for artifact in sorted(artifacts, key=lambda one: (one["step"], one["name"])):
         say(f"    artifact      {artifact['name']:<24} {artifact['sha256']}")
     metrics = _download_json(scene, engineer, artifacts, "metrics")
     say(f"    accuracy      {metrics['accuracy']:.4f} on {metrics['test_rows']} test rows")
     if scene.temporal_ui is not None:
         say(f"    workflow      {scene.temporal_ui}/namespaces/animus/workflows/{run['id']}")
+
+
+def _show_attempt(step: str, attempt: Mapping[str, Any]) -> None:
+    usage = attempt["usage"]
+    took = f"{usage['cpu_milliseconds'] or 0} ms cpu, {usage['peak_memory_bytes'] or 0} bytes"
+    say(f"    {step:<13} ran under {attempt['posture']['runtime']}, took {took} at most")
 
 
 def _download_json(

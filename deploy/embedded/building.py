@@ -65,7 +65,7 @@ def build_servers(
             on_wait=partial(console.say, f"    waiting: another process builds {server.name}"),
         ):
             if not is_built(server, cache=cache):
-                _build(server, home=home, go=go, console=console)
+                _build_if_possible(server, home=home, go=go, console=console)
 
 
 def check_space(place: Path, *, needed: int) -> None:
@@ -78,6 +78,15 @@ def check_space(place: Path, *, needed: int) -> None:
             f"{free / GIB:.1f} GiB are free. Free some space, or set XDG_CACHE_HOME, GOCACHE and "
             "GOMODCACHE to a larger disk."
         )
+
+
+def _build_if_possible(server: Server, *, home: Path, go: Path, console: Console) -> None:
+    try:
+        _build(server, home=home, go=go, console=console)
+    except BuildFailed as failure:
+        if not server.is_optional:
+            raise
+        console.say(f"{failure}\n    going on without {server.name}")
 
 
 def _build(server: Server, *, home: Path, go: Path, console: Console) -> None:

@@ -39,13 +39,15 @@ class Server:
     name: str
     programs: tuple[Program, ...]
     extras: tuple[Extra, ...] = ()
-    sources: Path = SOURCES
-    """The folder with the folder of its `go.mod`."""
+    sources: Path | None = None
+    """The folder with the folder of its `go.mod`, where it is not ours."""
     linker_flags: tuple[str, ...] = ()
+    is_optional: bool = False
+    """Whether the stack does without, and says so, where it can't be built."""
 
     @property
     def source(self) -> Path:
-        return self.sources / self.name
+        return (self.sources or SOURCES) / self.name
 
     def key(self) -> str:
         """What the programs are made of: pins, the least Go version (in go.mod), the machine."""
@@ -79,8 +81,13 @@ OBJECT_STORE = Server(
     name="object-store",
     programs=(Program(name="versitygw", package="github.com/versity/versitygw/cmd/versitygw"),),
 )
+GVISOR = Server(
+    name="gvisor",
+    programs=(Program(name="runsc", package="gvisor.dev/gvisor/runsc"),),
+    is_optional=True,
+)
 
-SERVERS = (TEMPORAL, TEMPORAL_UI, OBJECT_STORE)
+SERVERS = (TEMPORAL, TEMPORAL_UI, OBJECT_STORE, GVISOR)
 
 
 def cache_directory(environment: Mapping[str, str] | None = None) -> Path:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -41,8 +41,11 @@ from deploy.images.loading import provide
 from tests.agent.agents import Bench
 from tests.agent.platforms import Platform
 
-CLUSTER = "local"
 HOST = "tests"
+CLUSTERS = {"runc": "plain", "runsc": "sandboxed"}
+"""What runs there, and a cluster that is registered with it. One machine serves both."""
+BOTH = pytest.mark.parametrize("runtime", list(CLUSTERS), indirect=True, scope="module")
+"""For modules whose tests hold under either."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +59,8 @@ class AgentFiles:
     """What an agent is given: its key, its token, control's public key, its engine."""
 
     key: Path
-    token: Path
+    tokens: Mapping[str, Path]
+    """By runtime: each cluster's agent has its own."""
     work_order_public_key: Path
     engine: Path
 
@@ -68,7 +72,7 @@ MakeAgent = Callable[..., Bench]
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     build_servers(console=Console())
     state = tmp_path_factory.mktemp("agent") / "state"
-    with Stack(StackConfig(state=state, ports=free_ports(), cluster=CLUSTER)) as stack:
+    with Stack(StackConfig(state=state, ports=free_ports())) as stack:
         stack.start(["api"])
         yield stack
 
@@ -106,14 +110,29 @@ def agent_files(tmp_path_factory: pytest.TempPathFactory, engine_file: Path) -> 
     (home / "work-order.pub").write_bytes(pem)
     return AgentFiles(
         key=home / "agent.key",
-        token=home / "api-token",
+        tokens={runtime: home / f"token-{runtime}" for runtime in CLUSTERS},
         work_order_public_key=home / "work-order.pub",
         engine=engine_file,
     )
 
 
+@pytest.fixture(scope="module")
+def runtime(request: pytest.FixtureRequest, engine: Engine) -> str:
+    """What main runs under: the default's sandbox, unless a module asks for `BOTH`."""
+    asked: str = getattr(request, "param", "runsc")
+    if asked == "runsc" and engine.sandbox is None:
+        pytest.skip("gVisor does not work on this machine")
+    return asked
+
+
+@pytest.fixture(scope="module")
+def platform(everywhere: Platform, runtime: str) -> Platform:
+    """Runs go to the cluster with this runtime."""
+    return replace(everywhere, cluster=CLUSTERS[runtime])
+
+
 @pytest.fixture(scope="session")
-async def platform(stack: Stack, agent_files: AgentFiles) -> AsyncIterator[Platform]:
+async def everywhere(stack: Stack, agent_files: AgentFiles) -> AsyncIterator[Platform]:
     control = FileSigner(agent_files.work_order_public_key.parent / "control.key")
     url = stack.site.addresses.api
     async with httpx.AsyncClient(base_url=f"{url}/api/v1", trust_env=False) as nobody:
@@ -131,7 +150,7 @@ async def platform(stack: Stack, agent_files: AgentFiles) -> AsyncIterator[Platf
     ) as engineer:
         yield Platform(
             url=url, database=database, judge=judge, store=store, control=control,
-            client=engineer, project_id=ProjectId(UUID(project)),
+            client=engineer, project_id=ProjectId(UUID(project)), cluster="",
         )  # fmt: skip
     await judge.close()
     await store.close()
@@ -140,10 +159,15 @@ async def platform(stack: Stack, agent_files: AgentFiles) -> AsyncIterator[Platf
 
 @pytest.fixture
 async def make_agent(
-    stack: Stack, agent_files: AgentFiles, images: Images, engine: Engine, tmp_path: Path
+    stack: Stack,
+    agent_files: AgentFiles,
+    images: Images,
+    engine: Engine,
+    runtime: str,
+    tmp_path: Path,
 ) -> AsyncIterator[MakeAgent]:
     """Makes agents on this test's state directory; what they leave is removed."""
-    async with _agents(stack, agent_files, images, engine, tmp_path) as make:
+    async with _agents(stack, agent_files, images, engine, runtime, tmp_path) as make:
         yield make
 
 
@@ -153,11 +177,12 @@ async def make_module_agent(
     agent_files: AgentFiles,
     images: Images,
     engine: Engine,
+    runtime: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[MakeAgent]:
     """The same, for what a module's tests look at together."""
     state = tmp_path_factory.mktemp("module")
-    async with _agents(stack, agent_files, images, engine, state) as make:
+    async with _agents(stack, agent_files, images, engine, runtime, state) as make:
         yield make
 
 
@@ -168,16 +193,16 @@ def bench(make_agent: MakeAgent) -> Bench:
 
 @asynccontextmanager
 async def _agents(
-    stack: Stack, files: AgentFiles, images: Images, engine: Engine, folder: Path
+    stack: Stack, files: AgentFiles, images: Images, engine: Engine, runtime: str, folder: Path
 ) -> AsyncIterator[MakeAgent]:
     made: list[tuple[Bench, Gateway]] = []
 
     def make(**changes: Any) -> Bench:
         said = {
-            "cluster": CLUSTER,
+            "cluster": CLUSTERS[runtime],
             "host": HOST,
             "api_url": stack.site.addresses.api,
-            "token_file": files.token,
+            "token_file": files.tokens[runtime],
             "key_file": files.key,
             "work_order_public_key_file": files.work_order_public_key,
             "state_dir": folder / "agent",
@@ -208,7 +233,7 @@ async def _agents(
 async def _settle(
     nobody: httpx.AsyncClient, stack: Stack, agent_files: AgentFiles
 ) -> tuple[str, str]:
-    """(engineer's token, project's id); the agent's token is in its file."""
+    """(engineer's token, project's id); the agents' tokens are in their files."""
     secret = (stack.layout.handed_over / "bootstrap-token").read_text()
     admin = await _post(nobody, "/bootstrap", secret, {"name": "admin"})
     person = await _post(nobody, "/principals", admin["secret"], {"name": "engineer"})
@@ -217,13 +242,14 @@ async def _settle(
     )
     project = {"name": "agents", "members": {"engineer": ["editor"]}}
     made = await _post(nobody, "/projects", admin["secret"], project)
-    cluster = {
-        "name": CLUSTER, "executor": "container", "runtime": "runc", "host": HOST,
-        "result_key": FileSigner(agent_files.key).public_key.hex(),
-    }  # fmt: skip
-    registered = await _post(nobody, "/clusters", admin["secret"], cluster)
-    agent_files.token.touch(mode=0o600)
-    agent_files.token.write_text(registered["token"]["secret"])
+    for runtime, name in CLUSTERS.items():
+        cluster = {
+            "name": name, "executor": "container", "runtime": runtime, "host": HOST,
+            "result_key": FileSigner(agent_files.key).public_key.hex(),
+        }  # fmt: skip
+        registered = await _post(nobody, "/clusters", admin["secret"], cluster)
+        agent_files.tokens[runtime].touch(mode=0o600)
+        agent_files.tokens[runtime].write_text(registered["token"]["secret"])
     return token["secret"], made["id"]
 
 

@@ -53,6 +53,8 @@ class Platform:
     client: httpx.AsyncClient = field(repr=False)
     """The engineer, at the project's part of the api."""
     project_id: ProjectId
+    cluster: str
+    """Where runs go."""
 
     async def open_attempt(
         self, *steps: JsonObject, edges: Sequence[tuple[str, str]] = (), **run: Any
@@ -65,7 +67,8 @@ class Platform:
         self, *steps: JsonObject, edges: Sequence[tuple[str, str]] = (), **run: Any
     ) -> RunId:
         """A run that is running."""
-        body = {"pipeline": explicit_pipeline(*steps, edges=edges), **run}
+        pipeline = explicit_pipeline(*steps, edges=edges)
+        body = {"pipeline": pipeline, "cluster": self.cluster, **run}
         answer = await self.client.post("/runs", json=body)
         assert answer.status_code == 201, answer.text
         run_id = RunId(UUID(answer.json()["id"]))
@@ -133,9 +136,10 @@ class Platform:
         }  # fmt: skip
         declared = await self.client.post("/source-uploads", json=said)
         assert declared.status_code == 201, declared.text
-        await self._put([declared.json()["upload"]], {digest_of(pack): pack})
-        committed = await self.client.post(f"/source-uploads/{declared.json()['id']}:commit")
-        assert committed.status_code == 201, committed.text
+        if declared.json()["source"] is None:  # else it was proved before
+            await self._put([declared.json()["upload"]], {digest_of(pack): pack})
+            committed = await self.client.post(f"/source-uploads/{declared.json()['id']}:commit")
+            assert committed.status_code == 201, committed.text
         return {
             "repo_url": "https://git.example/team/model", "commit": commit, "path": "",
             "object_format": object_format, "state": "proved", "pack_sha256": digest_of(pack),

@@ -51,6 +51,11 @@ def reaches(host: str, port: int) -> bool:
     return True
 
 
+def reaches_itself() -> bool:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return reaches(*server.getsockname())
+
+
 def tree(place: str) -> dict[str, str]:
     """Relative path and mode of what lies there, with the content of small files."""
     found = {}
@@ -84,7 +89,8 @@ def look() -> dict[str, object]:
         "no_new_privileges": status["NoNewPrivs"],
         "seccomp": status["Seccomp"],
         "first_process": Path("/proc/1/cmdline").read_bytes().split(b"\0")[0].decode(),
-        "interfaces": sorted(os.listdir("/sys/class/net")),
+        "interfaces": sorted(name for _, name in socket.if_nameindex()),
+        "reaches_itself": reaches_itself(),
         "reaches_api": reaches(*json.loads(os.environ["PROBE_API"])),
         "writable": [place for place in PLACES if os.path.exists(place) and is_writable(place)],
         "present": [place for place in PLACES if os.path.exists(place)],
@@ -100,6 +106,7 @@ def look() -> dict[str, object]:
         "out": tree("/animus/out"),
         "parameters": Path("/animus/params.json").read_text(),
         "becomes_root": can_become_root(),
+        "kernel": os.uname().release,
     }
 
 

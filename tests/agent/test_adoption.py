@@ -14,10 +14,12 @@ from animus.adapters.signing import make_key
 from animus.domain.work_orders import AttemptResult
 from animus.ports import ExecutionPhase
 from tests.agent.agents import Bench, Driver, until
-from tests.agent.conftest import Images, MakeAgent
+from tests.agent.conftest import BOTH, Images, MakeAgent
 from tests.agent.platforms import Order, Platform
 from tests.agent.steps import python_step
 from tests.conftest import RecordCases
+
+pytestmark = BOTH
 
 COUNT = "open('/animus/out/count', 'a').write('x'); print('begun', flush=True)"
 """Leaves one x for each time that main was started."""

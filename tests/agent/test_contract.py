@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -16,10 +17,12 @@ from animus_sdk.source import build_source_pack
 from animus.domain.canonical import JsonObject, canonical_bytes
 from animus.domain.work_orders import AttemptResult
 from tests.agent.agents import Bench, read_result
-from tests.agent.conftest import Images
+from tests.agent.conftest import BOTH, Images
 from tests.agent.platforms import Order, Platform
 from tests.agent.steps import python_step
 from tests.conftest import RecordCases
+
+pytestmark = BOTH
 
 PROBE = (Path(__file__).parent / "probe.py").read_text()
 PARAMETERS: JsonObject = {
@@ -125,6 +128,11 @@ async def test_a_step_has_its_own_variables_and_nothing_else_of_ours(looked: Loo
     assert environment["ANIMUS_ATTEMPT"] == "1"
 
 
+async def test_a_sandbox_has_a_kernel_of_its_own(looked: Looked, runtime: str) -> None:
+    _, _, seen = looked
+    assert (seen["kernel"] == os.uname().release) is (runtime == "runc")
+
+
 async def test_a_step_is_confined(looked: Looked, record_cases: RecordCases) -> None:
     _, _, seen = looked
     none = "0000000000000000"
@@ -136,6 +144,7 @@ async def test_a_step_is_confined(looked: Looked, record_cases: RecordCases) -> 
         "seccomp": "2",
         "becomes_root": False,
         "interfaces": ["lo"],
+        "reaches_itself": True,
         "reaches_api": False,
         "writable": ["/animus/work", "/animus/out", "/tmp", "/dev/shm"],
         "first_process": "/run/podman-init",
@@ -159,22 +168,24 @@ async def test_what_is_mounted_is_what_a_step_needs(
     writable = {place for place, options in ours.items() if "rw" in options}
     assert writable == {"/animus/work", "/animus/out"}
     assert "ro" in mounts["/"]
-    assert {"tmpfs", "rw", "nosuid", "nodev", "size=65536k"} <= set(mounts["/tmp"])
+    assert {"tmpfs", "rw", "nosuid", "size=65536k"} <= set(mounts["/tmp"])
     from_disk = {p for p, o in mounts.items() if o[0] not in ("tmpfs", "proc", "sysfs", "cgroup")}
     of_the_engine = {"/", "/etc/hosts", "/etc/hostname", "/run/.containerenv", "/run/podman-init",
-                     "/dev/pts", "/dev/mqueue"}  # fmt: skip
+                     "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue"}  # fmt: skip
     assert from_disk - set(ours) <= of_the_engine | {"/etc/resolv.conf", "/sys/fs/cgroup"}
     record_cases("mounts seen from inside", len(mounts))
 
 
-async def test_the_posture_is_what_the_engine_says(looked: Looked, images: Images) -> None:
+async def test_the_posture_is_what_the_engine_says(
+    looked: Looked, images: Images, runtime: str
+) -> None:
     _, result, _ = looked
     posture = result.posture
     assert posture is not None
     assert posture.content() == {
         "executor": "container",
         "engine": posture.engine,
-        "runtime": "runc",
+        "runtime": runtime,
         "image": images.demo.rpartition("@")[2],
         "user": "10001:0",
         "network": "none",
@@ -184,7 +195,7 @@ async def test_the_posture_is_what_the_engine_says(looked: Looked, images: Image
         "seccomp": "default",
         "memory_bytes": 256 * 1024**2,
         "millicores": 1000,
-        "pids": 512,
+        "pids": {"runc": 512, "runsc": 2048}[runtime],
     }
     assert posture.engine.startswith("podman ")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from animus.adapters.container.outcomes import exit_code_of_unstarted, refused_start
@@ -15,7 +16,7 @@ from animus.domain.work_orders import AttemptResult
 from animus.ports import ExecutionPhase
 from deploy.embedded.stack import Stack
 from tests.agent.agents import Bench, read_result, until
-from tests.agent.conftest import Images
+from tests.agent.conftest import BOTH, Images
 from tests.agent.platforms import Platform
 from tests.agent.steps import python_step, shell_step
 from tests.conftest import RecordCases
@@ -47,6 +48,8 @@ class Case:
     outputs: tuple[str, ...] = ()
     log: str | None = ""
     """Words in the log; None where there is none."""
+    in_sandbox: JsonObject = field(default_factory=dict)
+    """What is otherwise there."""
 
     def step(self, images: Images) -> JsonObject:
         make = shell_step if self.script.startswith("sh: ") else python_step
@@ -120,11 +123,12 @@ CASES = [
         script="import subprocess, sys; "
         f"sys.exit(subprocess.run([sys.executable, '-c', '{EAT}']).returncode != 0)",
         failure="user/out_of_memory", exit_code=1,
+        in_sandbox={"exit_code": 137},  # a sandbox ends as one
     ),
     Case(
         name="/tmp is memory, and full before memory is",
-        script=f"open('/tmp/x', 'wb').write(bytes({33 * MIB}))",
-        changes={"resources": {"memory": "64Mi"}},
+        script=f"f = open('/tmp/x', 'wb', 0); [f.write(bytes({MIB})) for n in range(65)]",
+        changes={"resources": {"memory": "128Mi", "ephemeralStorage": "128Mi"}},
         failure="user/exit_code", exit_code=1, log="No space left on device",
     ),
     Case(
@@ -160,7 +164,8 @@ CASES = [
     ),
     Case(
         name="too many processes",
-        script="import os, time\nfor n in range(2000):\n if os.fork() == 0: time.sleep(300)",
+        script="import os\nfor n in range(999): os.posix_spawn('/bin/sleep', ['sleep', '300'], {})",
+        changes={"resources": {"memory": "1Gi"}},
         failure="user/exit_code", exit_code=1, log="BlockingIOError",
     ),
     Case(
@@ -186,11 +191,13 @@ CASES = [
 ]  # fmt: skip
 
 
+@BOTH
 async def test_every_end_is_told_for_what_it_is(
-    platform: Platform, bench: Bench, images: Images, record_cases: RecordCases
+    platform: Platform, bench: Bench, images: Images, runtime: str, record_cases: RecordCases
 ) -> None:
+    here = [replace(case, **case.in_sandbox) if runtime == "runsc" else case for case in CASES]
     outcomes = await asyncio.gather(
-        *(_check(case, platform, bench, images) for case in CASES), return_exceptions=True
+        *(_check(case, platform, bench, images) for case in here), return_exceptions=True
     )
     wrong = {
         case.name: outcome
@@ -262,6 +269,7 @@ def test_the_user_is_not_blamed_for_what_the_machine_lacks(record_cases: RecordC
     record_cases("complaints of the runtime", len(REFUSED))
 
 
+@BOTH
 async def test_what_kills_from_outside_is_not_the_users_fault(
     platform: Platform, bench: Bench, images: Images, record_cases: RecordCases
 ) -> None:
@@ -284,16 +292,25 @@ async def _end_from_outside(
     running = asyncio.create_task(bench.result(order))
     await until(lambda: bench.has_said(order, "begun"))
     name = bench.name(order, ExecutionPhase.MAIN)
+    state = await bench.engine.find_container(name)
+    assert state is not None
     match way:
         case "kill":
             await bench.engine.ask("kill", name)
         case "rm":
             await bench.engine.ask("rm", "--force", "--time", "0", name)
         case "monitor":
-            state = await bench.engine.find_container(name)
-            assert state is not None
             os.kill(state.monitor_pid, signal.SIGKILL)
-    return await running
+    result = await running
+    assert state.identity not in sandboxes_kept(bench)
+    return result
+
+
+def sandboxes_kept(bench: Bench) -> str:
+    """What gVisor itself still knows, beside the engine."""
+    assert bench.engine.sandbox is not None
+    command = [bench.engine.sandbox.program, "list", "--quiet"]
+    return subprocess.run(command, capture_output=True, check=True, text=True).stdout
 
 
 async def test_a_corrupted_input_is_a_failure_of_the_data(

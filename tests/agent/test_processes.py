@@ -199,6 +199,7 @@ def test_a_second_agent_on_one_state_does_not_start(
     assert "Another agent runs" in (tmp_path / "agent.log").read_text()
 
 
+@pytest.mark.parametrize("runtime", ["runc"], indirect=True, scope="module")
 async def test_a_noop_agent_verifies_and_claims_and_runs_nothing(
     platform: Platform, make_agent: MakeAgent, images: Images
 ) -> None:

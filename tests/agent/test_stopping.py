@@ -15,11 +15,13 @@ from animus.domain.digests import format_digest
 from animus.domain.work_orders import ORDER_TAG, order_digest
 from animus.ledger.signatures import SignatureRefused
 from tests.agent.agents import Bench, Driver, read_receipt, read_result, until
-from tests.agent.conftest import Images, MakeAgent
+from tests.agent.conftest import BOTH, Images, MakeAgent
 from tests.agent.platforms import Order, Platform
 from tests.agent.steps import python_step
 from tests.agent.test_adoption import MOMENTS, Moment
 from tests.conftest import RecordCases
+
+pytestmark = BOTH
 
 FAMILY = (
     "import os, time; print('begun', flush=True)\n"

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 
+from animus.adapters.container.groups import find_groups, remove_group
 from animus.adapters.container.phases import Naming
 from animus.domain.errors import Unavailable
 from animus.domain.ids import AttemptId
@@ -35,9 +36,11 @@ async def make_container(bench: Bench, naming: Naming, image: str, *, how: str) 
     labels = [f"--label={key}={value}" for key, value in naming.labels_of(attempt_id).items()]
     begin = ("create",) if how == "created" else ("run", "--detach")
     command = "true" if how == "ended" else "sleep 120"
-    options = ("--network=none", *bench.engine.run_options)
+    sandbox = bench.engine.sandbox
+    runtime = ("--runtime", sandbox.name) if sandbox is not None else ()
+    options = ("--network=none", f"--cgroup-parent=/{name}", *bench.engine.run_options)
     await bench.engine.ask(
-        *begin, "--name", name, *labels, *options, image, "/bin/sh", "-c", command
+        *runtime, *begin, "--name", name, *labels, *options, image, "/bin/sh", "-c", command
     )
     return name
 
@@ -51,11 +54,14 @@ async def test_containers_that_no_attempt_knows_are_removed(
     foreign = await make_container(bench, neighbour, images.demo, how="running")
     try:
         removed = await bench.agent.sweep()
-        assert set(removed) == {f"container {name}" for name in orphans}
+        groups = {f"control group {name}" for name in orphans[1:]}  # one never started
+        assert set(removed) == {f"container {name}" for name in orphans} | groups
+        assert find_groups(bench.naming.prefix) == set()
         assert await bench.engine.list_containers(bench.naming.labels) == {}
         assert await bench.engine.find_container(foreign) is not None
     finally:
         await bench.engine.remove(foreign, force=True)
+        remove_group(foreign)
     record_cases("orphaned containers", len(states))
 
 

@@ -10,9 +10,11 @@ import pytest
 
 from animus.domain.work_orders import AttemptResult
 from tests.agent.agents import Bench
-from tests.agent.conftest import Images
+from tests.agent.conftest import BOTH, Images
 from tests.agent.platforms import Order, Platform
 from tests.agent.steps import python_step
+
+pytestmark = BOTH
 
 SCRIPT = """
 import json, os, socket
@@ -37,7 +39,7 @@ Path("/animus/out/seen").write_text(json.dumps({
     "token_mode": oct(token.stat().st_mode & 0o777),
     "tokens": sorted(os.listdir("/animus/token")),
     "token": token.read_text(),
-    "interfaces": os.listdir("/sys/class/net"),
+    "interfaces": [name for _, name in socket.if_nameindex()],
 }))
 """
 

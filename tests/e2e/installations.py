@@ -88,7 +88,7 @@ async def running_installation() -> AsyncIterator[Installation]:
         with Stack(prepared.config) as stack:
             stack.start()
             accounts = settle(
-                prepared.config, executor="container", runtime=prepared.engine.runtime
+                prepared.config, executor="container", runtime=prepared.engine.best_runtime
             )
             addresses = stack.site.addresses
             async with httpx.AsyncClient(

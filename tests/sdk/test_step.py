@@ -64,7 +64,10 @@ def test_fetch_lays_out_what_the_step_reads(platform: Platform, full_place: Atte
     with forwarded(platform, full_place):
         done = full_place.run("fetch")
     assert (done.code, done.out) == (0, "")
-    assert full_place.report("fetch") == {"ok": True, "failure": None}
+    report = full_place.report("fetch")
+    assert (report["ok"], report["failure"]) == (True, None)
+    given = sum(path.stat().st_size for path in (full_place.directory / "in").rglob("*.csv"))
+    assert report["total_bytes"] > given > 0, "the source is among it"
     directory = full_place.directory
     assert (directory / "in/cancer/sub/b.csv").read_text().startswith("b-")
     assert (directory / "params.json").read_bytes() == ('{"C":1,"name":"Größe","seed":7}'.encode())
@@ -168,6 +171,7 @@ def test_collect_reports_files_directories_and_what_is_missing(
         "missing": ["empty", "gone"],
         "log": {"sha256": digest_of(b"log"), "size": 3},
         "failure": None,
+        "total_bytes": 3,
     }
 
 

@@ -51,6 +51,16 @@ class EngineUnfit(AnimusError):
     code = "engine_unfit"
 
 
+class Sandbox(BaseModel):
+    """A second runtime of the engine, with a kernel of its own for what runs in it."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    name: str
+    """As the engine knows it."""
+    program: str
+
+
 class _Description(BaseModel):
     """The file in which the engine of this machine is described for us."""
 
@@ -62,6 +72,8 @@ class _Description(BaseModel):
     run_options: tuple[str, ...]
     runtime: str
     rootless: bool
+    sandbox: Sandbox | None = None
+    cgroup_manager: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,13 +83,21 @@ class Engine:
     argv: tuple[str, ...]
     run_options: tuple[str, ...]
     runtime: str
+    """What containers run under, unless they are created for the sandbox."""
     rootless: bool
     environment: Mapping[str, str]
     """Of the client: where it finds its storage. Containers see nothing of it."""
+    sandbox: Sandbox | None = None
+    cgroup_manager: str = ""
 
     @property
     def is_podman(self) -> bool:
         return self.kind is EngineKind.PODMAN
+
+    @property
+    def keeps_groups(self) -> bool:
+        """Whether containers may be put into a control group of ours, which stays when they go."""
+        return self.is_podman and not self.rootless and self.cgroup_manager == "cgroupfs"
 
     async def ask(
         self,
@@ -126,8 +146,19 @@ class Engine:
         pairs = (line.split() for line in listed.splitlines() if line.strip())
         return {identity: name for identity, name, *_ in pairs}
 
-    async def start(self, identity: str) -> None:
-        await self.ask("start", identity)
+    async def used_in_sandbox(self, identity: str) -> int:
+        """Bytes of files that a container's sandbox keeps in memory: nothing outside sees them."""
+        if self.sandbox is None:
+            return 0
+        try:
+            command = [self.sandbox.program, "usage", "--full", identity]
+            said = await _run(command, self.environment, PATIENCE)
+            return int(json.loads(said)["Tmpfs"])
+        except (EngineFailed, ValueError, KeyError):
+            return 0  # it has just ended; the file system's own limit holds in any case
+
+    async def start(self, container: ContainerState) -> None:
+        await self.ask(*self._flags_to_start(container), "start", container.identity)
 
     async def kill(self, identity: str) -> None:
         """SIGKILL. One that does not run is left as it is."""
@@ -147,13 +178,22 @@ class Engine:
 
     async def forget_in_runtime(self, identity: str) -> None:
         """Podman may lose sight of a container that it was about to start; its runtime does not."""
-        if self.is_podman:
-            command = [self.runtime, "delete", "--force", identity]
+        if not self.is_podman:
+            return
+        programs = (self.runtime, *((self.sandbox.program,) if self.sandbox else ()))
+        for program in programs:
+            command = [program, "delete", "--force", identity]
             try:
                 await _run(command, _with_system_programs(self.environment), PATIENCE)
             except EngineFailed as failure:
                 if not _says(failure, "does not exist", "no such"):
                     _log.info("runtime_delete_failed", container=identity, detail=failure.detail)
+
+    def _flags_to_start(self, container: ContainerState) -> tuple[str, ...]:
+        """A sandbox has the loopback device alone, unless it is told to take its network over."""
+        is_sandboxed = self.sandbox is not None and container.runtime == self.sandbox.name
+        takes_network = is_sandboxed and container.network != "none"
+        return ("--runtime-flag", "network=sandbox") if takes_network else ()
 
 
 def read_engine(file: Path, *, environment: Mapping[str, str]) -> Engine:
@@ -176,6 +216,8 @@ def read_engine(file: Path, *, environment: Mapping[str, str]) -> Engine:
         runtime=said.runtime,
         rootless=said.rootless,
         environment=environment,
+        sandbox=said.sandbox if said.kind is EngineKind.PODMAN else None,
+        cgroup_manager=said.cgroup_manager,
     )
 
 

@@ -18,6 +18,7 @@ import structlog
 from animus.adapters.container.disk import remove_trees
 from animus.adapters.container.engines import Engine, EngineFailed
 from animus.adapters.container.forwarders import Upstream, forwarding
+from animus.adapters.container.groups import find_groups, remove_group
 from animus.adapters.container.main_runs import MainRun
 from animus.adapters.container.movers import Movers
 from animus.adapters.container.outcomes import (
@@ -36,9 +37,10 @@ from animus.adapters.container.processes import (
     processes_of,
 )
 from animus.adapters.container.reports import CollectReport
+from animus.adapters.container.sandboxes import Runtimes
 from animus.agent.journals import FACTS, AttemptJournal, Journals
 from animus.domain.ids import AttemptId
-from animus.domain.work_orders import Failure, ResultLog
+from animus.domain.work_orders import Failure, ResultLog, Usage
 from animus.ports import AttemptEnd, AttemptTask, ExecutionPhase, Executor, Progress
 
 TROUBLE = "trouble"
@@ -46,6 +48,7 @@ TROUBLE_PATIENCE = timedelta(minutes=10)
 """So long an attempt is tried again while engine or disk fail; then it ends for that."""
 TROUBLE_FORGOTTEN = timedelta(minutes=5)
 """Without trouble; Temporal asks again far sooner than that."""
+_MOVER_SILENT = "Our own container beside the step did not say."
 _PHASES = (ExecutionPhase.FETCH, ExecutionPhase.MAIN, ExecutionPhase.COLLECT)
 
 _log = structlog.get_logger()
@@ -54,6 +57,7 @@ _log = structlog.get_logger()
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerExecutor(Executor):
     engine: Engine
+    runtimes: Runtimes
     naming: Naming
     places: Places
     journals: Journals
@@ -85,6 +89,7 @@ class ContainerExecutor(Executor):
         await self._remove(await self.engine.list_containers(labels))
         if left := await self.engine.list_containers(labels):
             raise EngineFailed("Containers can't be removed.", detail=", ".join(left.values()))
+        self._remove_groups({self.naming.name_of(attempt_id, ExecutionPhase.MAIN)})
         await remove_trees([path for path in self._files_of(attempt_id)])
 
     async def sweep(self, is_known: Callable[[AttemptId], bool], /) -> Sequence[str]:
@@ -105,7 +110,10 @@ class ContainerExecutor(Executor):
             now_listed = await self.engine.list_containers(self.naming.labels)
             halves = {key: name for key, name in halves.items() if key not in now_listed}
             await self._end_processes(halves)
-        return [f"container {name}" for name in (*orphans.values(), *halves.values())]
+        groups = {name for name in self._groups() if is_orphan(name)}
+        self._remove_groups(groups)
+        containers = (f"container {name}" for name in (*orphans.values(), *halves.values()))
+        return [*containers, *(f"control group {name}" for name in sorted(groups))]
 
     async def _run(
         self,
@@ -119,7 +127,7 @@ class ContainerExecutor(Executor):
             task=task, place=place, journal=journal, now=self.now,
         )  # fmt: skip
         main = MainRun(
-            engine=self.engine, naming=self.naming,
+            engine=self.engine, runtimes=self.runtimes, naming=self.naming,
             task=task, place=place, journal=journal, now=self.now,
         )  # fmt: skip
 
@@ -134,7 +142,8 @@ class ContainerExecutor(Executor):
         truncated = await movers.write_main_log()
         tell(ExecutionPhase.COLLECT)
         report = await movers.collect(exit_code=_shown_code(end.exit_code))
-        return _attempt_end(task, end, report, truncated=truncated)
+        usage = _usage(end, report, fetched=movers.fetched_bytes())
+        return _attempt_end(task, end, report, usage=usage, truncated=truncated)
 
     async def _remove(self, containers: dict[str, str]) -> None:
         if containers:
@@ -148,6 +157,20 @@ class ContainerExecutor(Executor):
             raise EngineFailed(
                 "Processes of a container can't be ended.", detail=", ".join(containers.values())
             )
+
+    def _groups(self) -> set[str]:
+        return find_groups(self.naming.prefix) if self.engine.keeps_groups else set()
+
+    def _remove_groups(self, names: set[str]) -> None:
+        if not self.engine.keeps_groups:
+            return
+        for name in names:
+            try:
+                remove_group(name)
+            except OSError as error:
+                raise EngineFailed(
+                    "A control group can't be removed.", detail=f"{name}: {error.strerror}"
+                ) from None
 
     def _files_of(self, attempt_id: AttemptId) -> Iterator[Path]:
         """All but the journal."""
@@ -177,8 +200,20 @@ class ContainerExecutor(Executor):
         return AttemptEnd(finished_at=self.now(), failure=failure, exit_code=exit_code)
 
 
+def _usage(end: MainEnd, report: CollectReport | None, *, fetched: int | None) -> Usage:
+    collected = report.total_bytes if report is not None else None
+    moved = {"bytes_in": fetched, "bytes_out": collected}
+    unknown = {name: _MOVER_SILENT for name, value in moved.items() if value is None}
+    return end.charges.model_copy(update={**moved, "unknown": end.charges.unknown | unknown})
+
+
 def _attempt_end(
-    task: AttemptTask, end: MainEnd, report: CollectReport | None, *, truncated: bool
+    task: AttemptTask,
+    end: MainEnd,
+    report: CollectReport | None,
+    *,
+    usage: Usage,
+    truncated: bool,
 ) -> AttemptEnd:
     """Main's own end first; what could not be collected matters where it ended well."""
     failure = failure_of(end, task.assignment.step) or _collect_failure(task, report)
@@ -193,6 +228,7 @@ def _attempt_end(
         if stored is not None
         else None,
         posture=end.posture,
+        usage=usage,
     )
 
 

@@ -14,6 +14,7 @@ import structlog
 
 from animus.adapters.container.disk import used_bytes, used_scratch
 from animus.adapters.container.engines import Engine, EngineFailed
+from animus.adapters.container.groups import read_charges
 from animus.adapters.container.inspection import ContainerState
 from animus.adapters.container.oom import kernel_killed
 from animus.adapters.container.outcomes import (
@@ -26,6 +27,7 @@ from animus.adapters.container.outcomes import (
 )
 from animus.adapters.container.phases import LAYOUT, OUT, WORK, Naming, main_spec
 from animus.adapters.container.places import Place
+from animus.adapters.container.sandboxes import Runtimes
 from animus.adapters.container.specs import ContainerSpec
 from animus.adapters.container.starting import (
     create,
@@ -36,7 +38,7 @@ from animus.adapters.container.starting import (
 from animus.adapters.container.watching import watch_to_end
 from animus.agent.journals import AttemptJournal
 from animus.domain.canonical import canonical_bytes
-from animus.domain.work_orders import Posture
+from animus.domain.work_orders import Posture, Usage
 from animus.ports import AttemptTask, ExecutionPhase
 
 _FIRST_WORDS = 4_096
@@ -58,6 +60,7 @@ class MainRun:
     """One attempt's main."""
 
     engine: Engine
+    runtimes: Runtimes
     naming: Naming
     task: AttemptTask
     place: Place
@@ -66,6 +69,7 @@ class MainRun:
 
     @property
     def name(self) -> str:
+        """Of its container, and of the control group around that."""
         return self.naming.name_of(self.task.attempt_id, ExecutionPhase.MAIN)
 
     async def to_end(self) -> MainEnd:
@@ -78,6 +82,7 @@ class MainRun:
         end = await self._describe_end(container, ended)
         if ended is None:
             await self.engine.remove(container.identity, force=True)
+            await self.engine.forget_in_runtime(container.identity)
         elif not self.engine.is_podman:
             await asyncio.to_thread(self._copy_log, Path(ended.log_path))
         self.journal.record(MainFact.ENDED, end.model_dump(mode="json"))
@@ -121,7 +126,11 @@ class MainRun:
         self.place.write_parameters(canonical)
         if self.task.run_token is not None:
             self.place.write_token(self.place.run_token, self.task.run_token)
-        return main_spec(self.task, self.place, self.naming)
+        return main_spec(
+            self.task, self.place, self.naming,
+            runtime=self.runtimes.choose(self.task.assignment.sandbox),
+            group=self.name if self.engine.keeps_groups else "",
+        )  # fmt: skip
 
     async def _look(self, container: ContainerState) -> None:
         over = self._limit_kept() or await self._limit_reached(container)
@@ -137,7 +146,8 @@ class MainRun:
         written = await used_bytes(
             [data / WORK, data / OUT, self.place.raw_log(ExecutionPhase.MAIN)]
         )
-        used = written + used_scratch(container.pid)
+        in_sandbox = await self.engine.used_in_sandbox(container.identity)
+        used = written + used_scratch(container.pid) + in_sandbox
         return Limit.STORAGE if used > step.resources.amounts().storage else None
 
     def _limit_kept(self) -> Limit | None:
@@ -161,6 +171,7 @@ class MainRun:
             finished_at=self.now(),
             posture=posture_of(ended or container, self.engine, self.task),
             over=self._limit_kept(),
+            charges=self._charges(),
         )
         if ended is None:
             return seen
@@ -174,6 +185,11 @@ class MainRun:
             "out_of_memory": out_of_memory,
         }
         return seen.model_copy(update=changes)
+
+    def _charges(self) -> Usage:
+        if self.engine.keeps_groups:
+            return read_charges(self.name)
+        return Usage(unknown={"cpu_milliseconds": _NOT_KEPT, "peak_memory_bytes": _NOT_KEPT})
 
     def _copy_log(self, kept: Path) -> None:
         """Docker writes it where it likes; podman wrote it here."""
@@ -207,6 +223,7 @@ def posture_of(container: ContainerState, engine: Engine, task: AttemptTask) -> 
     )
 
 
+_NOT_KEPT = "The engine's control groups go with their container, and its account with them."
 _LOST = platform_failure(
     "lost", "Main may have been started, and its container is gone: it is not started again."
 )

@@ -61,10 +61,18 @@ class Movers:
         """What keeps main from starting, or None. Done once: the answer is kept."""
         kept = self.journal.find(MoverFact.FETCHED)
         if kept is None:
-            failure = await self._fetch()
-            kept = {"failure": failure.content() if failure else None}
+            failure, report = await self._fetch()
+            kept = {
+                "failure": failure.content() if failure else None,
+                "total_bytes": report.total_bytes if report else None,
+            }
             self.journal.record(MoverFact.FETCHED, kept)
         return Failure.model_validate(kept["failure"]) if kept["failure"] else None
+
+    def fetched_bytes(self) -> int | None:
+        """What fetch said that it brought."""
+        kept = self.journal.find(MoverFact.FETCHED)
+        return kept.get("total_bytes") if kept is not None else None
 
     async def collect(self, *, exit_code: int | None) -> CollectReport | None:
         """Outputs and log into the store; None where there is no report."""
@@ -83,16 +91,17 @@ class Movers:
             self.journal.record(MoverFact.LOGGED, kept)
         return bool(kept["truncated"])
 
-    async def _fetch(self) -> Failure | None:
+    async def _fetch(self) -> tuple[Failure | None, FetchReport | None]:
         phase = ExecutionPhase.FETCH
         await self._move(phase, prepare=lambda: self.place.drop_from_data(FETCH_REPORT))
         report = read_report(FetchReport, self.place.read_report(FETCH_REPORT))
         if report is not None and report.ok:
-            return None
+            return None, report
         self._tell(phase)
         if report is None or report.failure is None:
-            return platform_failure("fetch_failed", "Fetch ended without saying what it did.")
-        return report.failure.failure()
+            said_nothing = "Fetch ended without saying what it did."
+            return platform_failure("fetch_failed", said_nothing), report
+        return report.failure.failure(), report
 
     async def _move(self, phase: ExecutionPhase, *, prepare: Callable[[], None]) -> None:
         """Run one of them to its end. Its token is gone from the disk as soon as it has ended."""

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from animus.adapters.container.logs import read_k8s_file, write_log
 from animus.domain.pipelines import Step
 from animus.domain.runs import FailureClass
-from animus.domain.work_orders import Failure, Posture
+from animus.domain.work_orders import Failure, Posture, Usage
 
 _KILLED, _TERMINATED, _TOO_LARGE_FILE = 128 + 9, 128 + 15, 128 + 25
 _BY_THE_ENGINE = -1
@@ -80,6 +80,8 @@ class MainEnd(BaseModel):
     posture: Posture
     over: Limit | None = None
     out_of_memory: bool = False
+    charges: Usage = Usage()
+    """Processor and memory."""
 
 
 def failure_of(end: MainEnd, step: Step) -> Failure | None:

@@ -16,15 +16,19 @@ LAYOUT = (IN, CODE, WORK, OUT)
 """What fetch leaves in the attempt's data: inputs, source, its writable copy, room for outputs."""
 
 MAIN_PIDS = 512
-MOVER_PIDS = 128
-MOVER_MEMORY = 512 * 1024**2
-MOVER_SCRATCH = 64 * 1024**2
-MOVER_MILLICORES = 1_000
+HOST_PIDS_OF_ONE = 4
+"""gVisor needs about two of the host's for each process of a step, and some of its own."""
 MOVER_SECONDS = 3_600
-LARGEST_MOVED_FILE = 8 * 1024**3
-"""Beyond what an object store takes in one piece."""
 ENGINE_GRACE = 30
 """Seconds after which the engine ends a step that nobody watches: later than an agent would."""
+MOVER_LIMITS = Limits(
+    memory=512 * 1024**2,
+    millicores=1_000,
+    pids=128,
+    scratch=64 * 1024**2,
+    largest_file=8 * 1024**3,  # beyond what an object store takes in one piece
+    seconds=MOVER_SECONDS + ENGINE_GRACE,
+)
 EGRESS_NETWORK = "bridge"
 """The engine's own; the plan records that it filters nothing."""
 
@@ -62,10 +66,14 @@ class Naming:
         return name.removeprefix(self.prefix).rpartition("-")[0]
 
 
-def main_spec(task: AttemptTask, place: Place, naming: Naming) -> ContainerSpec:
+def main_spec(
+    task: AttemptTask, place: Place, naming: Naming, *, runtime: str, group: str
+) -> ContainerSpec:
     step = task.assignment.step
     return ContainerSpec(
         name=naming.name_of(task.attempt_id, ExecutionPhase.MAIN),
+        runtime=runtime,
+        group=group,
         labels=naming.labels_of(task.attempt_id),
         image=step.image,
         command=step.command,
@@ -73,18 +81,19 @@ def main_spec(task: AttemptTask, place: Place, naming: Naming) -> ContainerSpec:
         directory=f"{_PLACE}/{WORK}",
         network=EGRESS_NETWORK if step.egress else "none",
         mounts=tuple(_main_mounts(step, place)),
-        limits=main_limits(step),
+        limits=main_limits(step, is_sandboxed=bool(runtime)),
         variables=_main_variables(task),
         log=place.raw_log(ExecutionPhase.MAIN),
     )
 
 
-def main_limits(step: Step) -> Limits:
+def main_limits(step: Step, *, is_sandboxed: bool) -> Limits:
     amounts: Amounts = step.resources.amounts()
     return Limits(
         memory=amounts.memory,
         millicores=amounts.millicores,
-        pids=MAIN_PIDS,
+        pids=MAIN_PIDS * HOST_PIDS_OF_ONE if is_sandboxed else MAIN_PIDS,
+        processes=MAIN_PIDS if is_sandboxed else None,
         scratch=min(amounts.storage, amounts.memory // 2),  # it is memory
         largest_file=amounts.storage,
         seconds=step.timeoutSeconds + ENGINE_GRACE,
@@ -105,14 +114,7 @@ def mover_spec(
             Mount(source=place.sockets, target=_SOCKETS),
             Mount(source=place.attempt_token, target=_TOKENS),
         ),
-        limits=Limits(
-            memory=MOVER_MEMORY,
-            millicores=MOVER_MILLICORES,
-            pids=MOVER_PIDS,
-            scratch=MOVER_SCRATCH,
-            largest_file=LARGEST_MOVED_FILE,
-            seconds=MOVER_SECONDS + ENGINE_GRACE,
-        ),
+        limits=MOVER_LIMITS,
         variables={
             "ANIMUS_ATTEMPT_DIR": _ATTEMPT,
             "ANIMUS_API_SOCKET": f"{_SOCKETS}/{API_SOCKET}",

@@ -46,9 +46,13 @@ class _Output(_Stored):
     kind: Literal["file", "manifest"]
 
 
+_Bytes = Annotated[Int, Field(ge=0)]
+
+
 class FetchReport(_Part):
     ok: Bool
     failure: _Trouble | None = None
+    total_bytes: _Bytes | None = None
 
 
 class CollectReport(_Part):
@@ -57,6 +61,7 @@ class CollectReport(_Part):
     missing: tuple[Name, ...] = ()
     log: _Stored | None = None
     failure: _Trouble | None = None
+    total_bytes: _Bytes | None = None
 
     def results(self) -> tuple[ResultOutput, ...]:
         return tuple(

@@ -37,11 +37,15 @@ class Limits:
     """Bytes; swap is no more than that."""
     millicores: int
     pids: int
+    """As the host counts them."""
     scratch: int
     """Bytes of /tmp."""
     largest_file: int
     seconds: int
     """After which the engine itself ends it, should nobody be there to do so."""
+    processes: int | None = None
+    """As a sandbox counts them, where it has a count of its own. Elsewhere such a limit would be
+    one for all containers of the user together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +63,10 @@ class ContainerSpec:
     limits: Limits
     variables: Mapping[str, str] = field(repr=False)
     log: Path
+    runtime: str = ""
+    """The engine's sandbox by name; empty for its usual runtime."""
+    group: str = ""
+    """The control group to be put into; empty for the engine's choice."""
 
 
 def create_arguments(
@@ -66,12 +74,14 @@ def create_arguments(
 ) -> list[str]:
     """The command line that creates it. Names of variables are in it, no values."""
     return [
+        *(("--runtime", spec.runtime) if spec.runtime else ()),
         *("create", "--name", spec.name, "--pull", "never"),
         *(f"--label={key}={value}" for key, value in spec.labels.items()),
         *_hardening(spec),
         *_limits(spec.limits, engine),
         *(("--init",) if with_init else ()),
         *_of_this_engine(spec, engine),
+        *((f"--cgroup-parent=/{spec.group}",) if spec.group else ()),
         *engine.run_options,
         *_ulimits(spec.limits),
         *(word for mount in spec.mounts for word in ("--mount", _mount(mount))),
@@ -124,6 +134,8 @@ def weaknesses(spec: ContainerSpec, created: ContainerState) -> Iterator[str]:
         yield "another limit of memory"
     if created.pids != limits.pids:
         yield "another limit of processes"
+    if spec.runtime and created.runtime != spec.runtime:
+        yield f"the runtime {created.runtime!r}"
 
 
 def _hardening(spec: ContainerSpec) -> Iterator[str]:
@@ -145,6 +157,8 @@ def _limits(limits: Limits, engine: Engine) -> Iterator[str]:
 def _ulimits(limits: Limits) -> Iterator[str]:
     yield from ("--ulimit", "core=0:0")
     yield from ("--ulimit", f"fsize={limits.largest_file}:{limits.largest_file}")
+    if limits.processes is not None:
+        yield from ("--ulimit", f"nproc={limits.processes}:{limits.processes}")
 
 
 def _of_this_engine(spec: ContainerSpec, engine: Engine) -> Iterator[str]:

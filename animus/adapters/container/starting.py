@@ -76,7 +76,7 @@ async def create(
 
 
 async def start(engine: Engine, created: ContainerState) -> ContainerState:
-    await engine.start(created.identity)
+    await engine.start(created)
     started = await engine.find_container(created.identity)
     if started is None:
         raise EngineFailed("The engine lost a container.", detail=f"{created.name} after start")

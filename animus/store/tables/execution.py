@@ -138,7 +138,10 @@ class AttemptToken(SQLModel, table=True):
 
 
 class AttemptOutcomeRow(SQLModel, table=True):
-    """`result` is the agent's signed answer; without one the outcome is the platform's own."""
+    """`result` is the agent's signed answer; without one the outcome is the platform's own.
+
+    What the attempt took is copied out of `result`, for sums; null is unknown, never nothing.
+    """
 
     __tablename__ = "attempt_outcomes"
     __table_args__ = (
@@ -149,6 +152,10 @@ class AttemptOutcomeRow(SQLModel, table=True):
         CheckConstraint(
             "outcome <> 'succeeded' OR (result IS NOT NULL AND exit_code = 0)",
             name="success_is_signed",
+        ),
+        CheckConstraint(
+            "least(cpu_milliseconds, peak_memory_bytes, bytes_in, bytes_out) >= 0",
+            name="usage_not_negative",
         ),
     )
     attempt_id: UUID = key()
@@ -162,6 +169,10 @@ class AttemptOutcomeRow(SQLModel, table=True):
     result: bytes | None = optional_content()
     signature: bytes | None = optional_content()
     recorded_at: datetime = recorded()
+    cpu_milliseconds: int | None = Field(default=None, sa_type=BigInteger)
+    peak_memory_bytes: int | None = Field(default=None, sa_type=BigInteger)
+    bytes_in: int | None = Field(default=None, sa_type=BigInteger)
+    bytes_out: int | None = Field(default=None, sa_type=BigInteger)
 
 
 class StopReceiptRow(SQLModel, table=True):

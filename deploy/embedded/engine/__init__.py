@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import os
 import platform
+from dataclasses import replace
 from pathlib import Path
 
 from deploy.embedded.console import Console
 from deploy.embedded.engine.description import Engine, EngineKind, current_boot_id
 from deploy.embedded.engine.packages import install, install_command, missing_packages
 from deploy.embedded.engine.privileges import elevation
-from deploy.embedded.engine.probes import Attempts, find_working
+from deploy.embedded.engine.probes import Attempts, find_sandbox, find_working
 from deploy.embedded.engine.storage import Storage, get_storage, purge
 from deploy.embedded.errors import StackError
 from deploy.embedded.locks import locked
-from deploy.programs import search_path
+from deploy.programs import CommandFailed, search_path
 
 __all__ = ["Engine", "EngineKind", "EngineUnavailable", "get_engine", "purge"]
 
@@ -57,7 +58,10 @@ def _find_described(file: Path, *, storage: Storage) -> Engine | None:
     if not file.is_file() or not storage.configuration.is_file():
         return None
     engine = Engine.from_json(file.read_text())
-    return engine if engine.boot_id == current_boot_id() else None
+    if engine.boot_id != current_boot_id():
+        return None
+    is_of_this_set_up = engine.kind is EngineKind.DOCKER or storage.environment in engine.argv
+    return engine if is_of_this_set_up else None
 
 
 def _probe(*, storage: Storage, search: str, console: Console, may_install: bool) -> Engine:
@@ -78,7 +82,15 @@ def _probe(*, storage: Storage, search: str, console: Console, may_install: bool
             found = find_working(storage=storage, search=search, attempts=attempts)
     if found is None:
         raise EngineUnavailable(_explain(attempts, missing=missing_packages(search)))
-    return found
+    return _with_sandbox(found, storage=storage, console=console)
+
+
+def _with_sandbox(engine: Engine, *, storage: Storage, console: Console) -> Engine:
+    try:
+        return replace(engine, sandbox=find_sandbox(engine, storage=storage))
+    except CommandFailed as failure:
+        console.say(f"    no gVisor here, steps will run under {engine.runtime}: {failure}")
+        return engine
 
 
 def _explain(attempts: Attempts, *, missing: list[str]) -> str:

@@ -16,6 +16,15 @@ class EngineKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sandbox:
+    """A second runtime, with a kernel of its own for what runs in it."""
+
+    name: str
+    """As the engine knows it, for `--runtime`."""
+    program: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
     """A container engine that was seen to run a hardened container on this machine."""
 
@@ -32,6 +41,15 @@ class Engine:
     """Whether root in a container is an unprivileged user outside."""
     boot_id: str
     """The boot for which this holds: another kernel or another set-up may need other options."""
+    cgroup_manager: str = ""
+    """Who makes containers' control groups: cgroupfs or systemd."""
+    sandbox: Sandbox | None = None
+    """None where none was seen to run a hardened container."""
+
+    @property
+    def best_runtime(self) -> str:
+        """What steps should run under here."""
+        return self.sandbox.name if self.sandbox is not None else self.runtime
 
     def command(self, *arguments: str) -> list[str]:
         return [*self.argv, *arguments]
@@ -53,6 +71,8 @@ class Engine:
                 runtime_version=document["runtime_version"],
                 rootless=document["rootless"],
                 boot_id=document["boot_id"],
+                cgroup_manager=document.get("cgroup_manager", ""),
+                sandbox=Sandbox(**document["sandbox"]) if document.get("sandbox") else None,
             )
         except (ValueError, KeyError, TypeError) as error:
             raise StackError(

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy.embedded.engine.description import Engine, EngineKind, current_boot_id
+from deploy.embedded.engine.description import Engine, EngineKind, Sandbox, current_boot_id
 from deploy.embedded.engine.privileges import elevation
-from deploy.embedded.engine.storage import Storage
+from deploy.embedded.engine.storage import SANDBOX_NAME, Storage
 from deploy.images.layouts import ImageLayout
 from deploy.images.loading import load
 from deploy.images.probe import PROBE_OUTPUT, write_probe_image
@@ -67,6 +67,22 @@ class Attempts:
         return "\n".join(told)
 
 
+def find_sandbox(engine: Engine, *, storage: Storage) -> Sandbox:
+    """The built sandbox, seen to run a hardened container. Raises `CommandFailed`."""
+    if engine.kind is not EngineKind.PODMAN:
+        raise CommandFailed("docker must be told of it in its own configuration (not supported)")
+    if storage.sandbox is None:
+        raise CommandFailed("it is not built")
+    runtime = ("--runtime", SANDBOX_NAME)
+    with tempfile.TemporaryDirectory(prefix="animus-probe-") as scratch:
+        image = write_probe_image(Path(scratch))
+        candidate = Candidate(
+            kind=engine.kind, argv=(*engine.argv, *runtime), run_options=engine.run_options
+        )
+        _run_hardened(candidate, image)
+    return Sandbox(name=SANDBOX_NAME, program=str(storage.sandbox.launcher))
+
+
 def find_working(*, storage: Storage, search: str, attempts: Attempts) -> Engine | None:
     """The first way that works; what failed before it is added to `attempts`."""
     with tempfile.TemporaryDirectory(prefix="animus-probe-") as scratch:
@@ -97,8 +113,7 @@ def _candidates(*, storage: Storage, search: str, attempts: Attempts) -> Iterato
 
 
 def _podman_candidates(program: str, *, storage: Storage, search: str) -> Iterator[Candidate]:
-    settings = f"CONTAINERS_CONF={storage.configuration}"
-    argv = (*elevation(), "env", settings, program, *storage.podman_options())
+    argv = (*elevation(), "env", storage.environment, program, *storage.podman_options())
     ask([*argv, "info"])
     for limits in _LIMITS:
         for runtime in _RUNTIMES:
@@ -147,11 +162,13 @@ def _describe(candidate: Candidate) -> Engine:
         runtime = info["host"]["ociRuntime"]["name"]
         runtime_version = _runtime_version(info["host"]["ociRuntime"]["version"])
         rootless = info["host"]["security"]["rootless"]
+        cgroup_manager = info["host"].get("cgroupManager", "")
     else:
         info = json.loads(ask(candidate.command("info", "--format", "{{json .}}")))
         version, runtime = info["ServerVersion"], info["DefaultRuntime"]
         runtime_version = info["RuncCommit"]["ID"]
         rootless = "name=rootless" in info["SecurityOptions"]
+        cgroup_manager = info.get("CgroupDriver", "")
     return Engine(
         kind=candidate.kind,
         version=version,
@@ -161,6 +178,7 @@ def _describe(candidate: Candidate) -> Engine:
         runtime_version=runtime_version,
         rootless=rootless,
         boot_id=current_boot_id(),
+        cgroup_manager=cgroup_manager,
     )
 
 

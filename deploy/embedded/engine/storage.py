@@ -6,7 +6,9 @@ Images and containers lie in the cache; what must not outlive a boot lies where 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import shlex
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -18,7 +20,7 @@ from deploy.embedded.engine.privileges import elevation
 from deploy.embedded.errors import StackError
 from deploy.embedded.files import make_directory
 from deploy.embedded.mounts import mounts_below
-from deploy.embedded.servers import cache_directory
+from deploy.embedded.servers import GVISOR, cache_directory, is_built, program_path
 
 # Podman's default locks are one piece of shared memory for all storages of a user; the first
 # command on a new storage frees them all, also those that the user's own containers hold.
@@ -28,18 +30,68 @@ lock_type = "file"
 events_logger = "file"
 """
 
+SANDBOX_NAME = "runsc"
+"""gVisor, as podman knows it."""
+
+# The loopback device alone, which gVisor leaves out of an empty network of the engine's; who starts
+# a container with a network says so. Sockets can be connected to where they are mounted, which is
+# into steps with telemetry. The engine's seccomp profile holds for a step's calls; gVisor's own are
+# filtered anyway.
+_SANDBOX_FLAGS = ("--network=none", "--host-uds=open", "--oci-seccomp")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxLauncher:
+    """runsc with the flags that every command on a sandbox needs, conmon's too."""
+
+    program: Path
+    state: Path
+    home: Path
+
+    @property
+    def text(self) -> str:
+        command = shlex.join([str(self.program), f"--root={self.state}", *_SANDBOX_FLAGS])
+        return f'#!/bin/sh\nexec {command} "$@"\n'
+
+    @property
+    def launcher(self) -> Path:
+        return self.home / _named_by_content("runsc-{}", self.text)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
     home: Path
+    runsc: Path | None = None
+    """The built program."""
 
     @property
     def images_and_containers(self) -> Path:
         return self.home / "storage"
 
     @property
+    def sandbox(self) -> SandboxLauncher | None:
+        if self.runsc is None:
+            return None
+        return SandboxLauncher(
+            program=self.runsc, state=self.until_reboot / SANDBOX_NAME, home=self.home
+        )
+
+    @property
     def configuration(self) -> Path:
-        return self.home / "containers.conf"
+        """Podman's. Another version of us, with another one, may use the storage at once."""
+        return self.home / _named_by_content("containers-{}.conf", self._configuration_text)
+
+    @property
+    def _configuration_text(self) -> str:
+        if self.sandbox is None:
+            return _CONFIGURATION
+        program = json.dumps(str(self.sandbox.launcher))
+        return f"{_CONFIGURATION}\n[engine.runtimes]\n{SANDBOX_NAME} = [{program}]\n"
+
+    @property
+    def environment(self) -> str:
+        """What makes podman read that configuration, as `env` takes it."""
+        return f"CONTAINERS_CONF={self.configuration}"
 
     @property
     def lock(self) -> Path:
@@ -67,14 +119,15 @@ class Storage:
             mark.write_text(current_boot_id())
         if not _is_elevated():
             make_directory(_runtime_directory(), owner=caller())
-        # Never rewritten while it is right: another process's podman may be reading it.
-        if not self.configuration.is_file() or self.configuration.read_text() != _CONFIGURATION:
-            self.configuration.write_text(_CONFIGURATION)
+        _write_once(self.configuration, self._configuration_text, mode=0o644)
+        if self.sandbox is not None:
+            _write_once(self.sandbox.launcher, self.sandbox.text, mode=0o755)
 
 
 def get_storage(cache: Path | None = None) -> Storage:
     """The storage in this cache directory, which is made if it is missing."""
-    home = (cache or cache_directory()) / "containers"
+    cache = cache or cache_directory()
+    home = cache / "containers"
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -82,7 +135,22 @@ def get_storage(cache: Path | None = None) -> Storage:
             f"{home} can't be made ({error.strerror}). "
             "Set XDG_CACHE_HOME to a directory that you may write to."
         ) from error
-    return Storage(home=home)
+    runsc = program_path(GVISOR, "runsc", cache=cache)
+    return Storage(home=home, runsc=runsc if is_built(GVISOR, cache=cache) else None)
+
+
+def _named_by_content(pattern: str, text: str) -> str:
+    return pattern.format(hashlib.sha256(text.encode()).hexdigest()[:8])
+
+
+def _write_once(file: Path, text: str, *, mode: int) -> None:
+    """Whole or not at all, and never again: another process's podman may be reading it."""
+    if file.is_file():
+        return
+    scratch = file.with_name(f".{file.name}.{os.getpid()}")
+    scratch.write_text(text)
+    scratch.chmod(mode)
+    scratch.rename(file)
 
 
 def purge(engine: Engine, *, cache: Path | None = None) -> None:

@@ -66,6 +66,7 @@ class _Report:
             "missing": self.missing,
             "log": self.log,
             "failure": self.failure.document() if self.failure else None,
+            "total_bytes": sum(output.total_bytes for output in self.outputs),
         }
 
 

@@ -28,9 +28,9 @@ LAYOUT = (INPUTS, CODE, WORK, OUTPUTS, SCRATCH)
 def fetch(context: AttemptContext, *, patience: RetryPolicy = PATIENCE) -> bool:
     """Lay everything out and report; whether it succeeded. Again ends in the same layout."""
     gateway, store = context.open_gateway(patience), context.open_store(patience)
-    failure = None
+    failure = fetched = None
     try:
-        _lay_out(_Fetching(gateway, store, context.directory))
+        fetched = _lay_out(_Fetching(gateway, store, context.directory))
     except StepFailed as failed:
         failure = failed.failure
     except AnimusError as error:
@@ -49,12 +49,17 @@ def fetch(context: AttemptContext, *, patience: RetryPolicy = PATIENCE) -> bool:
         store.close()
     write_report(
         context.directory / REPORT,
-        {"ok": failure is None, "failure": failure.document() if failure else None},
+        {
+            "ok": failure is None,
+            "failure": failure.document() if failure else None,
+            "total_bytes": fetched,
+        },
     )
     return failure is None
 
 
-def _lay_out(fetching: _Fetching) -> None:
+def _lay_out(fetching: _Fetching) -> int:
+    """The bytes of what was asked for, before anything is unpacked or copied."""
     root = fetching.root
     _clear(root)
     for name in LAYOUT:
@@ -66,6 +71,12 @@ def _lay_out(fetching: _Fetching) -> None:
         fetching.fetch_source(said["source"], commit=said["commit"], path=said["source_path"])
     (root / PARAMETERS).write_bytes(canonical_bytes(said["parameters"]))
     shutil.rmtree(root / SCRATCH)
+    return _size_of(said)
+
+
+def _size_of(said: StepInputs) -> int:
+    files = (file["download"]["size"] for given in said["inputs"] for file in given["files"])
+    return sum(files) + (said["source"]["size"] if said["source"] is not None else 0)
 
 
 def _clear(root: Path) -> None:

@@ -54,6 +54,8 @@ class HashedOutput:
     kind: Kind
     sha256: str
     size: int
+    total_bytes: int
+    """Of its files."""
     objects: Mapping[str, tuple[Path | bytes, int]]
 
     def document(self) -> dict[str, object]:
@@ -92,7 +94,14 @@ def hash_output(found: FoundOutput) -> HashedOutput:
     else:
         sha256, size = digest_of(manifest.canonical), len(manifest.canonical)
         objects[sha256] = (manifest.canonical, size)
-    return HashedOutput(name=found.name, kind=found.kind, sha256=sha256, size=size, objects=objects)
+    return HashedOutput(
+        name=found.name,
+        kind=found.kind,
+        sha256=sha256,
+        size=size,
+        total_bytes=sum(file.size for file in manifest.files),
+        objects=objects,
+    )
 
 
 def _objects(manifest: Manifest) -> dict[str, tuple[Path | bytes, int]]:

@@ -213,6 +213,16 @@ class RunPage(TypedDict):
     next_before: str | None
 
 
+class Usage(TypedDict):
+    """What an attempt took; None is unknown, and `unknown` says why under its name."""
+
+    cpu_milliseconds: int | None
+    peak_memory_bytes: int | None
+    bytes_in: int | None
+    bytes_out: int | None
+    unknown: dict[str, str]
+
+
 class Attempt(TypedDict):
     step: str
     number: int
@@ -223,6 +233,8 @@ class Attempt(TypedDict):
     exit_code: int | None
     opened_at: str
     closed_at: str | None
+    posture: dict[str, Any] | None
+    usage: Usage | None
 
 
 class Step(TypedDict):

@@ -8,11 +8,27 @@ import pytest
 
 from animus.domain.code_refs import CodeLimitation
 from animus.domain.limitations import EXPLANATIONS, PRODUCTION_NEEDS, LimitationCode
+from animus.domain.plans import Execution
+from tests.support.plans import make_body
 
 
 def test_every_limitation_is_explained_and_no_other() -> None:
     assert set(EXPLANATIONS) == set(LimitationCode)
     assert len(set(EXPLANATIONS.values())) == len(EXPLANATIONS)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "is_weaker"), [("runc", True), ("crun", True), ("runsc", False), ("gvisor", False)]
+)
+def test_a_runtime_that_shares_the_kernel_is_a_limitation(runtime: str, is_weaker: bool) -> None:
+    execution = Execution(executor="container", runtime=runtime)
+    codes = {limitation.code for limitation in make_body(execution=execution).limitations}
+    assert (LimitationCode.RUNTIME_RUNC in codes) is is_weaker
+    assert execution.sandbox == (None if is_weaker else runtime)
+
+
+def test_what_runs_nothing_promises_no_sandbox() -> None:
+    assert Execution(executor="noop", runtime="none").sandbox is None
 
 
 @pytest.mark.parametrize("code", LimitationCode)

@@ -14,6 +14,7 @@ from animus_sdk.cli.commands import submissions
 from animus_sdk.cli.commands.artifacts import show_artifacts
 from animus_sdk.cli.commands.audit import show_event
 from animus_sdk.cli.commands.submissions import checked_until
+from animus_sdk.cli.measurements import show_usage
 from animus_sdk.cli.previews import plan_facts, show_findings
 from animus_sdk.cli.screens import Screen, state_text, styled
 from animus_sdk.cli.sessions import Session, command
@@ -258,6 +259,7 @@ def _show_detail(screen: Screen, detail: RunDetail) -> None:
     if detail["steps"]:
         screen.line()
         screen.stdout.print(steps_table(detail))
+        show_usage(screen, detail)
     screen.line()
     explain_run(screen, detail)
 
