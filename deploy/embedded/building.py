@@ -48,11 +48,25 @@ _ADVICE = (
 def build_servers(
     *, console: Console, servers: Sequence[Server] = SERVERS, cache: Path | None = None
 ) -> None:
-    """Build what is not in the cache yet. Raises `BuildFailed` with what to do."""
+    """Build what is not in the cache yet. Raises `BuildFailed` with what to do.
+
+    Of what is optional it only says why it is not there.
+    """
     cache = cache or cache_directory()
     missing = [server for server in servers if not is_built(server, cache=cache)]
-    if not missing:
-        return
+    needed = [server for server in missing if not server.is_optional]
+    optional = [server for server in missing if server.is_optional]
+    if needed:
+        _build_all(needed, console=console, cache=cache)
+    if optional:
+        try:
+            _build_all(optional, console=console, cache=cache)
+        except BuildFailed as failure:
+            names = ", ".join(server.name for server in optional)
+            console.say(f"{failure}\n    going on without {names}")
+
+
+def _build_all(missing: Sequence[Server], *, console: Console, cache: Path) -> None:
     _make_directory(cache / "servers")
     go = obtain_go(required_version(missing), console=console, cache=cache)
     for place in (cache, Path(go_setting(go, "GOCACHE")), Path(go_setting(go, "GOMODCACHE"))):
@@ -65,7 +79,7 @@ def build_servers(
             on_wait=partial(console.say, f"    waiting: another process builds {server.name}"),
         ):
             if not is_built(server, cache=cache):
-                _build_if_possible(server, home=home, go=go, console=console)
+                _build(server, home=home, go=go, console=console)
 
 
 def check_space(place: Path, *, needed: int) -> None:
@@ -78,15 +92,6 @@ def check_space(place: Path, *, needed: int) -> None:
             f"{free / GIB:.1f} GiB are free. Free some space, or set XDG_CACHE_HOME, GOCACHE and "
             "GOMODCACHE to a larger disk."
         )
-
-
-def _build_if_possible(server: Server, *, home: Path, go: Path, console: Console) -> None:
-    try:
-        _build(server, home=home, go=go, console=console)
-    except BuildFailed as failure:
-        if not server.is_optional:
-            raise
-        console.say(f"{failure}\n    going on without {server.name}")
 
 
 def _build(server: Server, *, home: Path, go: Path, console: Console) -> None:

@@ -11,12 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from deploy.embedded import building
+from deploy.embedded import building, toolchain
 from deploy.embedded.building import advice_for, build_servers, check_space
 from deploy.embedded.configuration import CHECKOUT
 from deploy.embedded.console import Console
 from deploy.embedded.errors import BuildFailed
-from deploy.embedded.servers import OBJECT_STORE, SERVERS, TEMPORAL, is_built, program_path
+from deploy.embedded.servers import (
+    GVISOR,
+    OBJECT_STORE,
+    SERVERS,
+    TEMPORAL,
+    Server,
+    is_built,
+    program_path,
+)
 from deploy.embedded.temporal_schemas import without_btree_gin
 from deploy.embedded.toolchain import parse_version, required_version
 
@@ -46,9 +54,9 @@ def go_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return log
 
 
-def build(cache: Path) -> str:
+def build(cache: Path, *servers: Server) -> str:
     said = io.StringIO()
-    build_servers(console=Console(said), servers=[OBJECT_STORE], cache=cache)
+    build_servers(console=Console(said), servers=servers or [OBJECT_STORE], cache=cache)
     return said.getvalue()
 
 
@@ -88,6 +96,20 @@ def test_a_failed_build_leaves_no_program_and_says_what_to_do(
     monkeypatch.delenv("FAKE_FAILURE")
     build(tmp_path)
     assert is_built(OBJECT_STORE, cache=tmp_path)
+
+
+@pytest.mark.parametrize("reason", ["FAKE_FAILURE", "PATH"])
+def test_the_stack_goes_on_without_gvisor_and_says_why(
+    go_log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    build(tmp_path)
+    failed = "no such host"
+    monkeypatch.setattr(toolchain, "REQUIREMENTS", tmp_path / failed)
+    monkeypatch.setenv(reason, failed)
+    (tmp_path / failed).write_text("no-such-thing")
+    said = build(tmp_path, OBJECT_STORE, GVISOR)
+    assert "going on without gvisor" in said
+    assert not is_built(GVISOR, cache=tmp_path)
 
 
 def test_the_pins_decide_the_place_in_the_cache(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import json
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from deploy.embedded.engine import Engine, EngineKind, EngineUnavailable, get_en
 from deploy.embedded.engine.description import current_boot_id
 from deploy.embedded.engine.storage import get_storage
 from deploy.embedded.errors import StackError
+from deploy.embedded.servers import GVISOR, is_built, program_path
 from deploy.images.layouts import ImageLayout
 from deploy.images.loading import is_loaded, load
 from deploy.images.probe import PROBE_OUTPUT, write_probe_image
@@ -219,6 +221,29 @@ def test_what_an_earlier_boot_found_is_probed_again(
         get_engine(file, console=console, cache=cache, search=search, may_install=False)
 
 
+def test_what_was_found_for_another_set_up_is_probed_again(
+    cache: Path, programs: Programs, console: Console
+) -> None:
+    """Such as by the version before, which knew no sandbox."""
+    file = cache / "engine.json"
+    search = programs(docker=CONTAINERD_DOCKER)
+    found = get_engine(file, console=console, cache=cache, search=search)
+    older = dataclasses.asdict(dataclasses.replace(ENGINE))
+    del older["sandbox"], older["cgroup_manager"]
+    file.write_text(json.dumps(older))
+    assert get_engine(file, console=console, cache=cache, search=search) == found
+
+
+def test_an_engine_without_gvisor_says_so_and_is_used(cache: Path, programs: Programs) -> None:
+    said = io.StringIO()
+    engine = get_engine(
+        cache / "engine.json", console=Console(said), cache=cache,
+        search=programs(docker=CONTAINERD_DOCKER),
+    )  # fmt: skip
+    assert (engine.sandbox, engine.best_runtime) == (None, "runc")
+    assert "no gVisor here, steps will run under runc" in said.getvalue()
+
+
 def test_run_files_of_an_earlier_boot_are_removed(cache: Path) -> None:
     storage = get_storage(cache)
     storage.prepare()
@@ -308,6 +333,24 @@ for _ in range(5):
     said = [process.communicate()[0] for process in started]
 
     assert said == [PROBE_OUTPUT * 5] * 3
+
+
+@pytest.mark.engine
+def test_gvisor_is_used_where_it_runs_a_hardened_container(
+    cache: Path, console: Console, built_servers: None
+) -> None:
+    if not is_built(GVISOR):
+        pytest.skip("gVisor could not be built here")
+    (cache / "servers").mkdir(parents=True)
+    (cache / "servers" / GVISOR.key()).symlink_to(program_path(GVISOR, ""))
+    engine = get_engine(cache / "engine.json", console=console, cache=cache)
+    try:
+        assert engine.sandbox is not None
+        assert engine.best_runtime == "runsc"
+        assert os.access(engine.sandbox.program, os.X_OK)
+        assert Engine.from_json(engine.to_json()) == engine
+    finally:
+        purge(engine, cache=cache)
 
 
 @pytest.mark.engine
