@@ -134,7 +134,7 @@ class Usage(Document):
     """Inputs and source that were fetched for main."""
     bytes_out: Annotated[Int, Field(ge=0)] | None = None
     """Declared outputs that were collected, without the log."""
-    unknown: dict[Name, Text] = {}
+    unknown: Annotated[dict[Name, Text], Field(max_length=16)] = {}
 
 
 class AttemptResult(Document):
