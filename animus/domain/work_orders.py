@@ -151,7 +151,7 @@ class AttemptResult(Document):
     log: ResultLog | None = None
     posture: Posture | None = None
     usage: Usage | None = None
-    """Absent where main never started, and from agents that do not measure."""
+    """Absent where main never started or was stopped, and from agents that do not measure."""
 
 
 class StopReceipt(Document):
