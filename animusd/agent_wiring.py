@@ -81,7 +81,7 @@ async def find_runtimes(section: AgentSection) -> Runtimes | None:
     if section.runtime == "runsc":
         raise EngineUnfit(f"agent.runtime demands a sandbox. {fault}")
     _log.warning("no_sandbox", reason=fault, advice="runs planned for a sandbox will fail here")
-    return Runtimes(fault=fault)
+    return Runtimes(fault="The agent's log says why (no_sandbox).")
 
 
 def read_public_keys(file: Path) -> tuple[bytes, ...]:

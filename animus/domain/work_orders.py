@@ -134,7 +134,7 @@ class Usage(Document):
     """Inputs and source that were fetched for main."""
     bytes_out: Annotated[Int, Field(ge=0)] | None = None
     """Declared outputs that were collected, without the log."""
-    unknown: dict[Name, Text] = {}
+    unknown: Annotated[dict[Name, Text], Field(max_length=16)] = {}
 
 
 class AttemptResult(Document):
@@ -151,7 +151,7 @@ class AttemptResult(Document):
     log: ResultLog | None = None
     posture: Posture | None = None
     usage: Usage | None = None
-    """Absent where main never started, and from agents that do not measure."""
+    """Absent where main never started or was stopped, and from agents that do not measure."""
 
 
 class StopReceipt(Document):

@@ -92,6 +92,7 @@ class Driver:
         outputs: Sequence[Mapping[str, object]] = (),
         log: Mapping[str, object] | None = None,
         failure: Mapping[str, str] | None = None,
+        usage: Mapping[str, object] | None = None,
     ) -> str:
         """Hand in a signed result; what the attempt's outcome is recorded as."""
         result = AttemptResult.model_validate(
@@ -103,6 +104,7 @@ class Driver:
                 "outputs": list(outputs),
                 "log": {**log, "truncated": False} if log else None,
                 "failure": failure,
+                "usage": usage,
             }
         )
         return self._run(self._close_attempt(_project(project_id), attempt, result))

@@ -197,6 +197,27 @@ def test_a_run_that_failed_is_explained(platform: Platform, animus: CommandLine)
     assert animus.json("run", "show", run_id)["failure_class"] == "user"
 
 
+def test_what_an_attempt_took_is_shown_and_why_something_is_not(
+    platform: Platform, animus: CommandLine
+) -> None:
+    run_id = start_run(platform, {"pipeline": pipeline(data=False)})
+    attempt = platform.driver.open_attempt(platform.project_id, run_id, "train")
+    usage = {
+        "cpu_milliseconds": 1_250, "bytes_in": 0, "bytes_out": 2048,
+        "unknown": {"peak_memory_bytes": "The kernel keeps no such account here.\x1b[2J"},
+    }  # fmt: skip
+    failure = {"failure_class": "user", "code": "exit_code", "message": "exited with 1"}
+    platform.driver.close_attempt(
+        platform.project_id, attempt, outcome="failed", failure=failure, usage=usage
+    )
+    done = animus("run", "show", run_id)
+    (line,) = [each for each in done.out.splitlines() if "1.2 s" in each]
+    assert line.split() == ["train", "1", "–", "1.2", "s", "–", "0", "B", "2.0", "KiB"]
+    assert "– The kernel keeps no such account here.\\x1b[2J" in done.err
+    shown = animus.json("run", "show", run_id)["steps"][0]["attempts"][0]["usage"]
+    assert shown == usage | {"peak_memory_bytes": None}
+
+
 def test_a_canceled_run_ends_with_its_own_code(platform: Platform, animus: CommandLine) -> None:
     run_id = start_run(platform, {"pipeline": pipeline(data=False)})
     assert animus.json("run", "wait", run_id, "--timeout", "0", code=75)["state"] == "running"
