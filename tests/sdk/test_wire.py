@@ -46,7 +46,7 @@ def test_exactly_the_operations_that_keep_idempotency_keys_are_repeated_with_one
         (method, PREFIX + route.path)
         for module in pkgutil.iter_modules(api.routes.__path__)
         for route in import_module(f"api.routes.{module.name}").router.routes
-        if route.openapi_extra is IDEMPOTENT
+        if route.openapi_extra == IDEMPOTENT
         for method in route.methods
     }
     with_key = {
