@@ -10,16 +10,16 @@ import asyncio
 import fcntl
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.execution import AgentExecutionActivities
-from animus.adapters.container.sandboxes import Runtimes
 from animus.adapters.gateway import Gateway
 from animus.adapters.temporal import connect
 from animus.agent.execution import WAITING_PER_SLOT, Agent
@@ -27,19 +27,15 @@ from animus.contracts.execution import agent_queue
 from animus.domain.errors import Unavailable
 from animusd.agent_wiring import build_agent, find_runtimes
 from animusd.logs import configure_logs
-from animusd.settings import (
-    AgentSection,
-    AgentSettings,
-    SettingsUnfit,
-    TemporalSection,
-    read_settings,
-)
+from animusd.settings import AgentSettings, SettingsUnfit, TemporalSection, read_settings
 
 CONNECT_PAUSE = 2.0
 SWEEP_EVERY = 3_600.0
-SWEEP_PAUSE = 2.0
+ENGINE_PAUSE = 2.0
 STOP_SLOTS = 32
 """Places for stopping attempts, which executing ones never take."""
+
+T = TypeVar("T")
 
 _log = structlog.get_logger()
 
@@ -66,7 +62,7 @@ async def _run(settings: AgentSettings) -> None:
 
 
 async def _work(settings: AgentSettings, gateway: Gateway) -> None:
-    runtimes = await _runtimes(settings.agent)
+    runtimes = await _patiently(lambda: find_runtimes(settings.agent), "engine_awaited")
     agent = build_agent(settings.agent, gateway, runtimes=runtimes)
     try:
         await _serve(settings, agent)
@@ -92,16 +88,6 @@ async def _serve(settings: AgentSettings, agent: Agent) -> None:
         keeping_house.cancel()
 
 
-async def _runtimes(section: AgentSection) -> Runtimes | None:
-    """An engine that is away says nothing about its sandbox: it is waited for."""
-    while True:
-        try:
-            return await find_runtimes(section)
-        except Unavailable as error:
-            _log.warning("engine_awaited", detail=error.detail or error.message)
-            await asyncio.sleep(SWEEP_PAUSE)
-
-
 async def _keep_house(agent: Agent) -> None:
     while True:
         await asyncio.sleep(SWEEP_EVERY)
@@ -109,15 +95,18 @@ async def _keep_house(agent: Agent) -> None:
 
 
 async def _sweep(agent: Agent) -> None:
-    """Nothing is begun beside containers of an unknown past: the engine is waited for."""
+    """Nothing is begun beside containers of an unknown past."""
+    await _patiently(agent.sweep, "sweep_failed")
+
+
+async def _patiently(work: Callable[[], Awaitable[T]], event: str) -> T:
+    """An engine that is away is waited for; `event` is what the log says meanwhile."""
     while True:
         try:
-            await agent.sweep()
+            return await work()
         except Unavailable as error:
-            _log.warning("sweep_failed", detail=error.detail or error.message)
-            await asyncio.sleep(SWEEP_PAUSE)
-        else:
-            return
+            _log.warning(event, detail=error.detail or error.message)
+            await asyncio.sleep(ENGINE_PAUSE)
 
 
 async def _connected(section: TemporalSection) -> Client:

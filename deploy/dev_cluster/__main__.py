@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from deploy.dev_cluster.clusters import Cluster, bring_up, get_cluster, take_down
@@ -15,7 +13,7 @@ from deploy.dev_cluster.configuration import DEFAULT_STATE, ClusterConfig
 from deploy.dev_cluster.crews import ClusterCrew
 from deploy.dev_cluster.sites import layout_of
 from deploy.embedded.console import Console
-from deploy.embedded.daemon import read_status, supervise
+from deploy.embedded.daemon import show_status, supervise
 from deploy.embedded.errors import StackError
 
 
@@ -40,7 +38,7 @@ def _run(arguments: argparse.Namespace) -> int:
         case "down":
             take_down(state, purge=arguments.purge)
         case "status":
-            return _status(state, as_json=arguments.json)
+            return show_status(state, what="cluster", as_json=arguments.json)
         case "load":
             for reference in get_cluster(state).load_image(arguments.archive):
                 sys.stdout.write(f"{reference}\n")
@@ -57,25 +55,9 @@ def _explain(cluster: Cluster) -> None:
     )
 
 
-def _status(state: Path, *, as_json: bool) -> int:
-    status = read_status(state)
-    if as_json:
-        sys.stdout.write(json.dumps(asdict(status), indent=2) + "\n")
-    else:
-        sys.stdout.writelines(f"{line}\n" for line in status.lines())
-        if not status.running:
-            sys.stdout.write(f"no cluster runs on {state}\n")
-    return 0 if status.is_ready() else 3
-
-
 def _supervise(state: Path, *, report_to: int | None) -> None:
-    def report(text: str) -> None:
-        if report_to is not None:
-            with open(report_to, "w") as parent:
-                parent.write(text)
-
     config = ClusterConfig.from_json(state, layout_of(state).mark.read_text())
-    supervise(ClusterCrew(config), None, report=report)
+    supervise(ClusterCrew(config), None, report_to=report_to)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from ipaddress import AddressValueError, IPv4Network, NetmaskValueError
+from ipaddress import IPv4Network
 from pathlib import Path
 
 from deploy.embedded.configuration import CHECKOUT
@@ -87,7 +87,7 @@ class ClusterConfig:
 def _pod_network(text: str) -> IPv4Network:
     try:
         network = IPv4Network(text)
-    except (AddressValueError, NetmaskValueError, ValueError):
+    except ValueError:
         network = None
     if network is None or network.prefixlen != PREFIX or not network.subnet_of(PRIVATE):
         raise StackError(

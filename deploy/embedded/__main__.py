@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from deploy.embedded.building import build_servers
 from deploy.embedded.catalogue import ALL_NAMES
 from deploy.embedded.configuration import DEFAULT_STATE, StackConfig
 from deploy.embedded.console import Console
-from deploy.embedded.daemon import bring_up, read_status, supervise, take_down
+from deploy.embedded.daemon import bring_up, show_status, supervise, take_down
 from deploy.embedded.errors import StackError
 from deploy.embedded.layout import Layout
 from deploy.embedded.logs import tail
@@ -43,7 +41,7 @@ def _run(arguments: argparse.Namespace) -> int:
         case "down":
             take_down(arguments.state, purge=arguments.purge)
         case "status":
-            return _status(arguments.state, as_json=arguments.json)
+            return show_status(arguments.state, what="stack", as_json=arguments.json)
         case "logs":
             _logs(arguments.state, arguments.name)
         case "supervise":
@@ -62,24 +60,8 @@ def _up(state: Path, names: Sequence[str] | None) -> None:
 
 
 def _supervise(state: Path, names: Sequence[str] | None, *, report_to: int | None) -> None:
-    def report(text: str) -> None:
-        if report_to is not None:
-            with open(report_to, "w") as parent:
-                parent.write(text)
-
     config = StackConfig.from_json(state, Layout(state=state).mark.read_text())
-    supervise(Stack(config), names, report=report)
-
-
-def _status(state: Path, *, as_json: bool) -> int:
-    status = read_status(state)
-    if as_json:
-        sys.stdout.write(json.dumps(asdict(status), indent=2) + "\n")
-    else:
-        sys.stdout.writelines(f"{line}\n" for line in status.lines())
-        if not status.running:
-            sys.stdout.write(f"no stack runs on {state}\n")
-    return 0 if status.running and status.is_ready() else 3
+    supervise(Stack(config), names, report_to=report_to)
 
 
 def _logs(state: Path, name: str) -> None:

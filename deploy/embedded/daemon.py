@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -131,15 +131,33 @@ def read_status(state: Path) -> StackStatus:
     return StackStatus(running=running, services=tuple(_status_from(entry) for entry in entries))
 
 
+def show_status(state: Path, *, what: str, as_json: bool) -> int:
+    """Print how the services of `what` on this state stand; the command's exit code."""
+    status = read_status(state)
+    if as_json:
+        sys.stdout.write(json.dumps(asdict(status), indent=2) + "\n")
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in status.lines())
+        if not status.running:
+            sys.stdout.write(f"no {what} runs on {state}\n")
+    return 0 if status.is_ready() else 3
+
+
 def _status_from(entry: dict[str, Any]) -> ServiceStatus:  # Any: decoded JSON of `_write_status`
     return ServiceStatus(**entry | {"state": State(entry["state"])})
 
 
-def supervise(crew: Crew, names: Sequence[str] | None, *, report: Callable[[str], None]) -> None:
+def supervise(crew: Crew, names: Sequence[str] | None, *, report_to: int | None) -> None:
     """The supervisor's own process: lead the crew until SIGTERM or SIGINT.
 
-    `report` is called once: with nothing when services begin to start, else with what is wrong.
+    The descriptor `report_to` is told once: nothing when services begin to start, else the error.
     """
+
+    def report(text: str) -> None:
+        if report_to is not None:
+            with open(report_to, "w") as parent:
+                parent.write(text)
+
     ending: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: ending.append(received))

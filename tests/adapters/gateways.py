@@ -13,8 +13,8 @@ from secrets import token_hex
 
 from animus.adapters.s3.settings import S3Settings
 from deploy.embedded.servers import OBJECT_STORE, program_path
+from tests.support.waiting import PATIENCE
 
-START_WITHIN = 120.0
 POLL_EVERY = 0.02
 HEALTH = "/healthz"
 
@@ -86,7 +86,7 @@ def gateway_program() -> Path:
 
 
 def _wait_until_open(process: subprocess.Popen[bytes], port: int, *, log: Path) -> None:
-    deadline = time.monotonic() + START_WITHIN
+    deadline = time.monotonic() + PATIENCE
     while process.poll() is None and time.monotonic() < deadline:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()

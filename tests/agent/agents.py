@@ -22,8 +22,8 @@ from animus.domain.work_orders import AttemptResult, StopReceipt
 from animus.ports import ExecutionPhase
 from animusd.settings import AgentSection
 from tests.agent.platforms import Order
+from tests.support.waiting import PATIENCE
 
-PATIENCE = 120.0
 POLL = 0.01
 CHECKOUT = Path(__file__).resolve().parents[2]
 

@@ -16,11 +16,12 @@ from animus.adapters.container.phases import Naming
 from animus.domain.errors import Unavailable
 from animus.domain.ids import AttemptId
 from animus.ports import ExecutionPhase
-from tests.agent.agents import PATIENCE, POLL, Bench, Driver, running_with, until
+from tests.agent.agents import Bench, Driver, running_with, until
 from tests.agent.conftest import Images
 from tests.agent.platforms import Order, Platform
 from tests.agent.steps import python_step
 from tests.conftest import RecordCases
+from tests.support.waiting import eventually
 
 DAY = 24 * 3600
 STAY = "import time; print('begun', flush=True); time.sleep(120)"
@@ -97,15 +98,15 @@ async def test_what_a_killed_client_half_started_is_removed(
 
 async def _swept(bench: Bench) -> None:
     """As the agent process does it: again, while the engine still meets its own ruins."""
-    give_up = asyncio.get_running_loop().time() + PATIENCE
-    while True:
+
+    async def is_swept() -> bool:
         try:
             await bench.agent.sweep()
         except Unavailable:
-            assert asyncio.get_running_loop().time() < give_up
-            await asyncio.sleep(POLL)
-        else:
-            return
+            return False
+        return True
+
+    await eventually(is_swept, "the engine removes what was left")
 
 
 async def test_an_open_attempt_is_left_alone(bench: Bench, order: Order, tmp_path: Path) -> None:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from deploy.embedded.services import Service, Task
 from deploy.embedded.stack import Stack
-
-PATIENCE = 120.0
+from tests.support.waiting import PATIENCE
 
 
 def shell(name: str, script: str, **how: object) -> Service:

@@ -23,7 +23,7 @@ from deploy.embedded.ports import free_ports
 from deploy.embedded.processes import descendants_of, find_process
 from deploy.embedded.stack import Stack
 from deploy.embedded.temporal_namespace import SEARCH_ATTRIBUTES
-from tests.deploy.fakes import PATIENCE
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.stack
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-SECONDS = 120.0
+from tests.support.waiting import PATIENCE
 
 
 @dataclass(slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class Terminal:
 
     def wait_for(self, text: str) -> None:
         """Read until `text` is on the screen."""
-        give_up = time.monotonic() + SECONDS
+        give_up = time.monotonic() + PATIENCE
         while text not in self.shown:
             if not self._read(give_up - time.monotonic()):
                 raise AssertionError(f"{text!r} was never shown, but {self.shown!r}")
@@ -40,10 +40,10 @@ class Terminal:
 
     def end(self) -> int:
         """Read until it has ended; its exit code."""
-        give_up = time.monotonic() + SECONDS
+        give_up = time.monotonic() + PATIENCE
         while self._read(give_up - time.monotonic()):
             continue
-        return self.process.wait(SECONDS)
+        return self.process.wait(PATIENCE)
 
     def _read(self, seconds: float) -> bool:
         ready, _, _ = select.select([self.screen], [], [], max(0.0, seconds))

@@ -146,12 +146,13 @@ class Engine:
         pairs = (line.split() for line in listed.splitlines() if line.strip())
         return {identity: name for identity, name, *_ in pairs}
 
-    async def used_in_sandbox(self, identity: str) -> int:
+    async def used_in_sandbox(self, container: ContainerState) -> int:
         """Bytes of files that a container's sandbox keeps in memory: nothing outside sees them."""
-        if self.sandbox is None:
+        sandbox = self._sandbox_of(container)
+        if sandbox is None:
             return 0
         try:
-            command = [self.sandbox.program, "usage", "--full", identity]
+            command = [sandbox.program, "usage", "--full", container.identity]
             said = await _run(command, self.environment, PATIENCE)
             return int(json.loads(said)["Tmpfs"])
         except (EngineFailed, ValueError, KeyError):
@@ -191,9 +192,12 @@ class Engine:
 
     def _flags_to_start(self, container: ContainerState) -> tuple[str, ...]:
         """A sandbox has the loopback device alone, unless it is told to take its network over."""
-        is_sandboxed = self.sandbox is not None and container.runtime == self.sandbox.name
-        takes_network = is_sandboxed and container.network != "none"
+        takes_network = self._sandbox_of(container) is not None and container.network != "none"
         return ("--runtime-flag", "network=sandbox") if takes_network else ()
+
+    def _sandbox_of(self, container: ContainerState) -> Sandbox | None:
+        sandbox = self.sandbox
+        return sandbox if sandbox is not None and container.runtime == sandbox.name else None
 
 
 def read_engine(file: Path, *, environment: Mapping[str, str]) -> Engine:

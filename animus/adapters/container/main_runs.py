@@ -146,7 +146,7 @@ class MainRun:
         written = await used_bytes(
             [data / WORK, data / OUT, self.place.raw_log(ExecutionPhase.MAIN)]
         )
-        in_sandbox = await self.engine.used_in_sandbox(container.identity)
+        in_sandbox = await self.engine.used_in_sandbox(container)
         used = written + used_scratch(container.pid) + in_sandbox
         return Limit.STORAGE if used > step.resources.amounts().storage else None
 
