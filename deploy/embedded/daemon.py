@@ -29,7 +29,14 @@ from deploy.embedded.layout import DATA_DIRECTORIES, Layout
 from deploy.embedded.lives import ServiceStatus, State
 from deploy.embedded.locks import is_locked
 from deploy.embedded.logs import open_log, tail
-from deploy.embedded.processes import find_process, read_ref, send_signal, write_ref
+from deploy.embedded.processes import (
+    ProcessRef,
+    find_process,
+    is_running,
+    read_ref,
+    send_signal,
+    write_ref,
+)
 
 TICK = 0.1
 ROTATE_EVERY = 5.0
@@ -108,9 +115,11 @@ def take_down(state: Path, *, purge: bool = False) -> None:
     """Stop the supervisor and all services, and what a killed supervisor left; then purge."""
     layout = Layout(state=state.absolute())
     deadline = time.monotonic() + STOP_TIME
-    while is_locked(layout.lock):
+    asked: set[ProcessRef] = set()
+    while is_locked(layout.lock) or any(is_running(each) for each in asked):
         if supervisor := read_ref(layout.supervisor):  # one that just starts has no file yet
             send_signal(supervisor, signal.SIGTERM)
+            asked.add(supervisor)  # its lock is free a moment before it has ended
         if time.monotonic() > deadline:
             raise StackError(f"The stack at {state} does not stop. See {layout.log('supervisor')}.")
         time.sleep(TICK)
