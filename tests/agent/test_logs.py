@@ -6,7 +6,7 @@ import io
 import unicodedata
 from dataclasses import dataclass
 
-from animus.adapters.container.logs import (
+from animus.adapters.steps.logs import (
     MAX_LINE_BYTES,
     Piece,
     read_json_file,

@@ -21,13 +21,7 @@ from animus.adapters.container.forwarders import Upstream, forwarding
 from animus.adapters.container.groups import find_groups, remove_group
 from animus.adapters.container.main_runs import MainRun
 from animus.adapters.container.movers import Movers
-from animus.adapters.container.outcomes import (
-    MainEnd,
-    Unrunnable,
-    failure_of,
-    platform_failure,
-    user_failure,
-)
+from animus.adapters.container.outcomes import MainEnd, failure_of
 from animus.adapters.container.phases import API_SOCKET, STORE_SOCKET, Naming
 from animus.adapters.container.places import Place, Places
 from animus.adapters.container.processes import (
@@ -36,8 +30,9 @@ from animus.adapters.container.processes import (
     monitors,
     processes_of,
 )
-from animus.adapters.container.reports import CollectReport
 from animus.adapters.container.sandboxes import Runtimes
+from animus.adapters.steps.failures import Unrunnable, collect_failure, platform_failure
+from animus.adapters.steps.reports import CollectReport
 from animus.agent.journals import FACTS, AttemptJournal, Journals
 from animus.domain.ids import AttemptId
 from animus.domain.work_orders import Failure, ResultLog, Usage
@@ -216,7 +211,7 @@ def _attempt_end(
     truncated: bool,
 ) -> AttemptEnd:
     """Main's own end first; what could not be collected matters where it ended well."""
-    failure = failure_of(end, task.assignment.step) or _collect_failure(task, report)
+    failure = failure_of(end, task.assignment.step) or collect_failure(task.assignment.step, report)
     stored = report.log if report is not None else None
     return AttemptEnd(
         failure=failure,
@@ -230,21 +225,6 @@ def _attempt_end(
         posture=end.posture,
         usage=usage,
     )
-
-
-def _collect_failure(task: AttemptTask, report: CollectReport | None) -> Failure | None:
-    if report is None:
-        return platform_failure("collect_failed", "Collect ended without saying what it did.")
-    if report.failure is not None:
-        return report.failure.failure()
-    required = {o.name for o in task.assignment.step.outputs.artifacts if not o.optional}
-    missing = sorted(required.intersection(report.missing))
-    if missing:
-        named = ", ".join(missing)
-        return user_failure("missing_output", f"It ended without its required output: {named}.")
-    if not report.ok:
-        return platform_failure("collect_failed", "Collect failed without saying why.")
-    return None
 
 
 def _shown_code(code: int | None) -> int | None:

@@ -17,14 +17,7 @@ from animus.adapters.container.engines import Engine, EngineFailed
 from animus.adapters.container.groups import read_charges
 from animus.adapters.container.inspection import ContainerState
 from animus.adapters.container.oom import kernel_killed
-from animus.adapters.container.outcomes import (
-    Limit,
-    MainEnd,
-    Unrunnable,
-    exit_code_of_unstarted,
-    platform_failure,
-    refused_start,
-)
+from animus.adapters.container.outcomes import Limit, MainEnd, exit_code_of_unstarted, refused_start
 from animus.adapters.container.phases import LAYOUT, OUT, WORK, Naming, main_spec
 from animus.adapters.container.places import Place
 from animus.adapters.container.sandboxes import Runtimes
@@ -36,6 +29,7 @@ from animus.adapters.container.starting import (
     start,
 )
 from animus.adapters.container.watching import watch_to_end
+from animus.adapters.steps.failures import Unrunnable, platform_failure
 from animus.agent.journals import AttemptJournal
 from animus.domain.canonical import canonical_bytes
 from animus.domain.work_orders import Posture, Usage

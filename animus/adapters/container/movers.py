@@ -15,11 +15,13 @@ import structlog
 
 from animus.adapters.container.engines import Engine
 from animus.adapters.container.inspection import ContainerState
-from animus.adapters.container.logs import read_json_file, read_k8s_file, write_log
-from animus.adapters.container.outcomes import platform_failure
 from animus.adapters.container.phases import MOVER_SECONDS, Naming, mover_spec
 from animus.adapters.container.places import Place
-from animus.adapters.container.reports import (
+from animus.adapters.container.starting import create, get_image, remove_unstarted, start
+from animus.adapters.container.watching import watch_to_end
+from animus.adapters.steps.failures import platform_failure
+from animus.adapters.steps.logs import read_json_file, read_k8s_file, write_log
+from animus.adapters.steps.reports import (
     COLLECT_REPORT,
     COLLECT_REQUEST,
     FETCH_REPORT,
@@ -29,8 +31,6 @@ from animus.adapters.container.reports import (
     collect_request,
     read_report,
 )
-from animus.adapters.container.starting import create, get_image, remove_unstarted, start
-from animus.adapters.container.watching import watch_to_end
 from animus.agent.journals import AttemptJournal
 from animus.domain.work_orders import Failure
 from animus.ports import AttemptTask, ExecutionPhase

@@ -9,22 +9,22 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict
 
-from animus.adapters.container.logs import read_k8s_file, write_log
+from animus.adapters.steps.failures import (
+    Unrunnable,
+    exited_with,
+    out_of_memory,
+    platform_failure,
+    storage_exceeded,
+    timed_out,
+    user_failure,
+)
+from animus.adapters.steps.logs import read_k8s_file, write_log
 from animus.domain.pipelines import Step
-from animus.domain.runs import FailureClass
 from animus.domain.work_orders import Failure, Posture, Usage
 
 _KILLED, _TERMINATED, _TOO_LARGE_FILE = 128 + 9, 128 + 15, 128 + 25
 _BY_THE_ENGINE = -1
 """Podman's exit code for what its own timeout ended."""
-
-_EXPLAINED = {
-    126: "the command was found but cannot be executed",
-    127: "a command was not found in the image",
-    134: "it aborted itself",
-    136: "an arithmetic error",
-    139: "a memory access violation",
-}
 
 # What an init process says when there is nothing to start; it ends with 1 then.
 _NOT_STARTED = re.compile(rb"^\S+ err ERROR \(catatonit:\d+\): failed to exec pid1: ([^\n]*)\n$")
@@ -38,27 +38,6 @@ _REFUSED_STARTS = (
     (re.compile(r"exec format error"), 126, "the command is no program for this machine"),
     (re.compile(r"argument list too long"), 126, "its arguments and variables are too long"),
 )
-
-
-class Unrunnable(Exception):
-    """The attempt ends here, for this reason: main will not be started."""
-
-    def __init__(self, failure: Failure, exit_code: int | None = None) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
-        self.exit_code = exit_code
-
-
-def user_failure(code: str, message: str) -> Failure:
-    return Failure(failure_class=FailureClass.USER, code=code, message=message)
-
-
-def environment_failure(code: str, message: str) -> Failure:
-    return Failure(failure_class=FailureClass.ENVIRONMENT, code=code, message=message)
-
-
-def platform_failure(code: str, message: str) -> Failure:
-    return Failure(failure_class=FailureClass.PLATFORM, code=code, message=message)
 
 
 class Limit(StrEnum):
@@ -93,8 +72,7 @@ def failure_of(end: MainEnd, step: Step) -> Failure | None:
     if end.exit_code == 0:
         return None
     if end.out_of_memory:
-        limit = step.resources.memory
-        return user_failure("out_of_memory", f"It needed more than its {limit} of memory.")
+        return out_of_memory(step)
     if _ran_its_time(end, step):
         return _over(Limit.TIME, step)
     return _by_exit_code(end.exit_code, step)
@@ -132,8 +110,7 @@ def _by_exit_code(code: int, step: Step) -> Failure:
             "It was killed, not by Animus. Someone on the machine may have done it, or the kernel "
             "for want of memory; nothing here can prove which.",
         )
-    reason = _EXPLAINED.get(code)
-    return user_failure("exit_code", f"exited with {code}" + (f": {reason}" if reason else ""))
+    return exited_with(code)
 
 
 def _ran_its_time(end: MainEnd, step: Step) -> bool:
@@ -144,9 +121,4 @@ def _ran_its_time(end: MainEnd, step: Step) -> bool:
 
 
 def _over(limit: Limit, step: Step) -> Failure:
-    match limit:
-        case Limit.TIME:
-            return user_failure("timed_out", f"It ran longer than its {step.timeoutSeconds} s.")
-        case Limit.STORAGE:
-            allowed = step.resources.ephemeralStorage
-            return user_failure("storage_exceeded", f"It wrote more than its {allowed} of storage.")
+    return timed_out(step) if limit is Limit.TIME else storage_exceeded(step)

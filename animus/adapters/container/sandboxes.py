@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 from animus.adapters.container.disk import remove_trees
 from animus.adapters.container.engines import Engine, EngineFailed
 from animus.adapters.container.inspection import ContainerState
-from animus.adapters.container.logs import read_k8s_file
-from animus.adapters.container.outcomes import Unrunnable, environment_failure
 from animus.adapters.container.phases import MOVER_LIMITS, Naming
 from animus.adapters.container.places import Place
 from animus.adapters.container.specs import ContainerSpec
 from animus.adapters.container.starting import create, get_image, start
 from animus.adapters.container.watching import watch_to_end
+from animus.adapters.steps.failures import Unrunnable, environment_failure
+from animus.adapters.steps.logs import read_k8s_file
 
 PROBE = "probe"
 _TELL_KERNEL = ("python3", "-c", "import os; print(os.uname().release)")

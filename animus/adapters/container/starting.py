@@ -10,7 +10,6 @@ import structlog
 
 from animus.adapters.container.engines import CommandTooLong, Engine, EngineFailed
 from animus.adapters.container.inspection import ContainerState, ImageState
-from animus.adapters.container.outcomes import Unrunnable, environment_failure, user_failure
 from animus.adapters.container.places import Place
 from animus.adapters.container.processes import end_processes, processes_of
 from animus.adapters.container.specs import (
@@ -21,6 +20,7 @@ from animus.adapters.container.specs import (
     variables_text,
     weaknesses,
 )
+from animus.adapters.steps.failures import Unrunnable, environment_failure, user_failure
 
 _NO_INIT = "container-init binary not found"
 
