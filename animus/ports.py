@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -323,6 +323,14 @@ class Executor(Protocol):
     Every method may raise `Unavailable`, and may then be called again.
     """
 
+    @property
+    def keeps_record(self) -> bool:
+        """Whether the machinery itself keeps an attempt's whole record until that is removed.
+
+        Then any agent can bring an attempt to its end, also one that has never heard of it, and
+        the record stays until the outcome is in the control plane's records.
+        """
+
     async def run(self, task: AttemptTask, /, *, watch: Callable[[Progress], None]) -> AttemptEnd:
         """Bring an attempt to its end from wherever it stands: start, adopt, or read what is left.
 
@@ -335,6 +343,9 @@ class Executor(Protocol):
 
         Never while `run` runs for it.
         """
+
+    async def held(self) -> Set[AttemptId]:
+        """Attempts of which there is something, whichever agent of the cluster began them."""
 
     async def sweep(self, is_known: Callable[[AttemptId], bool], /) -> Sequence[str]:
         """Remove what belongs to this agent and to no known attempt; say what it was."""

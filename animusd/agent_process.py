@@ -26,11 +26,13 @@ from animus.agent.execution import WAITING_PER_SLOT, Agent
 from animus.contracts.execution import agent_queue
 from animus.domain.errors import Unavailable
 from animusd.agent_wiring import build_agent, find_runtimes
+from animusd.cluster_wiring import connect_cluster
 from animusd.logs import configure_logs
 from animusd.settings import AgentSettings, SettingsUnfit, TemporalSection, read_settings
 
 CONNECT_PAUSE = 2.0
 SWEEP_EVERY = 3_600.0
+RELEASE_EVERY = 5.0
 ENGINE_PAUSE = 2.0
 STOP_SLOTS = 32
 """Places for stopping attempts, which executing ones never take."""
@@ -62,8 +64,19 @@ async def _run(settings: AgentSettings) -> None:
 
 
 async def _work(settings: AgentSettings, gateway: Gateway) -> None:
-    runtimes = await _patiently(lambda: find_runtimes(settings.agent), "engine_awaited")
-    agent = build_agent(settings.agent, gateway, runtimes=runtimes)
+    section = settings.agent
+    if section.executor != "kubernetes":
+        runtimes = await _patiently(lambda: find_runtimes(section), "engine_awaited")
+        await _serve_to_end(settings, build_agent(section, gateway, runtimes=runtimes))
+        return
+    executor = await _patiently(lambda: connect_cluster(section, gateway), "cluster_awaited")
+    try:
+        await _serve_to_end(settings, build_agent(section, gateway, executor=executor))
+    finally:
+        executor.close()
+
+
+async def _serve_to_end(settings: AgentSettings, agent: Agent) -> None:
     try:
         await _serve(settings, agent)
     finally:
@@ -80,18 +93,26 @@ async def _serve(settings: AgentSettings, agent: Agent) -> None:
         activities=[activities.execute_attempt, activities.stop_attempt],
         max_concurrent_activities=section.concurrency * (1 + WAITING_PER_SLOT) + STOP_SLOTS,
     )
-    keeping_house = asyncio.create_task(_keep_house(agent))
+    chores = [asyncio.create_task(chore) for chore in (_keep_house(agent), _release(agent))]
     try:
         _mark_ready(section.ready_file)
         await worker.run()
     finally:
-        keeping_house.cancel()
+        for chore in chores:
+            chore.cancel()
 
 
 async def _keep_house(agent: Agent) -> None:
     while True:
         await asyncio.sleep(SWEEP_EVERY)
         await _sweep(agent)
+
+
+async def _release(agent: Agent) -> None:
+    """What is kept until it was recorded goes soon after."""
+    while True:
+        await asyncio.sleep(RELEASE_EVERY)
+        await _patiently(agent.release, "release_failed")
 
 
 async def _sweep(agent: Agent) -> None:

@@ -36,23 +36,32 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def attempts_of(section: AgentSection) -> Journals:
+    return Journals(directory=section.state_dir / "attempts")
+
+
 def build_agent(
-    section: AgentSection, gateway: Gateway, *, runtimes: Runtimes | None = None
+    section: AgentSection,
+    gateway: Gateway,
+    *,
+    runtimes: Runtimes | None = None,
+    executor: Executor | None = None,
 ) -> Agent:
     """The agent on its real parts. Raises `SettingsUnfit`, and nothing is started yet.
 
-    Without `runtimes` the description of the engine is believed.
+    Without an executor it is one of this machine; without `runtimes` the description of the engine
+    is believed.
     """
     signer = FileSigner(section.key_file)
-    journals = Journals(directory=section.state_dir / "attempts")
+    journals = attempts_of(section)
     journals.prepare()
     return Agent(
         verifier=OrderVerifier(
             cluster=section.cluster, keys=read_public_keys(section.work_order_public_key_file)
         ),
         signer=signer,
-        claim=gateway.claim,
-        executor=_executor(section, journals, signer, runtimes),
+        control=gateway,
+        executor=executor or _executor(section, journals, signer, runtimes),
         journals=journals,
         now=utc_now,
         concurrency=section.concurrency,
@@ -65,7 +74,7 @@ async def find_runtimes(section: AgentSection) -> Runtimes | None:
     Raises `Unavailable` while the engine runs nothing at all, and `EngineUnfit` where the sandbox
     that the settings demand does not work.
     """
-    if section.executor == "noop" or section.runtime == "runc":
+    if section.executor != "container" or section.runtime == "runc":
         return None
     engine, step_image = _engine(section), section.step_image
     if engine.sandbox is None or step_image is None:

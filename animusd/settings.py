@@ -64,6 +64,28 @@ class WorkerSection(Section):
     ready_file: Path | None = None
 
 
+class KubernetesSection(Section):
+    """The cluster in which an agent starts Jobs."""
+
+    kubeconfig: Path | None = None
+    """Without it the agent uses the service account of the pod in which it runs."""
+    namespace: str
+    """Given by the platform team; the agent has no right anywhere else."""
+    gateway_url: str
+    """The api, as pods reach it."""
+    store_address: str | None = None
+    """host:port of the object store as pods reach it, where they can't reach its public name."""
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    pull_secrets: tuple[str, ...] = ()
+    user: Annotated[int, Field(ge=1)] | None = None
+    """Of every container; without it the cluster assigns one, or the image names one."""
+    gpu_resource: str = "nvidia.com/gpu"
+    room_seconds: Annotated[int, Field(ge=0)] = 1_800
+    """How long an attempt may wait for a node or for the namespace's quota."""
+    start_seconds: Annotated[int, Field(ge=0)] = 180
+    """How long a container may fail to start, once the node has said why."""
+
+
 class AgentSection(Section):
     cluster: str
     api_url: str
@@ -77,7 +99,7 @@ class AgentSection(Section):
     """The description of the container engine."""
     step_image: str | None = None
     """The image of fetch and collect, pinned by digest."""
-    executor: Literal["container", "noop"] = "container"
+    executor: Literal["container", "kubernetes", "noop"] = "container"
     runtime: Literal["auto", "runsc", "runc"] = "auto"
     """What main may run under: as its plan says; in a sandbox alone; never in one."""
     host: str = ""
@@ -85,6 +107,7 @@ class AgentSection(Section):
     object_store: str | None = None
     """host:port of the store's public endpoint: the one place that collect may send bytes to."""
     concurrency: Annotated[int, Field(ge=1, le=1_000)] = 8
+    kubernetes: KubernetesSection | None = None
 
 
 class MigrateSection(Section):

@@ -1,8 +1,10 @@
-"""The agent's client of the api: shows a work order, gets the work. Nothing else is asked there."""
+"""The agent's client of the api: shows a work order, gets the work, asks what is over."""
 
 from __future__ import annotations
 
+import asyncio
 from base64 import b64decode, b64encode
+from collections.abc import AsyncIterator, Collection, Set
 from pathlib import Path
 from uuid import UUID
 
@@ -10,13 +12,20 @@ import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from animus.agent.orders import ClaimedWork
+from animus.domain.canonical import JsonObject
 from animus.domain.errors import Unavailable
 from animus.domain.ids import AttemptId, ProjectId, RunId
 from animus.domain.work_orders import OrderRefused
 
 CLAIM_PATH = "/api/v1/agent/attempts:claim"
+SETTLED_PATH = "/api/v1/agent/attempts:settled"
+UPLOADS_PATH = "/api/v1/attempt/uploads"
+MAX_ASKED = 1_000
+"""Attempts in one question: as many as the api takes."""
 PATIENCE = 15.0
 """Seconds for one request; Temporal tries again."""
+STORE_PATIENCE = 60.0
+CHUNK = 1024**2
 _REFUSALS = frozenset({OrderRefused.code, "signature_refused"})
 
 
@@ -33,6 +42,29 @@ class _Claim(BaseModel):
     run_token: str | None
     first: bool
     max_log_bytes: int
+
+
+class _Settled(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    settled: frozenset[UUID]
+
+
+class _Upload(BaseModel):
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    url: str
+    headers: dict[str, str]
+
+
+class _Uploads(BaseModel):
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True)
+
+    uploads: tuple[_Upload, ...]
+
+
+class _TokenRefused(Exception):
+    """The credential is good no more."""
 
 
 class Gateway:
@@ -56,8 +88,69 @@ class Gateway:
             "The api does not give the work now.", detail=f"{answer.status_code} {code}: {message}"
         )
 
+    async def find_settled(self, attempt_ids: Collection[AttemptId]) -> Set[AttemptId]:
+        """Those that are not open: their outcome is recorded, or nobody knows them."""
+        found: set[AttemptId] = set()
+        asked = sorted(attempt_ids)
+        for begin in range(0, len(asked), MAX_ASKED):
+            some = asked[begin : begin + MAX_ASKED]
+            body: JsonObject = {"attempt_ids": [str(each) for each in some]}
+            try:
+                content = await self._ask(SETTLED_PATH, body, self._headers())
+            except _TokenRefused:
+                raise Unavailable("The api does not take the agent's token.") from None
+            try:
+                found |= {AttemptId(each) for each in _Settled.model_validate_json(content).settled}
+            except ValidationError:
+                raise Unavailable("The api's answer about attempts can't be read.") from None
+        return found
+
+    async def store_log(self, attempt_token: str, file: Path, sha256: str, size: int) -> bool:
+        """The file into the object store, with the attempt's own rights; False where they are over.
+
+        `sha256` is the file's, and the store refuses other bytes.
+        """
+        headers = {"Authorization": f"Bearer {attempt_token}"}
+        body: JsonObject = {"objects": [{"sha256": sha256, "size": size}]}
+        try:
+            content = await self._ask(UPLOADS_PATH, body, headers)
+        except _TokenRefused:
+            return False
+        try:
+            uploads = _Uploads.model_validate_json(content).uploads
+        except ValidationError:
+            raise Unavailable("The api's answer about uploads can't be read.") from None
+        for upload in uploads:  # none where the store has it
+            await self._put(upload, file)
+        return True
+
     async def close(self) -> None:
         await self._client.aclose()
+
+    async def _ask(self, path: str, body: JsonObject, headers: dict[str, str]) -> bytes:
+        try:
+            answer = await self._client.post(path, json=body, headers=headers)
+        except httpx.TransportError as error:
+            raise Unavailable("The api is not answering.", detail=repr(error)) from None
+        if answer.status_code == httpx.codes.OK:
+            return answer.content
+        if answer.status_code == httpx.codes.UNAUTHORIZED:
+            raise _TokenRefused
+        code, message = _problem(answer)
+        raise Unavailable(
+            "The api does not answer the agent.", detail=f"{answer.status_code} {code}: {message}"
+        )
+
+    async def _put(self, upload: _Upload, file: Path) -> None:
+        try:
+            async with httpx.AsyncClient(timeout=STORE_PATIENCE, trust_env=False) as store:
+                answer = await store.put(upload.url, headers=upload.headers, content=_chunks(file))
+        except httpx.TransportError as error:
+            raise Unavailable("The object store is not answering.", detail=repr(error)) from None
+        if answer.is_error and answer.status_code != httpx.codes.PRECONDITION_FAILED:
+            raise Unavailable(
+                "The object store does not take the log.", detail=str(answer.status_code)
+            )
 
     def _headers(self) -> dict[str, str]:
         """The token is read each time: it may come later than the agent, or be replaced."""
@@ -69,6 +162,12 @@ class Gateway:
                 detail=f"{self._token_file}: {error.strerror}",
             ) from None
         return {"Authorization": f"Bearer {token}"}
+
+
+async def _chunks(file: Path) -> AsyncIterator[bytes]:
+    with file.open("rb") as source:
+        while chunk := await asyncio.to_thread(source.read, CHUNK):
+            yield chunk
 
 
 def _read_claim(content: bytes) -> ClaimedWork:

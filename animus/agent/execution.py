@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64decode, b64encode
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Collection, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 from weakref import WeakValueDictionary
 
 import structlog
@@ -35,10 +36,18 @@ from animus.ports import AttemptEnd, AttemptTask, ExecutionPhase, Executor, Prog
 WAITING_PER_SLOT = 3
 """Attempts that may wait here for each that runs; more are sent back to their queue."""
 
-ClaimAttempt = Callable[[bytes, bytes], Awaitable[ClaimedWork]]
-"""Order and signature to the api. Raises `Refused`, or `Unavailable` while it can't answer."""
 
 _log = structlog.get_logger()
+
+
+class ControlPlane(Protocol):
+    """The api, as an agent asks it. Each method raises `Unavailable` while it can't answer."""
+
+    async def claim(self, order: bytes, signature: bytes, /) -> ClaimedWork:
+        """The work that an order permits. Raises `Refused`."""
+
+    async def find_settled(self, attempt_ids: Collection[AttemptId], /) -> Set[AttemptId]:
+        """Those of our cluster that are not open in its records."""
 
 
 class AgentBusy(Unavailable):
@@ -63,7 +72,7 @@ class Agent:
         *,
         verifier: OrderVerifier,
         signer: Signer,
-        claim: ClaimAttempt,
+        control: ControlPlane,
         executor: Executor,
         journals: Journals,
         now: Callable[[], datetime],
@@ -71,7 +80,7 @@ class Agent:
     ) -> None:
         self._verifier = verifier
         self._signer = signer
-        self._claim = claim
+        self._control = control
         self._executor = executor
         self._journals = journals
         self._now = now
@@ -80,6 +89,8 @@ class Agent:
         self._tasks: dict[AttemptId, asyncio.Task[Signed]] = {}
         self._clearing: WeakValueDictionary[AttemptId, asyncio.Lock] = WeakValueDictionary()
         self._progress: dict[AttemptId, Progress] = {}
+        self._answered: set[AttemptId] = set()
+        """Attempts whose record is kept until the control plane has their outcome."""
 
     def verify(self, canonical: bytes, signature: bytes) -> VerifiedOrder:
         """Raises `SignatureRefused` or `OrderRefused`; nothing else counts as permission."""
@@ -115,18 +126,31 @@ class Agent:
         self._journals.open(order.attempt_id).record(Fact.STOPPED, _order_fact(order))
         await self._halt([order.attempt_id])
         await self._clear(order.attempt_id)
+        self._answered.discard(order.attempt_id)
         _log.info("attempt_stopped", attempt=str(order.attempt_id))
         receipt = StopReceipt(order_digest=format_digest(order.digest), stopped_at=self._now())
         return self._sign(STOP_TAG, sealed(receipt))
 
     async def sweep(self) -> list[str]:
         """Remove what no open attempt needs any more; what it was."""
+        held = await self._executor.held() if self._executor.keeps_record else frozenset()
+        kept = held - await self._control.find_settled(held) if held else held
+        self._answered |= {each for each in kept if _find_kept(self._journals.open(each))}
         return await sweep(
             self._journals,
             self._executor,
             now=self._now(),
-            is_busy=lambda attempt_id: attempt_id in self._tasks or attempt_id in self._clearing,
+            is_busy=lambda attempt_id: (
+                attempt_id in kept or attempt_id in self._tasks or attempt_id in self._clearing
+            ),
         )
+
+    async def release(self) -> None:
+        """Remove what is left of attempts whose outcome has been recorded meanwhile."""
+        waiting = self._answered - self._tasks.keys()
+        for attempt_id in await self._control.find_settled(waiting) if waiting else ():
+            await self._clear(attempt_id)
+            self._answered.discard(attempt_id)
 
     async def close(self) -> None:
         """Stop watching. What runs goes on, and is adopted by the next agent."""
@@ -174,7 +198,10 @@ class Agent:
             end = await self._execute(order, journal)
             outcome = AttemptOutcome.FAILED if end.failure else AttemptOutcome.SUCCEEDED
             kept = self._keep(order, journal, outcome, end)
-        await self._clear(order.attempt_id)
+        if self._executor.keeps_record:
+            self._answered.add(order.attempt_id)
+        else:
+            await self._clear(order.attempt_id)
         return kept
 
     async def _execute(self, order: VerifiedOrder, journal: AttemptJournal) -> AttemptEnd:
@@ -183,14 +210,14 @@ class Agent:
         if is_new:
             journal.record(Fact.RECEIVED, _order_fact(order))
         try:
-            claimed = await self._claim(order.canonical, order.signature)
+            claimed = await self._control.claim(order.canonical, order.signature)
             assignment = read_assignment(order, claimed)
         except Refused as refusal:
             if is_new and journal.find(Fact.STOPPED) is None:
                 journal.forget()
             _log.warning("order_refused", attempt=str(order.attempt_id), detail=str(refusal))
             raise
-        if is_new and not claimed.first:
+        if is_new and not claimed.first and not await self._is_on_record(order.attempt_id):
             return self._ends_now(_LOST)
         task = AttemptTask(
             attempt_id=order.attempt_id,
@@ -201,6 +228,9 @@ class Agent:
             max_log_bytes=claimed.max_log_bytes,
         )
         return await self._executor.run(task, watch=lambda seen: self._note(order, seen))
+
+    async def _is_on_record(self, attempt_id: AttemptId) -> bool:
+        return self._executor.keeps_record and attempt_id in await self._executor.held()
 
     def _keep_stopped(self, order: VerifiedOrder, journal: AttemptJournal) -> Signed:
         return self._keep(order, journal, AttemptOutcome.STOPPED, self._ends_now())

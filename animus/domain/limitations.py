@@ -24,6 +24,7 @@ class LimitationCode(StrEnum):
     RUNTIME_RUNC = "runtime_runc"
     CONTAINER_EXECUTOR = "container_executor"
     EGRESS_UNFILTERED = "egress_unfiltered"
+    EGRESS_SHARED = "egress_shared"
     TELEMETRY_NETWORK = "telemetry_network"
 
 
@@ -46,6 +47,8 @@ EXPLANATIONS: dict[LimitationCode, str] = {
     "administrator can reach into a running step.",
     LimitationCode.EGRESS_UNFILTERED: "This executor cannot limit egress to the hosts named: the "
     "step reaches every host.",
+    LimitationCode.EGRESS_SHARED: "A pod has one network: what the namespace's policies let fetch "
+    "and collect reach, the step reaches too.",
     LimitationCode.TELEMETRY_NETWORK: "The step reaches the api and, with signed URLs, the store.",
 }
 

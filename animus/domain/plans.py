@@ -155,6 +155,8 @@ def _execution_limitations(facts: Facts) -> Iterator[Limitation]:
     on_one_machine = facts.execution.executor == "container"
     if on_one_machine:
         yield Limitation(code=LimitationCode.CONTAINER_EXECUTOR)
+    if facts.execution.executor == "kubernetes":
+        yield Limitation(code=LimitationCode.EGRESS_SHARED)
     if facts.execution.runtime in SHARE_THE_KERNEL:
         yield Limitation(code=LimitationCode.RUNTIME_RUNC)
     for step in facts.pipeline.spec.steps:

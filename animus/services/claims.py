@@ -133,6 +133,14 @@ async def claim_attempt(uow: UnitOfWork, call: Call, *, order: bytes, signature:
     )
 
 
+async def find_settled(
+    session: ReadSession, call: Call, attempt_ids: Sequence[UUID]
+) -> Sequence[UUID]:
+    """Those of them that are not open on a cluster of the caller's; the caller is its agent."""
+    is_open = await execution.find_open_attempts(session, call.by.principal_id, attempt_ids)
+    return sorted(set(attempt_ids) - is_open)
+
+
 def _new_claim(call: Call, attempt: Attempt) -> AttemptClaim:
     return AttemptClaim(
         attempt_id=attempt.id,

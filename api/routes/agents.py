@@ -18,7 +18,9 @@ from api.schemas.data import DownloadOut, FileDownloadOut, UploadOut
 from api.schemas.execution import (
     ClaimAttempt,
     ClaimOut,
+    FindSettled,
     RequestUploads,
+    SettledOut,
     StepInputOut,
     StepInputsOut,
     UploadsOut,
@@ -44,6 +46,14 @@ async def claim_attempt(call: Agent, request: Request, body: ClaimAttempt) -> Cl
         claimed_at=claim.claimed_at,
         max_log_bytes=claim.max_log_bytes,
     )
+
+
+@router.post("/agent/attempts:settled")
+async def find_settled_attempts(call: Agent, request: Request, body: FindSettled) -> SettledOut:
+    """Which of these attempts are not open on the agent's cluster: nothing of them is needed."""
+    async with context_of(request).database.read() as session:
+        settled = await claims.find_settled(session, call, body.attempt_ids)
+    return SettledOut(settled=list(settled))
 
 
 @router.get("/attempt/inputs")

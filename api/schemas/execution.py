@@ -32,6 +32,14 @@ class ClaimOut(View):
     max_log_bytes: int
 
 
+class FindSettled(Body):
+    attempt_ids: Annotated[list[UUID], Field(min_length=1, max_length=1_000)]
+
+
+class SettledOut(View):
+    settled: list[UUID]
+
+
 class StepInputOut(View):
     name: str
     kind: str

@@ -48,7 +48,7 @@ class RunningAgent:
         agent = Agent(
             verifier=OrderVerifier(cluster=known.cluster, keys=known.order_keys),
             signer=known.signer,
-            claim=gateway.claim,
+            control=gateway,
             executor=self.machine,
             journals=known.journals,
             now=lambda: datetime.now(UTC),

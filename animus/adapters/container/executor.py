@@ -7,7 +7,7 @@ was done is in the attempt's journal, and nothing is removed before the answer i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -60,6 +60,8 @@ class ContainerExecutor(Executor):
     api: Upstream
     object_store: Upstream
     now: Callable[[], datetime]
+    keeps_record: bool = False
+    """Files of an attempt are on the agent's own disk, as its journal is."""
 
     async def run(self, task: AttemptTask, /, *, watch: Callable[[Progress], None]) -> AttemptEnd:
         journal, place = self.journals.open(task.attempt_id), self.places.of(task.attempt_id)
@@ -86,6 +88,11 @@ class ContainerExecutor(Executor):
             raise EngineFailed("Containers can't be removed.", detail=", ".join(left.values()))
         self._remove_groups({self.naming.name_of(attempt_id, ExecutionPhase.MAIN)})
         await remove_trees([path for path in self._files_of(attempt_id)])
+
+    async def held(self) -> Set[AttemptId]:
+        listed = await self.engine.list_containers(self.naming.labels)
+        found = (_attempt_id(self.naming.attempt_in(name)) for name in listed.values())
+        return frozenset(attempt_id for attempt_id in found if attempt_id is not None)
 
     async def sweep(self, is_known: Callable[[AttemptId], bool], /) -> Sequence[str]:
         def is_orphan(name: str) -> bool:

@@ -1,0 +1,365 @@
+"""The few calls of Kubernetes' api that an agent makes, over the official client.
+
+That one knows how to sign in, to trust and to keep connections. Objects go in and come out as JSON:
+what a cluster answers is read by pure functions. The client blocks, so a call runs in a thread;
+streams have threads of their own (see `streams`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol
+
+import urllib3
+from kubernetes import config
+from kubernetes.client import ApiClient, Configuration
+
+from animus.domain.canonical import JsonObject
+from animus.domain.errors import Unavailable
+
+FIELD_MANAGER = "animus-agent"
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 30.0
+_PATIENCE = (CONNECT_SECONDS, ANSWER_SECONDS)
+_MERGE = "application/strategic-merge-patch+json"
+_SAID = 300
+_BAD, _FORBIDDEN, _MISSING, _TAKEN, _GONE, _UNFIT = 400, 403, 404, 409, 410, 422
+
+
+class ClusterUnavailable(Unavailable):
+    code = "cluster_unavailable"
+
+
+class ListExpired(Exception):
+    """The api server has forgotten what a watch wanted to go on from (410 Gone)."""
+
+
+class NotAdmitted(Exception):
+    """The cluster refuses an object for good: by admission, by validation, for want of rights."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(said)
+        self.said = said
+
+
+class Kind(StrEnum):
+    """Of objects that are listed and watched."""
+
+    JOBS = "jobs"
+    PODS = "pods"
+    EVENTS = "events"
+
+
+class Stream(Protocol):
+    """An answer that is still being written: see `urllib3.response.HTTPResponse`."""
+
+    def stream(self, amt: int | None, decode_content: bool) -> Iterator[bytes]: ...
+    def shutdown(self) -> None:
+        """End it, from any thread."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """A list, with the version from which to watch on."""
+
+    items: list[JsonObject]
+    version: str
+
+
+class _Refusal(Exception):
+    def __init__(self, status: int, said: str) -> None:
+        super().__init__(f"{status} {said}")
+        self.status = status
+        self.said = said
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KubernetesClient:
+    """In one namespace. Coroutines raise `ClusterUnavailable`, and may then be called again."""
+
+    namespace: str
+    _api: Any = field(repr=False)  # Any: the official client has no types
+
+    @classmethod
+    def connect(
+        cls, *, kubeconfig: Path | None, namespace: str, connections: int
+    ) -> KubernetesClient:
+        """By a kubeconfig, or as the service account of the pod in which the agent runs.
+
+        Nothing is asked yet. Raises `ClusterUnavailable` where the configuration can't be read.
+        """
+        settings = Configuration()
+        try:
+            if kubeconfig is not None:
+                config.load_kube_config(  # type: ignore[no-untyped-call]
+                    str(kubeconfig), client_configuration=settings
+                )
+            else:
+                config.load_incluster_config(  # type: ignore[no-untyped-call]
+                    client_configuration=settings
+                )
+        except (config.ConfigException, OSError) as error:
+            raise ClusterUnavailable(
+                "The cluster's configuration can't be read.", detail=str(error)
+            ) from None
+        settings.connection_pool_maxsize = connections
+        settings.retries = False
+        return cls(namespace=namespace, _api=ApiClient(settings))
+
+    async def version(self) -> str:
+        """What the api server says it is, such as `v1.34.1`."""
+        try:
+            answer = await self._asked("GET", "/version")
+        except _Refusal as refusal:
+            raise _unavailable(refusal) from None
+        return str(answer.get("gitVersion", ""))
+
+    async def find_job(self, name: str) -> JsonObject | None:
+        return await self._find(self._path(Kind.JOBS, name))
+
+    async def create_job(self, manifest: JsonObject) -> JsonObject | None:
+        """The Job as it was stored; None where there is one of this name. Raises `NotAdmitted`."""
+        return await self._create(self._path(Kind.JOBS), manifest)
+
+    async def create_secret(self, manifest: JsonObject) -> None:
+        """Leaves one that is there as it is. Raises `NotAdmitted`."""
+        await self._create(self._path("secrets"), manifest)
+
+    async def delete_secret(self, name: str) -> None:
+        await self._delete(self._path("secrets", name))
+
+    async def delete_pod(self, name: str, *, grace_seconds: int) -> None:
+        await self._delete(self._path(Kind.PODS, name), gracePeriodSeconds=grace_seconds)
+
+    async def delete_job(self, name: str) -> None:
+        """With its pods first: it is gone when they are."""
+        await self._delete(self._path(Kind.JOBS, name), propagationPolicy="Foreground")
+
+    async def suspend_job(self, name: str) -> None:
+        """Have its pod ended, and no other made."""
+        await self._patch(self._path(Kind.JOBS, name), {"spec": {"suspend": True}})
+
+    async def release_job(self, name: str, *, finalizer: str) -> None:
+        """Take one finalizer away, and leave what others have put there."""
+        change = {"metadata": {"$deleteFromPrimitiveList/finalizers": [finalizer]}}
+        await self._patch(self._path(Kind.JOBS, name), change)
+
+    async def list(self, kind: Kind, selector: str) -> Listing:
+        return await asyncio.to_thread(self.list_now, kind, selector)
+
+    def list_now(self, kind: Kind, selector: str) -> Listing:
+        """Blocking, for threads that watch."""
+        try:
+            found = self._ask("GET", self._path(kind), query=_selecting(kind, selector))
+        except _Refusal as refusal:
+            raise _unavailable(refusal) from None
+        return Listing(items=found["items"], version=found["metadata"]["resourceVersion"])
+
+    def watch(self, kind: Kind, selector: str, *, version: str, seconds: int) -> Stream:
+        """Changes as JSON lines, until the api server ends it after so many seconds. Blocking.
+
+        Raises `ListExpired` where it can't go on from `version`.
+        """
+        query = _selecting(kind, selector) | {
+            "watch": "true",
+            "resourceVersion": version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(seconds),
+        }
+        try:
+            return self._open(self._path(kind), query, silence=seconds + ANSWER_SECONDS)
+        except _Refusal as refusal:
+            if refusal.status == _GONE:
+                raise ListExpired from None
+            raise _unavailable(refusal) from None
+
+    def follow_log(self, pod: str, container: str, *, since: str | None) -> Stream | None:
+        """What a container says, with times, from then on and until it ends. Blocking.
+
+        None where there is nothing to read: the pod is gone, or the container has not started.
+        """
+        query = {"container": container, "follow": "true", "timestamps": "true"}
+        if since is not None:
+            query["sinceTime"] = since
+        try:
+            return self._open(f"{self._path(Kind.PODS, pod)}/log", query, silence=None)
+        except _Refusal as refusal:
+            if refusal.status in (_BAD, _MISSING):
+                return None
+            raise _unavailable(refusal) from None
+
+    async def read_log(self, pod: str, container: str, *, limit: int) -> bytes | None:
+        """The beginning of what an ended container has said; None where nobody knows any more."""
+        query = {"container": container, "limitBytes": str(limit)}
+        path = f"{self._path(Kind.PODS, pod)}/log"
+        try:
+            return await asyncio.to_thread(self._read, "GET", path, query=query)
+        except _Refusal as refusal:
+            if refusal.status in (_BAD, _MISSING):
+                return None
+            raise _unavailable(refusal) from None
+
+    async def _find(self, path: str) -> JsonObject | None:
+        try:
+            return await self._asked("GET", path)
+        except _Refusal as refusal:
+            if refusal.status == _MISSING:
+                return None
+            raise _unavailable(refusal) from None
+
+    async def _create(self, path: str, manifest: JsonObject) -> JsonObject | None:
+        try:
+            return await self._asked("POST", path, body=manifest)
+        except _Refusal as refusal:
+            if refusal.status == _TAKEN:
+                return None
+            if refusal.status in (_BAD, _FORBIDDEN, _UNFIT):
+                raise NotAdmitted(refusal.said) from None
+            raise _unavailable(refusal) from None
+
+    async def _patch(self, path: str, change: JsonObject) -> None:
+        """What is not there needs no change."""
+        try:
+            await self._asked("PATCH", path, body=change, form=_MERGE)
+        except _Refusal as refusal:
+            if refusal.status != _MISSING:
+                raise _unavailable(refusal) from None
+
+    async def _delete(self, path: str, **how: object) -> None:
+        """What is not there is deleted."""
+        try:
+            await self._asked("DELETE", path, body=dict(how))
+        except _Refusal as refusal:
+            if refusal.status != _MISSING:
+                raise _unavailable(refusal) from None
+
+    async def _asked(
+        self, method: str, path: str, *, body: JsonObject | None = None, form: str | None = None
+    ) -> JsonObject:
+        return await asyncio.to_thread(self._ask, method, path, body=body, form=form)
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: JsonObject | None = None,
+        form: str | None = None,
+    ) -> JsonObject:
+        with _answering():
+            found: JsonObject = json.loads(
+                self._read(method, path, query=query or {}, body=body, form=form)
+            )
+        return found
+
+    def _read(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str],
+        body: JsonObject | None = None,
+        form: str | None = None,
+    ) -> bytes:
+        with _answering():
+            answer = self._send(method, path, query, body=body, form=form, timeout=_PATIENCE)
+            content: bytes = answer.read()
+        if answer.status >= _BAD:
+            raise _Refusal(answer.status, _said(content))
+        return content
+
+    def _open(self, path: str, query: Mapping[str, str], *, silence: float | None) -> Stream:
+        with _answering():
+            answer = self._send("GET", path, query, timeout=(CONNECT_SECONDS, silence))
+            if answer.status >= _BAD:
+                raise _Refusal(answer.status, _said(answer.read()))
+        stream: Stream = answer.response
+        return stream
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        *,
+        timeout: tuple[float | None, float | None],
+        body: JsonObject | None = None,
+        form: str | None = None,
+    ) -> Any:  # Any: `kubernetes.client.rest.RESTResponse`
+        asked = dict(query)
+        if method in ("POST", "PATCH"):
+            asked["fieldManager"] = FIELD_MANAGER
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = form or "application/json"
+        words = self._api.param_serialize(
+            method=method,
+            resource_path=path,
+            query_params=list(asked.items()),
+            header_params=headers,
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        return self._api.call_api(*words, _request_timeout=timeout)
+
+    def _path(self, kind: str, name: str = "") -> str:
+        group = "/apis/batch/v1" if kind == Kind.JOBS else "/api/v1"
+        whole = f"{group}/namespaces/{self.namespace}/{kind}"
+        return f"{whole}/{name}" if name else whole
+
+
+def lines_of(stream: Stream, *, longest: int | None = None) -> Iterator[tuple[bytes, bool]]:
+    """Lines as they come, without their ends, and whether they are at their end with it: a line
+    that is too long comes in parts. Raises `ClusterUnavailable` where the stream breaks off.
+    """
+    rest = b""
+    try:
+        for chunk in stream.stream(None, False):
+            *whole, rest = (rest + chunk).split(b"\n")
+            yield from ((line, True) for line in whole)
+            if longest is not None and len(rest) > longest:
+                yield rest, False
+                rest = b""
+    except (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError) as error:
+        # AttributeError: urllib3's, where another thread has closed the connection.
+        raise ClusterUnavailable("A stream broke off.", detail=repr(error)) from None
+    if rest:
+        yield rest, True
+
+
+def _selecting(kind: Kind, selector: str) -> dict[str, str]:
+    """Events have no labels of what they are about; those of Jobs say why there is no pod."""
+    if kind is Kind.EVENTS:
+        return {"fieldSelector": "involvedObject.kind=Job,type=Warning"}
+    return {"labelSelector": selector}
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        raise ClusterUnavailable("The cluster does not answer.", detail=repr(error)) from None
+
+
+def _unavailable(refusal: _Refusal) -> ClusterUnavailable:
+    return ClusterUnavailable(
+        "The cluster does not do what the agent asks.", detail=f"{refusal.status} {refusal.said}"
+    )
+
+
+def _said(content: bytes) -> str:
+    """The api server's own words."""
+    try:
+        return str(json.loads(content)["message"])[:_SAID]
+    except (ValueError, KeyError, TypeError):
+        return content[:_SAID].decode(errors="replace")

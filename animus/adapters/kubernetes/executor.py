@@ -1,0 +1,357 @@
+"""The Kubernetes executor: a Job for each attempt, created once, watched to its end, read, removed.
+
+The cluster is the record: whatever agent looks at a Job comes to the same answer. Only what a Job
+can't hold is on the agent's disk: that it was created, and the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import shutil
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence, Set
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
+from pathlib import Path
+
+import structlog
+
+from animus.adapters.kubernetes.clients import (
+    ClusterUnavailable,
+    Kind,
+    KubernetesClient,
+    NotAdmitted,
+)
+from animus.adapters.kubernetes.logs import LogFiles, LogFollower
+from animus.adapters.kubernetes.manifests import (
+    COLLECT,
+    FETCH,
+    MAIN,
+    Uncommanded,
+    job_of,
+    secrets_of,
+)
+from animus.adapters.kubernetes.names import (
+    ATTEMPT_ID,
+    OUTCOME_FINALIZER,
+    attempt_in,
+    job_name,
+    run_secret_name,
+)
+from animus.adapters.kubernetes.postures import posture_of
+from animus.adapters.kubernetes.reasons import (
+    Patience,
+    Trouble,
+    failure_of,
+    find_trouble,
+    gone,
+    not_admitted,
+)
+from animus.adapters.kubernetes.reports import (
+    IN_LOG,
+    MAX_REPORT_LOG,
+    LaunchReport,
+    read_launch,
+    report_in,
+)
+from animus.adapters.kubernetes.sightings import JobSighting, PodSighting
+from animus.adapters.kubernetes.sites import Site
+from animus.adapters.kubernetes.watching import Seen, Watcher
+from animus.adapters.steps.failures import Unrunnable, environment_failure
+from animus.adapters.steps.reports import CollectReport, FetchReport, read_report
+from animus.agent.journals import FACTS, AttemptJournal, Journals
+from animus.domain.canonical import JsonObject
+from animus.domain.digests import format_digest
+from animus.domain.ids import AttemptId
+from animus.domain.work_orders import Failure, ResultLog, Usage
+from animus.ports import AttemptEnd, AttemptTask, Executor, Progress
+
+LISTED_WITHIN = 30.0
+LOOK_EVERY = 30.0
+"""Seconds after which an attempt is looked at although nothing was heard of it."""
+CLEAR_WITHIN = 120.0
+LOG_WITHIN = 60.0
+END_GRACE_SECONDS = 1
+_CLEAR_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.0)
+_LOG = "main.log"
+
+KeepLog = Callable[[str, Path, str, int], Awaitable[bool]]
+"""Attempt token, file, digest and size: the file into the object store; False where the token is
+good no more. Raises `Unavailable`."""
+
+_log = structlog.get_logger()
+
+
+class JobFact(StrEnum):
+    CREATED = "job-created"
+    """The Job was there: if it is not, it is not made again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KubernetesExecutor(Executor):
+    client: KubernetesClient
+    site: Site
+    watcher: Watcher
+    journals: Journals
+    keep_log: KeepLog
+    engine: str
+    """What the api server says it is."""
+    now: Callable[[], datetime]
+    patience: Patience = field(default_factory=Patience)
+    keeps_record: bool = True
+
+    async def run(self, task: AttemptTask, /, *, watch: Callable[[Progress], None]) -> AttemptEnd:
+        journal, name = self.journals.open(task.attempt_id), job_name(task.order)
+        follower: LogFollower | None = None
+        try:
+            await self._ensure_job(task, journal, name)
+            pod = None
+            async for pod in self._sightings(task, name):
+                watch(Progress(phase=pod.phase, subject=pod.name))
+                main = pod.container(MAIN)
+                if follower is None and (main.is_running or main.has_ended):
+                    follower = self._follow(task, journal, pod)
+            assert pod is not None  # the last one has ended
+            return await self._describe(task, journal, pod, follower)
+        except Unrunnable as unrunnable:
+            await self._end_job(name)
+            return AttemptEnd(finished_at=self.now(), failure=unrunnable.failure)
+        finally:
+            self.watcher.forget(name)
+            if follower is not None:
+                follower.close()
+
+    async def clear(self, attempt_id: AttemptId, /) -> None:
+        selector = f"{ATTEMPT_ID}={attempt_id}"
+        deadline = time.monotonic() + CLEAR_WITHIN
+        pauses = iter(_CLEAR_PAUSES)
+        while await self._remove(selector):
+            if time.monotonic() > deadline:
+                raise ClusterUnavailable("What there is of an attempt does not go away.")
+            await asyncio.sleep(next(pauses, _CLEAR_PAUSES[-1]))
+        await asyncio.to_thread(self._remove_files, attempt_id)
+
+    async def held(self) -> Set[AttemptId]:
+        return frozenset(attempt_id for attempt_id, _ in await self._jobs())
+
+    async def sweep(self, is_known: Callable[[AttemptId], bool], /) -> Sequence[str]:
+        removed = []
+        for attempt_id, name in await self._jobs():
+            if not is_known(attempt_id):
+                await self.clear(attempt_id)
+                removed.append(f"job {self.client.namespace}/{name}")
+        return removed
+
+    def close(self) -> None:
+        """Stop watching."""
+        self.watcher.close()
+
+    async def _jobs(self) -> list[tuple[AttemptId, str]]:
+        listing = await self.client.list(Kind.JOBS, self.site.naming.selector)
+        named = ((attempt_in(job["metadata"]["labels"]), job) for job in listing.items)
+        return [(found, job["metadata"]["name"]) for found, job in named if found is not None]
+
+    async def _ensure_job(self, task: AttemptTask, journal: AttemptJournal, name: str) -> None:
+        """The Job with its Secrets: found, or created if it never was. Raises `Unrunnable`."""
+        job = await self.client.find_job(name)
+        if job is None:
+            if journal.find(JobFact.CREATED) is not None:
+                raise Unrunnable(gone(Seen(job=None, pods=(), events=())))
+            job = await self._create_job(task, name)
+        else:
+            _log.info("job_adopted", job=name)
+        if journal.find(JobFact.CREATED) is None:
+            journal.record(JobFact.CREATED, {"uid": job["metadata"]["uid"]})
+        if not JobSighting(job).has_ended:
+            await self._create_secrets(task, job)
+
+    async def _create_job(self, task: AttemptTask, name: str) -> JsonObject:
+        try:
+            manifest = job_of(task, self.site)
+            job = await self.client.create_job(manifest) or await self.client.find_job(name)
+        except Uncommanded:
+            raise Unrunnable(_UNCOMMANDED) from None
+        except NotAdmitted as refusal:
+            raise Unrunnable(not_admitted(refusal.said)) from None
+        if job is None:
+            raise ClusterUnavailable("The Job was gone as soon as it was there.")
+        return job
+
+    async def _create_secrets(self, task: AttemptTask, job: JsonObject) -> None:
+        try:
+            for secret in secrets_of(task, job):
+                await self.client.create_secret(secret)
+        except NotAdmitted as refusal:
+            raise Unrunnable(not_admitted(refusal.said)) from None
+
+    async def _sightings(self, task: AttemptTask, name: str) -> AsyncIterator[PodSighting]:
+        """Its pod whenever it may have changed; the last one has ended. Raises `Unrunnable`."""
+        await self.watcher.wait_filled(within=LISTED_WITHIN)
+        stuck = _Stuck()
+        while True:
+            seen = self.watcher.look(name)
+            pod = _pod_in(seen)
+            if pod is None and (seen.job is None or JobSighting(seen.job).has_ended):
+                seen = await self._confirm(name)
+                pod = _pod_in(seen)
+            if pod is not None:
+                yield pod
+                if pod.has_ended:
+                    return
+            trouble = find_trouble(seen, pod, task.assignment.step, self.patience)
+            if (failure := stuck.note(trouble)) is not None:
+                raise Unrunnable(failure)
+            await self.watcher.wait(name, within=min(LOOK_EVERY, stuck.seconds_left))
+
+    async def _confirm(self, name: str) -> Seen:
+        """What the api server itself says: a watch may be behind. Raises `Unrunnable`."""
+        job = await self.client.find_job(name)
+        pods = await self.client.list(Kind.PODS, f"batch.kubernetes.io/job-name={name}")
+        seen = Seen(job=job, pods=tuple(pods.items), events=())
+        if not seen.pods and (job is None or JobSighting(job).has_ended):
+            raise Unrunnable(gone(seen))
+        return seen
+
+    async def _end_job(self, name: str) -> None:
+        """An attempt that has failed for good must not start later, when the trouble is over."""
+        await self.client.suspend_job(name)
+        for pod in (
+            await self.client.list(Kind.PODS, f"batch.kubernetes.io/job-name={name}")
+        ).items:
+            await self.client.delete_pod(pod["metadata"]["name"], grace_seconds=END_GRACE_SECONDS)
+
+    def _follow(self, task: AttemptTask, journal: AttemptJournal, pod: PodSighting) -> LogFollower:
+        files = LogFiles(directory=journal.directory / "log", limit=task.max_log_bytes)
+        return LogFollower(self.client, files, pod=pod.name, container=MAIN)
+
+    async def _describe(
+        self,
+        task: AttemptTask,
+        journal: AttemptJournal,
+        pod: PodSighting,
+        follower: LogFollower | None,
+    ) -> AttemptEnd:
+        fetched = read_report(FetchReport, await self._report(pod, FETCH))
+        collected = read_report(CollectReport, await self._report(pod, COLLECT))
+        main = pod.container(MAIN)
+        launched = read_launch(main.said)
+        started = main.started_at
+        return AttemptEnd(
+            finished_at=main.finished_at or self.now(),
+            failure=failure_of(
+                pod, task.assignment, fetched=fetched, launched=launched, collected=collected
+            ),
+            exit_code=main.exit_code,
+            started_at=started,
+            outputs=collected.results() if collected is not None else (),
+            log=await self._keep_log(task, journal, follower) if follower else None,
+            posture=posture_of(pod, self.engine) if started is not None else None,
+            usage=_usage(fetched, launched, collected) if started is not None else None,
+        )
+
+    async def _report(self, pod: PodSighting, container: str) -> bytes | None:
+        said = pod.container(container).said
+        if said != IN_LOG:
+            return said.encode()
+        return report_in(await self.client.read_log(pod.name, container, limit=MAX_REPORT_LOG))
+
+    async def _keep_log(
+        self, task: AttemptTask, journal: AttemptJournal, follower: LogFollower
+    ) -> ResultLog | None:
+        is_whole = await follower.finish(within=LOG_WITHIN)
+        target = journal.directory / _LOG
+        truncated = await asyncio.to_thread(follower.files.store, target)
+        digest, size = await asyncio.to_thread(_digest_of, target)
+        if not await self.keep_log(task.attempt_token, target, digest, size):
+            return None
+        return ResultLog(sha256=digest, size=size, truncated=truncated or not is_whole)
+
+    async def _remove(self, selector: str) -> bool:
+        """Ask for everything to be removed; whether there was still something."""
+        jobs = (await self.client.list(Kind.JOBS, selector)).items
+        pods = (await self.client.list(Kind.PODS, selector)).items
+        for name in (job["metadata"]["name"] for job in jobs):
+            await self.client.delete_secret(name)
+            await self.client.delete_secret(run_secret_name(name))
+            await self.client.release_job(name, finalizer=OUTCOME_FINALIZER)
+            await self.client.delete_job(name)
+        for pod in pods:
+            await self.client.delete_pod(pod["metadata"]["name"], grace_seconds=END_GRACE_SECONDS)
+        return bool(jobs or pods)
+
+    def _remove_files(self, attempt_id: AttemptId) -> None:
+        """All but the journal."""
+        for file in self._files_of(attempt_id):
+            if file.is_dir():
+                shutil.rmtree(file)
+            else:
+                file.unlink()
+
+    def _files_of(self, attempt_id: AttemptId) -> Iterator[Path]:
+        directory = self.journals.open(attempt_id).directory
+        if directory.is_dir():
+            yield from (entry for entry in directory.iterdir() if entry.name != FACTS)
+
+
+class _Stuck:
+    """For how long the same trouble has lasted."""
+
+    def __init__(self) -> None:
+        self._code = ""
+        self._since = 0.0
+        self.seconds_left = LOOK_EVERY
+
+    def note(self, trouble: Trouble | None) -> Failure | None:
+        """The failure, once the trouble has outlasted its patience."""
+        if trouble is None:
+            self._code, self.seconds_left = "", LOOK_EVERY
+            return None
+        now = time.monotonic()
+        if trouble.failure.code != self._code:
+            self._code, self._since = trouble.failure.code, now
+        left = trouble.patience.total_seconds() - (now - self._since)
+        self.seconds_left = max(left, 0.0)
+        return trouble.failure if left <= 0 else None
+
+
+def _pod_in(seen: Seen) -> PodSighting | None:
+    """The Job's pod: there is never more than one that counts."""
+    pods = [PodSighting(pod) for pod in seen.pods]
+    return max(pods, key=lambda pod: pod.raw["metadata"]["creationTimestamp"], default=None)
+
+
+def _usage(
+    fetched: FetchReport | None, launched: LaunchReport | None, collected: CollectReport | None
+) -> Usage:
+    found = {
+        "cpu_milliseconds": launched.cpu_milliseconds if launched else None,
+        "peak_memory_bytes": launched.peak_memory_bytes if launched else None,
+        "bytes_in": fetched.total_bytes if fetched else None,
+        "bytes_out": collected.total_bytes if collected else None,
+    }
+    silent = {name: _UNSAID[name] for name, value in found.items() if value is None}
+    return Usage(**found, unknown=silent)
+
+
+def _digest_of(file: Path) -> tuple[str, int]:
+    with file.open("rb") as source:
+        digest = hashlib.file_digest(source, sha256)
+        return format_digest(digest.digest()), source.tell()
+
+
+_BY_LAUNCHER = "Main's launcher did not say, or this runtime keeps no such account."
+_BY_MOVER = "Our own container beside the step did not say."
+_UNSAID = {
+    "cpu_milliseconds": _BY_LAUNCHER,
+    "peak_memory_bytes": _BY_LAUNCHER,
+    "bytes_in": _BY_MOVER,
+    "bytes_out": _BY_MOVER,
+}
+_UNCOMMANDED = environment_failure(
+    "command_missing",
+    "On Kubernetes a step names its command: what an image would start by itself is known to no "
+    "one but the node. Add `command` to the step.",
+)

@@ -1,0 +1,285 @@
+"""From an attempt to the objects that run it: pure, so that what is applied can be read and tested.
+
+A pod of three containers: fetch brings the inputs, main is the user's image, and collect, which
+starts before main as a sidecar, uploads what main left once the kubelet tells it to end.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Iterator
+
+from animus.adapters.kubernetes.names import (
+    ORDER_DIGEST,
+    OUTCOME_FINALIZER,
+    PLAN_DIGEST,
+    job_name,
+    run_secret_name,
+)
+from animus.adapters.kubernetes.sites import Site
+from animus.domain import parameters
+from animus.domain.canonical import JsonObject
+from animus.domain.digests import format_digest
+from animus.domain.pipelines import Step
+from animus.domain.work_orders import order_digest, sealed
+from animus.ports import AttemptTask
+
+FETCH, COLLECT, MAIN = "fetch", "collect", "main"
+
+KEPT_SECONDS = 7 * 86_400
+"""After which the cluster removes a Job that nobody came back for."""
+MOVER_SECONDS = 3_600
+"""What fetch and collect may take each: long enough for what fits a step's storage."""
+SCRATCH = 64 * 1024**2
+MESSAGE = "/dev/termination-log"
+LAUNCHER = "bin/launch"
+
+_PLACE = "/animus"
+_ATTEMPT = f"{_PLACE}/attempt"
+_TOKENS = f"{_PLACE}/token"
+_TOKEN_KEY, _RUN_TOKEN_KEY = "attempt-token", "run-token"
+_GIVEN, _MADE, _TMP, _TOKEN, _RUN_TOKEN = "given", "made", "tmp", "token", "run-token"
+_READ = ("in", "code", "params.json", "bin")
+_WRITTEN = ("work", "out")
+_MOVER_REQUESTS = {"cpu": "50m", "memory": "64Mi"}
+_MOVER_LIMITS = {"cpu": "1", "memory": "512Mi"}
+
+
+class Uncommanded(ValueError):
+    """A step that leaves its command to its image: only the engine knows it then."""
+
+
+def job_of(task: AttemptTask, site: Site) -> JsonObject:
+    """Raises `Uncommanded`."""
+    order = task.order
+    digest = format_digest(order_digest(sealed(order)))
+    labels = site.naming.labels_of(order)
+    noted = {PLAN_DIGEST: order.plan_digest, ORDER_DIGEST: digest}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": job_name(order),
+            "namespace": site.namespace,
+            "labels": labels,
+            "annotations": noted,
+            "finalizers": [OUTCOME_FINALIZER],
+        },
+        "spec": {
+            "backoffLimit": 0,
+            "completions": 1,
+            "parallelism": 1,
+            "podReplacementPolicy": "Failed",
+            "ttlSecondsAfterFinished": KEPT_SECONDS,
+            "template": {
+                "metadata": {"labels": labels, "annotations": noted | _WITHOUT_MESH},
+                "spec": _pod(task, site),
+            },
+        },
+    }
+
+
+def secrets_of(task: AttemptTask, job: JsonObject) -> Iterator[JsonObject]:
+    """Tokens that live as long as the Job, which owns them. Never printed, never logged."""
+    name = job["metadata"]["name"]
+    yield _secret(name, _TOKEN_KEY, task.attempt_token, job)
+    if task.run_token is not None:
+        yield _secret(run_secret_name(name), _RUN_TOKEN_KEY, task.run_token, job)
+
+
+def _secret(name: str, key: str, token: str, job: JsonObject) -> JsonObject:
+    owner = {
+        "apiVersion": job["apiVersion"],
+        "kind": job["kind"],
+        "name": job["metadata"]["name"],
+        "uid": job["metadata"]["uid"],
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "immutable": True,
+        "metadata": {
+            "name": name,
+            "namespace": job["metadata"]["namespace"],
+            "labels": job["metadata"]["labels"],
+            "ownerReferences": [owner],
+        },
+        "data": {key: b64encode(token.encode()).decode()},
+    }
+
+
+def _pod(task: AttemptTask, site: Site) -> JsonObject:
+    step = task.assignment.step
+    pod: JsonObject = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "hostname": "step",
+        "terminationGracePeriodSeconds": MOVER_SECONDS,
+        "activeDeadlineSeconds": step.timeoutSeconds + 2 * MOVER_SECONDS,
+        "securityContext": _pod_security(site),
+        "initContainers": [_fetch(site), _collect(step, site)],
+        "containers": [_main(task, site)],
+        "volumes": list(_volumes(task)),
+    }
+    if task.assignment.sandbox is not None:
+        pod["runtimeClassName"] = task.assignment.sandbox
+    if site.pull_secrets:
+        pod["imagePullSecrets"] = [{"name": name} for name in site.pull_secrets]
+    return pod
+
+
+def _pod_security(site: Site) -> JsonObject:
+    context: JsonObject = {
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    if site.user is not None:
+        context |= {"runAsUser": site.user, "runAsGroup": 0}
+    return context
+
+
+_CONFINED: JsonObject = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+
+_WITHOUT_MESH = {
+    "sidecar.istio.io/inject": "false",
+    "linkerd.io/inject": "disabled",
+    "kuma.io/sidecar-injection": "disabled",
+}
+"""A mesh's proxy would outlive main, and give it a network."""
+
+
+def _fetch(site: Site) -> JsonObject:
+    given = {"ANIMUS_LAUNCHER": LAUNCHER, "ANIMUS_SHARED": "1"}
+    return _mover(FETCH, site, given)
+
+
+def _collect(step: Step, site: Site) -> JsonObject:
+    request = {
+        "outputs": [
+            {"name": output.name, "path": output.path, "optional": output.optional}
+            for output in step.outputs.artifacts
+        ],
+        "main_exit_code": None,
+        "max_total_bytes": step.resources.amounts().storage,
+        "log": None,
+    }
+    given = {
+        "ANIMUS_COLLECT_AFTER": "SIGTERM",
+        "ANIMUS_COLLECT_REQUEST": json.dumps(request, separators=(",", ":")),
+    }
+    return _mover(COLLECT, site, given) | {"restartPolicy": "Always"}
+
+
+def _mover(name: str, site: Site, given: dict[str, str]) -> JsonObject:
+    variables = {
+        "ANIMUS_ATTEMPT_DIR": _ATTEMPT,
+        "ANIMUS_GATEWAY_URL": site.gateway_url,
+        "ANIMUS_ATTEMPT_TOKEN_FILE": f"{_TOKENS}/{_TOKEN_KEY}",
+        "ANIMUS_REPORT_MESSAGE": MESSAGE,
+    } | given
+    if site.store_address is not None:
+        variables["ANIMUS_STORE_ADDRESS"] = site.store_address
+    return {
+        "name": name,
+        "image": site.step_image,
+        "imagePullPolicy": site.image_pull_policy,
+        "args": [name],
+        "env": _environment(variables),
+        "securityContext": _CONFINED,
+        "resources": {"requests": _MOVER_REQUESTS, "limits": _MOVER_LIMITS},
+        "terminationMessagePath": MESSAGE,
+        "volumeMounts": [
+            {"name": _GIVEN, "mountPath": _ATTEMPT},
+            *(
+                {"name": _MADE, "mountPath": f"{_ATTEMPT}/{part}", "subPath": part}
+                for part in _WRITTEN
+            ),
+            {"name": _TOKEN, "mountPath": _TOKENS, "readOnly": True},
+        ],
+    }
+
+
+def _main(task: AttemptTask, site: Site) -> JsonObject:
+    step = task.assignment.step
+    if not step.command:
+        raise Uncommanded(step.name)
+    launched = (f"{_PLACE}/{LAUNCHER}", "--seconds", str(step.timeoutSeconds), "--")
+    return {
+        "name": MAIN,
+        "image": step.image,
+        "imagePullPolicy": site.image_pull_policy,
+        "command": [*launched, *(_literally(word) for word in (*step.command, *step.args))],
+        "workingDir": f"{_PLACE}/work",
+        "env": _environment(_main_variables(task, site)),
+        "securityContext": _CONFINED,
+        "resources": _main_resources(step, site),
+        "terminationMessagePath": MESSAGE,
+        "volumeMounts": list(_main_mounts(task)),
+    }
+
+
+def _main_resources(step: Step, site: Site) -> JsonObject:
+    """Requested is what is allowed: a step gets what its plan says, no more and no less."""
+    amounts = step.resources.amounts()
+    allowed = {"cpu": f"{amounts.millicores}m", "memory": str(amounts.memory)}
+    if amounts.gpus:
+        allowed[site.gpu_resource] = str(amounts.gpus)
+    return {"requests": allowed | {"ephemeral-storage": str(amounts.storage)}, "limits": allowed}
+
+
+def _main_mounts(task: AttemptTask) -> Iterator[JsonObject]:
+    for part in _READ:
+        yield {"name": _GIVEN, "mountPath": f"{_PLACE}/{part}", "subPath": part, "readOnly": True}
+    for part in _WRITTEN:
+        yield {"name": _MADE, "mountPath": f"{_PLACE}/{part}", "subPath": part}
+    yield {"name": _TMP, "mountPath": "/tmp"}
+    if task.run_token is not None:
+        yield {"name": _RUN_TOKEN, "mountPath": _TOKENS, "readOnly": True}
+
+
+def _main_variables(task: AttemptTask, site: Site) -> dict[str, str]:
+    step, order = task.assignment.step, task.order
+    variables = {variable.name: variable.value for variable in step.env}
+    variables |= parameters.environment(task.assignment.parameters)
+    variables |= {
+        "ANIMUS_RUN_ID": order.run_id,
+        "ANIMUS_STEP": order.step,
+        "ANIMUS_ATTEMPT": str(order.attempt),
+    }
+    if task.run_token is not None:
+        variables |= {
+            "ANIMUS_GATEWAY_URL": site.gateway_url,
+            "ANIMUS_PROJECT_ID": order.project_id,
+            "ANIMUS_RUN_TOKEN_FILE": f"{_TOKENS}/{_RUN_TOKEN_KEY}",
+        }
+        if site.store_address is not None:
+            variables["ANIMUS_STORE_ADDRESS"] = site.store_address
+    return variables
+
+
+def _volumes(task: AttemptTask) -> Iterator[JsonObject]:
+    """What main writes is bounded by its storage; what it reads is as large as it is."""
+    storage = task.assignment.step.resources.amounts().storage
+    name = job_name(task.order)
+    yield {"name": _GIVEN, "emptyDir": {}}
+    yield {"name": _MADE, "emptyDir": {"sizeLimit": str(storage)}}
+    yield {"name": _TMP, "emptyDir": {"sizeLimit": str(storage)}}
+    yield {"name": _TOKEN, "secret": {"secretName": name}}
+    if task.run_token is not None:
+        yield {"name": _RUN_TOKEN, "secret": {"secretName": run_secret_name(name)}}
+
+
+def _environment(variables: dict[str, str]) -> list[JsonObject]:
+    return [{"name": name, "value": _literally(value)} for name, value in variables.items()]
+
+
+def _literally(text: str) -> str:
+    """Kubernetes puts variables in the place of `$(NAME)`, and takes `$$` for one `$`."""
+    return text.replace("$", "$$")

@@ -1,0 +1,93 @@
+"""Names and labels by which any agent of a cluster finds what belongs to an attempt."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+from uuid import UUID
+
+from animus.domain.ids import AttemptId
+from animus.domain.work_orders import WorkOrder
+
+PREFIX = "animus.io"
+CLUSTER = f"{PREFIX}/cluster"
+PROJECT = f"{PREFIX}/project"
+RUN = f"{PREFIX}/run"
+STEP = f"{PREFIX}/step"
+ATTEMPT = f"{PREFIX}/attempt"
+ATTEMPT_ID = f"{PREFIX}/attempt-id"
+PLAN = f"{PREFIX}/plan"
+"""The beginning of the plan's digest: a label's value is shorter than a digest."""
+PLAN_DIGEST = f"{PREFIX}/plan-digest"
+ORDER_DIGEST = f"{PREFIX}/order-digest"
+
+OUTCOME_FINALIZER = "animus/outcome"
+"""Keeps a Job until its outcome is recorded, whoever deletes it."""
+
+MAX_LABEL = 63
+_PLAN_LENGTH = 32
+_SLUG_LENGTH = 26
+_HASH_LENGTH = 8
+_RUN_LENGTH = 12
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Naming:
+    cluster: str
+
+    @property
+    def selector(self) -> str:
+        """Everything of this cluster's agents."""
+        return f"{CLUSTER}={label_value(self.cluster)}"
+
+    def labels_of(self, order: WorkOrder) -> dict[str, str]:
+        return {
+            CLUSTER: label_value(self.cluster),
+            PROJECT: order.project_id,
+            RUN: order.run_id,
+            STEP: label_value(order.step),
+            ATTEMPT: str(order.attempt),
+            ATTEMPT_ID: order.order_id,
+            PLAN: _hexadecimal(order.plan_digest)[:_PLAN_LENGTH],
+        }
+
+
+def job_name(order: WorkOrder) -> str:
+    """One for each attempt, readable, and short enough to be a label's value too."""
+    exactly = f"{order.run_id}/{order.step}/{order.attempt}"
+    mark = sha256(exactly.encode()).hexdigest()[:_HASH_LENGTH]
+    run = order.run_id.replace("-", "")[-_RUN_LENGTH:]
+    return f"run-{run}-{_slug(order.step)}-{order.attempt}-{mark}"
+
+
+def run_secret_name(job: str) -> str:
+    """Of the Secret with main's own token, where the step has `telemetry`."""
+    return f"{job}-r"
+
+
+def label_value(text: str) -> str:
+    """The text where it may be a label's value, else its beginning with a mark of the whole."""
+    if _LABEL.fullmatch(text):
+        return text
+    mark = sha256(text.encode()).hexdigest()[:_HASH_LENGTH]
+    kept = re.sub(r"[^A-Za-z0-9._-]", "-", text)[: MAX_LABEL - _HASH_LENGTH - 1].strip("-._")
+    return f"{kept}-{mark}" if kept else mark
+
+
+def attempt_in(labels: dict[str, str]) -> AttemptId | None:
+    """The attempt that an object's labels name, where they name one."""
+    try:
+        return AttemptId(UUID(labels.get(ATTEMPT_ID, "")))
+    except ValueError:
+        return None
+
+
+def _slug(step: str) -> str:
+    kept = re.sub(r"[^a-z0-9-]", "-", step.lower())[:_SLUG_LENGTH].strip("-")
+    return kept or "step"
+
+
+def _hexadecimal(digest: str) -> str:
+    return digest.removeprefix("sha256:")

@@ -1,0 +1,24 @@
+"""What an agent is told about the cluster in which it starts Jobs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from animus.adapters.kubernetes.names import Naming
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    naming: Naming
+    namespace: str
+    step_image: str
+    """Of fetch and collect, by digest."""
+    gateway_url: str
+    """The api, as pods reach it."""
+    store_address: str | None = None
+    """host:port of the object store as pods reach it, where they can't reach its public name."""
+    image_pull_policy: str = "IfNotPresent"
+    pull_secrets: tuple[str, ...] = ()
+    user: int | None = None
+    """Of every container; None where the cluster assigns one, as OpenShift does."""
+    gpu_resource: str = "nvidia.com/gpu"

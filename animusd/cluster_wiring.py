@@ -1,0 +1,67 @@
+"""The Kubernetes executor on its real parts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from animus.adapters.gateway import Gateway
+from animus.adapters.kubernetes.clients import KubernetesClient
+from animus.adapters.kubernetes.executor import KubernetesExecutor
+from animus.adapters.kubernetes.names import Naming
+from animus.adapters.kubernetes.reasons import Patience
+from animus.adapters.kubernetes.sites import Site
+from animus.adapters.kubernetes.watching import Watcher
+from animus.agent.journals import Journals
+from animusd.agent_wiring import attempts_of, utc_now
+from animusd.settings import AgentSection, KubernetesSection, SettingsUnfit
+
+_CONNECTIONS_APART = 8
+"""Beside the one that follows each attempt's log: watches, and what is asked meanwhile."""
+
+
+async def connect_cluster(section: AgentSection, gateway: Gateway) -> KubernetesExecutor:
+    """Raises `SettingsUnfit`, and `Unavailable` while the cluster does not answer."""
+    told = section.kubernetes
+    if told is None or section.step_image is None:
+        raise SettingsUnfit(
+            "The kubernetes executor needs the section agent.kubernetes, and agent.step_image."
+        )
+    client = KubernetesClient.connect(
+        kubeconfig=told.kubeconfig,
+        namespace=told.namespace,
+        connections=section.concurrency + _CONNECTIONS_APART,
+    )
+    engine = await client.version()
+    site = _site(section, told, step_image=section.step_image)
+    return KubernetesExecutor(
+        client=client,
+        site=site,
+        watcher=Watcher(client, site.naming.selector),
+        journals=_journals(section),
+        keep_log=gateway.store_log,
+        engine=engine,
+        now=utc_now,
+        patience=Patience(
+            room=timedelta(seconds=told.room_seconds), start=timedelta(seconds=told.start_seconds)
+        ),
+    )
+
+
+def _journals(section: AgentSection) -> Journals:
+    journals = attempts_of(section)
+    journals.prepare()
+    return journals
+
+
+def _site(section: AgentSection, told: KubernetesSection, *, step_image: str) -> Site:
+    return Site(
+        naming=Naming(cluster=section.cluster),
+        namespace=told.namespace,
+        step_image=step_image,
+        gateway_url=told.gateway_url,
+        store_address=told.store_address,
+        image_pull_policy=told.image_pull_policy,
+        pull_secrets=told.pull_secrets,
+        user=told.user,
+        gpu_resource=told.gpu_resource,
+    )
