@@ -8,37 +8,27 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
-import httpx
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from animus.adapters.container.engines import Engine, read_engine
 from animus.adapters.container.phases import Naming
 from animus.adapters.gateway import Gateway
-from animus.adapters.object_store import S3ObjectStore
-from animus.adapters.rules.judge import ProcessRuleJudge
-from animus.adapters.s3.settings import S3Settings
-from animus.adapters.signing import FileSigner, make_key
-from animus.domain.ids import ProjectId
+from animus.adapters.signing import FileSigner
 from animus.ledger.signatures import key_id
-from animus.store import execution
-from animus.store.database import Database
 from animusd.agent_wiring import build_agent
 from animusd.settings import AgentSection, engine_environment
 from deploy.embedded.building import build_servers
 from deploy.embedded.configuration import StackConfig
 from deploy.embedded.console import Console
 from deploy.embedded.engine import get_engine
-from deploy.embedded.object_store import REGION
 from deploy.embedded.ports import free_ports
 from deploy.embedded.stack import Stack
 from deploy.images.builds import ensure_image
 from deploy.images.definitions import DEMO, STEP
 from deploy.images.loading import provide
 from tests.agent.agents import Bench
+from tests.agent.control_planes import control_plane, make_keys, token_file
 from tests.agent.platforms import Platform
 
 HOST = "tests"
@@ -103,14 +93,10 @@ def images(engine_file: Path) -> Images:
 @pytest.fixture(scope="session")
 def agent_files(tmp_path_factory: pytest.TempPathFactory, engine_file: Path) -> AgentFiles:
     home = tmp_path_factory.mktemp("agent-home")
-    make_key(home / "agent.key")
-    make_key(home / "control.key")
-    public = Ed25519PublicKey.from_public_bytes(FileSigner(home / "control.key").public_key)
-    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    (home / "work-order.pub").write_bytes(pem)
+    make_keys(home)
     return AgentFiles(
         key=home / "agent.key",
-        tokens={runtime: home / f"token-{runtime}" for runtime in CLUSTERS},
+        tokens={runtime: token_file(home, name) for runtime, name in CLUSTERS.items()},
         work_order_public_key=home / "work-order.pub",
         engine=engine_file,
     )
@@ -133,28 +119,12 @@ def platform(everywhere: Platform, runtime: str) -> Platform:
 
 @pytest.fixture(scope="session")
 async def everywhere(stack: Stack, agent_files: AgentFiles) -> AsyncIterator[Platform]:
-    control = FileSigner(agent_files.work_order_public_key.parent / "control.key")
-    url = stack.site.addresses.api
-    async with httpx.AsyncClient(base_url=f"{url}/api/v1", trust_env=False) as nobody:
-        token, project = await _settle(nobody, stack, agent_files)
-    database, judge, store = _worker_parts(stack)
-    await judge.start()
-    async with database.write() as uow:
-        public = control.public_key
-        await execution.keep_order_key(uow, key_id=key_id(public), public_key=public)
-    async with httpx.AsyncClient(
-        base_url=f"{url}/api/v1/projects/{project}",
-        headers={"Authorization": f"Bearer {token}"},
-        timeout=60.0,
-        trust_env=False,
-    ) as engineer:
-        yield Platform(
-            url=url, database=database, judge=judge, store=store, control=control,
-            client=engineer, project_id=ProjectId(UUID(project)), cluster="",
-        )  # fmt: skip
-    await judge.close()
-    await store.close()
-    await database.close()
+    clusters = [
+        {"name": name, "executor": "container", "runtime": runtime, "host": HOST}
+        for runtime, name in CLUSTERS.items()
+    ]
+    async with control_plane(stack, home=agent_files.key.parent, clusters=clusters) as platform:
+        yield platform
 
 
 @pytest.fixture
@@ -228,54 +198,6 @@ async def _agents(
         await gateway.close()
         for identity in await engine.list_containers(bench.naming.labels):
             await engine.remove(identity, force=True)
-
-
-async def _settle(
-    nobody: httpx.AsyncClient, stack: Stack, agent_files: AgentFiles
-) -> tuple[str, str]:
-    """(engineer's token, project's id); the agents' tokens are in their files."""
-    secret = (stack.layout.handed_over / "bootstrap-token").read_text()
-    admin = await _post(nobody, "/bootstrap", secret, {"name": "admin"})
-    person = await _post(nobody, "/principals", admin["secret"], {"name": "engineer"})
-    token = await _post(
-        nobody, f"/principals/{person['id']}/tokens", admin["secret"], {"name": "tests"}
-    )
-    project = {"name": "agents", "members": {"engineer": ["editor"]}}
-    made = await _post(nobody, "/projects", admin["secret"], project)
-    for runtime, name in CLUSTERS.items():
-        cluster = {
-            "name": name, "executor": "container", "runtime": runtime, "host": HOST,
-            "result_key": FileSigner(agent_files.key).public_key.hex(),
-        }  # fmt: skip
-        registered = await _post(nobody, "/clusters", admin["secret"], cluster)
-        agent_files.tokens[runtime].touch(mode=0o600)
-        agent_files.tokens[runtime].write_text(registered["token"]["secret"])
-    return token["secret"], made["id"]
-
-
-async def _post(
-    client: httpx.AsyncClient, path: str, token: str, body: dict[str, Any]
-) -> dict[str, Any]:
-    answer = await client.post(path, json=body, headers={"Authorization": f"Bearer {token}"})
-    assert answer.status_code < 300, f"{path}: {answer.text}"
-    said: dict[str, Any] = answer.json()
-    return said
-
-
-def _worker_parts(stack: Stack) -> tuple[Database, ProcessRuleJudge, S3ObjectStore]:
-    site = stack.site
-    password = site.credentials.animus_worker_password
-    store = S3ObjectStore(
-        S3Settings(
-            endpoint=site.addresses.object_store,
-            public_endpoint=site.addresses.object_store_public,
-            access_key=site.credentials.object_store_access_key,
-            secret_key=site.credentials.object_store_secret_key,
-            region=REGION,
-        )
-    )
-    database = Database(site.addresses.database_url("animus_worker", password), pool_size=4)
-    return database, ProcessRuleJudge(), store
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

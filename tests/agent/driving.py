@@ -16,6 +16,7 @@ from animus.adapters.gateway import Gateway
 from animus.agent.execution import Agent, Signed
 from animus.domain.errors import AnimusError
 from animusd.agent_wiring import build_agent
+from animusd.cluster_wiring import connect_cluster
 from animusd.logs import configure_logs
 from animusd.settings import AgentSection
 
@@ -26,7 +27,9 @@ async def execute(request: dict[str, Any]) -> bytes:
     """The result's document."""
     section = AgentSection.model_validate(request["section"])
     gateway = Gateway(section.api_url, token_file=section.token_file)
-    agent = build_agent(section, gateway)
+    on_cluster = section.executor == "kubernetes"
+    executor = await connect_cluster(section, gateway) if on_cluster else None
+    agent = build_agent(section, gateway, executor=executor)
     order, signature = bytes.fromhex(request["order"]), bytes.fromhex(request["signature"])
     await agent.sweep()
     try:

@@ -1,0 +1,74 @@
+"""An agent on a real cluster, with what there is to look at around it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from animus.adapters.kubernetes.clients import Kind
+from animus.adapters.kubernetes.executor import KubernetesExecutor
+from animus.adapters.kubernetes.names import ATTEMPT_ID, job_name
+from animus.adapters.kubernetes.sightings import PodSighting
+from animus.agent.execution import Agent, Signed
+from animus.domain.canonical import JsonObject, decode_strictly
+from animus.domain.ids import AttemptId
+from animus.domain.work_orders import AttemptResult, StopReceipt, WorkOrder
+from animusd.settings import AgentSection
+from tests.agent.agents import read_receipt, read_result
+from tests.agent.platforms import Order
+from tests.support.waiting import PATIENCE
+
+POLL = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterBench:
+    agent: Agent
+    section: AgentSection
+    executor: KubernetesExecutor = field(repr=False)
+
+    async def execute(self, order: Order) -> Signed:
+        return await self.agent.execute(self.agent.verify(order.order, order.signature))
+
+    async def result(self, order: Order) -> AttemptResult:
+        return read_result((await self.execute(order)).document)
+
+    async def stop(self, order: Order) -> StopReceipt:
+        signed = await self.agent.stop(self.agent.verify(order.order, order.signature))
+        return read_receipt(signed.document)
+
+    async def job(self, order: Order) -> JsonObject | None:
+        return await self.executor.client.find_job(name_of(order))
+
+    async def pod(self, order: Order) -> PodSighting | None:
+        found = await self.executor.client.list(Kind.PODS, f"{ATTEMPT_ID}={order.attempt_id}")
+        return PodSighting(found.items[0]) if found.items else None
+
+    async def left(self, attempt_id: AttemptId) -> list[str]:
+        """Names of what the cluster has of an attempt."""
+        selector = f"{ATTEMPT_ID}={attempt_id}"
+        lists = [await self.executor.client.list(kind, selector) for kind in (Kind.JOBS, Kind.PODS)]
+        return [item["metadata"]["name"] for listing in lists for item in listing.items]
+
+    async def until_running(self, order: Order, container: str) -> PodSighting:
+        async def is_running() -> bool:
+            pod = await self.pod(order)
+            return pod is not None and pod.container(container).is_running
+
+        await eventually(is_running)
+        pod = await self.pod(order)
+        assert pod is not None
+        return pod
+
+
+def name_of(order: Order) -> str:
+    return job_name(WorkOrder.model_validate(decode_strictly(order.order)))
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]], *, within: float = PATIENCE) -> None:
+    deadline = time.monotonic() + within
+    while not await condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        await asyncio.sleep(POLL)

@@ -1,0 +1,147 @@
+"""One control plane beside the cluster, which its pods reach; an agent for each test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from animus.adapters.gateway import Gateway
+from animusd.agent_wiring import build_agent
+from animusd.cluster_wiring import connect_cluster
+from animusd.settings import AgentSection
+from deploy.dev_cluster.clusters import Cluster
+from deploy.embedded.building import build_servers
+from deploy.embedded.configuration import StackConfig
+from deploy.embedded.console import Console
+from deploy.embedded.ports import free_ports
+from deploy.embedded.stack import Stack
+from deploy.images.archives import write_archive
+from deploy.images.builds import ensure_image
+from deploy.images.definitions import DEMO, STEP
+from tests.agent.conftest import Images
+from tests.agent.control_planes import control_plane, make_keys, token_file
+from tests.agent.platforms import Platform
+from tests.cluster.execution.benches import ClusterBench
+from tests.cluster.jobs import apply
+
+CLUSTER = "north"
+NAMESPACE = "runs"
+USER = 10_001
+
+MakeBench = Callable[..., Awaitable[ClusterBench]]
+
+
+@pytest.fixture(scope="session")
+def stack(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Its api and its object store listen where pods reach them, too."""
+    build_servers(console=Console())
+    state = tmp_path_factory.mktemp("stack") / "state"
+    config = StackConfig(state=state, ports=free_ports(), pods_at=cluster.pods_at)
+    with Stack(config) as stack:
+        stack.start(["forwarder"])
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def images(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Images:
+    scratch = tmp_path_factory.mktemp("images")
+    loaded = {}
+    for definition in (STEP, DEMO):
+        image = ensure_image(definition, console=Console())
+        archive = scratch / f"{definition.name}.tar"
+        write_archive(image, archive)
+        assert image.reference in cluster.load_image(archive)
+        archive.unlink()
+        loaded[definition.name] = image.reference
+    return Images(step=loaded["step"], demo=loaded["demo"])
+
+
+@pytest.fixture(scope="session")
+def namespace(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {
+            "name": NAMESPACE,
+            "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
+        },
+    }
+    apply(cluster, manifest, scratch=tmp_path_factory.mktemp("namespace"))
+    return NAMESPACE
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keys and tokens of agents."""
+    folder = tmp_path_factory.mktemp("agent-home")
+    make_keys(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+async def platform(stack: Stack, home: Path) -> AsyncIterator[Platform]:
+    cluster = {"name": CLUSTER, "executor": "kubernetes", "runtime": "runc", "host": ""}
+    async with control_plane(stack, home=home, clusters=[cluster]) as platform:
+        yield platform
+
+
+@pytest.fixture
+async def make_bench(
+    cluster: Cluster,
+    stack: Stack,
+    platform: Platform,
+    images: Images,
+    namespace: str,
+    home: Path,
+    tmp_path: Path,
+) -> AsyncIterator[MakeBench]:
+    """Makes agents on this test's state directory; what they leave is removed."""
+    made: list[tuple[ClusterBench, Gateway]] = []
+    host, ports = cluster.host_address, stack.site.config.ports
+
+    async def make(*, kubernetes: dict[str, Any] | None = None, **changes: Any) -> ClusterBench:
+        told: dict[str, Any] = {
+            "kubeconfig": cluster.kubeconfig,
+            "namespace": namespace,
+            "gateway_url": f"http://{host}:{ports.api}",
+            "store_address": f"{host}:{ports.object_store}",
+            "image_pull_policy": "Never",
+            "user": USER,
+            "room_seconds": 5,
+            "start_seconds": 5,
+        }
+        said: dict[str, Any] = {
+            "cluster": CLUSTER,
+            "api_url": platform.url,
+            "token_file": token_file(home, CLUSTER),
+            "key_file": home / "agent.key",
+            "work_order_public_key_file": home / "work-order.pub",
+            "state_dir": tmp_path / "agent",
+            "step_image": images.step,
+            "executor": "kubernetes",
+            "kubernetes": told | (kubernetes or {}),
+        }
+        section = AgentSection.model_validate(said | changes)
+        gateway = Gateway(section.api_url, token_file=section.token_file)
+        executor = await connect_cluster(section, gateway)
+        agent = build_agent(section, gateway, executor=executor)
+        bench = ClusterBench(agent=agent, section=section, executor=executor)
+        made.append((bench, gateway))
+        return bench
+
+    yield make
+    for bench, gateway in made:
+        await bench.agent.close()
+        await bench.executor.sweep(lambda _: False)
+        bench.executor.close()
+        await gateway.close()
+
+
+@pytest.fixture
+async def bench(make_bench: MakeBench) -> ClusterBench:
+    return await make_bench()
+
+

@@ -1,0 +1,183 @@
+"""What a cluster says, and what a person is told."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from animus.adapters.kubernetes.reasons import AT_ONCE, Patience, failure_of, find_trouble
+from animus.adapters.kubernetes.reports import LaunchReport, read_launch, report_in
+from animus.adapters.kubernetes.sightings import PodSighting
+from animus.adapters.kubernetes.watching import Seen
+from animus.adapters.steps.reports import CollectReport, FetchReport
+from animus.domain.canonical import JsonObject
+from animus.domain.work_orders import Failure
+from tests.unit.adapters.kubernetes.tasks import ended, make_task, pod_status, waiting
+
+TASK = make_task()
+STEP = TASK.assignment.step
+PATIENCE = Patience()
+COLLECTED = CollectReport(ok=True)
+FETCHED = FetchReport(ok=True, total_bytes=1)
+
+
+def end_of(
+    main: JsonObject | None,
+    *,
+    launched: LaunchReport | None = None,
+    collected: CollectReport | None = COLLECTED,
+    **status: Any,
+) -> Failure | None:
+    said = {
+        "initContainerStatuses": [ended("fetch", 0), ended("collect", 0)],
+        "containerStatuses": [main] if main is not None else [],
+    }
+    return failure_of(
+        PodSighting(pod_status(**{**said, **status})),
+        TASK.assignment,
+        fetched=FETCHED,
+        launched=launched,
+        collected=collected,
+    )
+
+
+def code_of(failure: Failure | None) -> str:
+    return f"{failure.failure_class}/{failure.code}" if failure is not None else ""
+
+
+EXITED = LaunchReport(ended="exited")
+
+
+@pytest.mark.parametrize(
+    ("main", "launched", "expected"),
+    [
+        (ended("main", 0), EXITED, ""),
+        (ended("main", 3, reason="Error"), EXITED, "user/exit_code"),
+        (ended("main", 137, reason="OOMKilled"), None, "user/out_of_memory"),
+        (ended("main", 137, reason="OOMKilled"), EXITED, "user/out_of_memory"),
+        (ended("main", 137, reason="Error"), LaunchReport(ended="timed_out"), "user/timed_out"),
+        (ended("main", 137, reason="Error"), None, "platform/killed"),
+        (ended("main", 128, reason="StartError"), None, "platform/container_not_started"),
+        (None, None, "platform/lost"),
+    ],
+)
+def test_how_main_ended(
+    main: JsonObject | None, launched: LaunchReport | None, expected: str
+) -> None:
+    assert code_of(end_of(main, launched=launched)) == expected
+
+
+@pytest.mark.parametrize(
+    ("reason", "said", "expected"),
+    [
+        ("Evicted", 'Usage of EmptyDir volume "made" exceeds the limit "64Mi".',
+         "user/storage_exceeded"),
+        ("Evicted", "The node was low on resource: memory.", "platform/evicted"),
+        ("DeadlineExceeded", "", "platform/mover_timed_out"),
+        ("NodeLost", "", "platform/lost"),
+    ],
+)  # fmt: skip
+def test_how_a_pod_was_ended(reason: str, said: str, expected: str) -> None:
+    found = end_of(ended("main", 137, reason="Error"), reason=reason, message=said)
+    assert code_of(found) == expected
+
+
+def test_what_collect_says_matters_where_main_ended_well() -> None:
+    report = {"class": "user", "code": "link_leaves", "message": "It has a link."}
+    failed = CollectReport.model_validate({"ok": False, "failure": report})
+    assert code_of(end_of(ended("main", 0), collected=failed)) == "user/link_leaves"
+    assert code_of(end_of(ended("main", 0), collected=None)) == "platform/collect_failed"
+    missing = CollectReport(ok=True, missing=("model",))
+    assert code_of(end_of(ended("main", 0), collected=missing)) == "user/missing_output"
+    assert code_of(end_of(ended("main", 3), launched=EXITED, collected=None)) == "user/exit_code"
+
+
+def test_a_failed_fetch_is_its_own_reason() -> None:
+    report = {"class": "data", "code": "digest_mismatch", "message": "Other bytes."}
+    pod = PodSighting(pod_status(initContainerStatuses=[ended("fetch", 1, reason="Error")]))
+    found = failure_of(
+        pod, TASK.assignment,
+        fetched=FetchReport.model_validate({"ok": False, "failure": report}),
+        launched=None, collected=None,
+    )  # fmt: skip
+    assert code_of(found) == "data/digest_mismatch"
+
+
+@pytest.mark.parametrize(
+    ("status", "expected", "at_once"),
+    [
+        (waiting("main", "ErrImagePull", 'pull access: "x": not found'),
+         "environment/image_unavailable", True),
+        (waiting("main", "ErrImageNeverPull", "image is not present with pull policy of Never"),
+         "environment/image_unavailable", True),
+        (waiting("main", "ImagePullBackOff", "dial tcp: i/o timeout"),
+         "environment/image_unavailable", False),
+        (waiting("main", "CreateContainerConfigError",
+                 "container has runAsNonRoot and image will run as root"),
+         "environment/image_runs_as_root", True),
+        (waiting("main", "CreateContainerError", "no such device"),
+         "platform/container_not_started", False),
+        (waiting("main", "PodInitializing"), "", False),
+        (waiting("main", "ContainerCreating"), "", False),
+    ],
+)  # fmt: skip
+def test_what_keeps_a_container_from_starting(
+    status: JsonObject, expected: str, at_once: bool
+) -> None:
+    pod = PodSighting(pod_status(containerStatuses=[status]))
+    found = find_trouble(Seen(job={}, pods=(), events=()), pod, STEP, PATIENCE)
+    assert (code_of(found.failure) if found else "") == expected
+    assert (found is not None and found.patience == AT_ONCE) == at_once
+
+
+def test_the_resource_that_no_node_has_is_named() -> None:
+    condition = {
+        "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+        "message": "0/3 nodes are available: 2 Insufficient cpu, 1 Insufficient nvidia.com/gpu.",
+    }  # fmt: skip
+    pod = PodSighting(pod_status(conditions=[condition]))
+    found = find_trouble(Seen(job={}, pods=(), events=()), pod, STEP, PATIENCE)
+    assert found is not None
+    assert code_of(found.failure) == "environment/unschedulable"
+    assert "cpu, nvidia.com/gpu" in found.failure.message
+    assert found.patience == PATIENCE.room
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ('Error creating: pods "run-x" is forbidden: exceeded quota: small, requested: cpu=1, '
+         "used: cpu=1, limited: cpu=1", "environment/quota_exceeded"),
+        ('Error creating: pods "run-x" is forbidden: violates PodSecurity "restricted:latest": '
+         "runAsNonRoot != true", "environment/not_admitted"),
+        ('Error creating: admission webhook "x" denied the request: no', "environment/not_admitted"),
+        ("Error creating: etcdserver: request timed out", "platform/pod_not_created"),
+    ],
+)  # fmt: skip
+def test_only_a_jobs_events_say_why_there_is_no_pod(said: str, expected: str) -> None:
+    event = {"reason": "FailedCreate", "message": said, "lastTimestamp": "2026-01-01T00:00:00Z"}
+    found = find_trouble(Seen(job={}, pods=(), events=(event,)), None, STEP, PATIENCE)
+    assert found is not None
+    assert code_of(found.failure) == expected
+    assert "run-x" not in found.failure.message
+
+
+def test_nothing_is_in_the_way_of_a_job_that_was_just_made() -> None:
+    assert find_trouble(Seen(job={}, pods=(), events=()), None, STEP, PATIENCE) is None
+
+
+def test_what_user_code_wrote_over_the_launchers_words_is_not_taken_for_them() -> None:
+    assert read_launch("anything") is None
+    assert read_launch('{"ended":"flown"}') is None
+    assert read_launch(json.dumps({"ended": "timed_out", "cpu_milliseconds": -1})) is None
+    said = {"ended": "exited", "cpu_milliseconds": 5, "peak_memory_bytes": None}
+    assert read_launch(json.dumps(said)) == LaunchReport(ended="exited", cpu_milliseconds=5)
+
+
+def test_the_last_report_in_a_log_counts() -> None:
+    log = b'noise\nanimus-report {"ok":false}\nanimus-report {"ok":true}\n'
+    assert report_in(log) == b'{"ok":true}'
+    assert report_in(b"noise") is None
+    assert report_in(None) is None
