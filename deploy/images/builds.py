@@ -1,4 +1,4 @@
-"""Builds images into the cache: Debian base, libraries, SDK, and the image over them.
+"""Builds images into the cache: Debian base, libraries, SDK, launcher, and the image over them.
 
 A change of the SDK rebuilds the SDK's layer alone.
 """
@@ -8,15 +8,16 @@ from __future__ import annotations
 import functools
 import hashlib
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.embedded.console import Console
 from deploy.embedded.servers import cache_directory
-from deploy.images import sdk
+from deploy.images import launchers, sdk
 from deploy.images.bytecode import compile_tree
 from deploy.images.debian import RELEASE, fetch_packages, unpack_packages
-from deploy.images.definitions import DEBIAN_PACKAGES, SITE, ImageDefinition
+from deploy.images.definitions import DEBIAN_PACKAGES, LAUNCHER, SITE, ImageDefinition
 from deploy.images.layouts import PLATFORM, ImageLayout, read_layout, write_layout
 from deploy.images.packages import LockedPackage
 from deploy.images.parts import Bench, Part, Workshop
@@ -51,7 +52,9 @@ def ensure_image(
     """
     shop = Workshop(home=images_home(cache), console=console)
     base = _obtain_base(shop, refresh=refresh)
-    parts = (base, _obtain_libraries(shop, definition, base), _obtain_sdk(shop, base))
+    parts = [base, _obtain_libraries(shop, definition, base), _obtain_sdk(shop, base)]
+    if definition.has_launcher:
+        parts.append(obtain_launcher(shop))
     layout = _obtain_layout(shop, definition, parts)
     return BuiltImage(
         path=layout.path,
@@ -104,8 +107,18 @@ def _obtain_sdk(shop: Workshop, base: Part) -> Part:
     )
 
 
+def obtain_launcher(shop: Workshop) -> Part:
+    sources = launchers.digest_of_sources()
+    inputs = {"recipe": RECIPE, "launcher": sources}
+    return shop.obtain_part(
+        "image layer with the launcher",
+        at=shop.directory("launcher", inputs),
+        make=functools.partial(_make_launcher, shop, sources),
+    )
+
+
 def _obtain_layout(
-    shop: Workshop, definition: ImageDefinition, parts: tuple[Part, ...]
+    shop: Workshop, definition: ImageDefinition, parts: Sequence[Part]
 ) -> ImageLayout:
     layers = [part.layer for part in parts]
     inputs = {
@@ -150,6 +163,13 @@ def _make_sdk(sources: str, base: Part, bench: Bench) -> tuple[LockedPackage, ..
     unpack_wheels([wheel], site=bench.tree / SITE)
     _compile_site(bench, base=base)
     return (locked,)
+
+
+def _make_launcher(shop: Workshop, sources: str, bench: Bench) -> tuple[LockedPackage, ...]:
+    built = launchers.build_launcher(
+        bench.tree / LAUNCHER, sources=sources, console=shop.console, tick=bench.progress.tick
+    )
+    return (built,)
 
 
 def _compile_site(bench: Bench, *, base: Part) -> None:

@@ -13,6 +13,9 @@ DEBIAN_PACKAGES = ("coreutils", "dash", "libstdc++6", "python3-minimal", "python
 SITE = "usr/local/lib/python3.11/dist-packages"
 """On Debian's Python path without any setting."""
 
+LAUNCHER = "usr/local/libexec/animus/launch"
+"""Process 1 of a step's container on Kubernetes; fetch copies it there from here."""
+
 STEP_USER = "10001:0"
 """Any user id works, as files belong to group 0 and are readable by all."""
 
@@ -24,6 +27,7 @@ class ImageDefinition:
     libraries: tuple[str, ...]
     """What it holds beyond the SDK and what the SDK needs."""
     entrypoint: tuple[str, ...]
+    has_launcher: bool = False
 
     @property
     def image_name(self) -> str:
@@ -58,6 +62,7 @@ STEP = ImageDefinition(
     purpose="fetches inputs and collects outputs",
     libraries=(),
     entrypoint=("python3", "-m", "animus_sdk.step"),
+    has_launcher=True,
 )
 DEMO = ImageDefinition(
     name="demo",

@@ -9,6 +9,8 @@ from enum import StrEnum
 class PackageKind(StrEnum):
     DEBIAN = "deb"
     WHEEL = "wheel"
+    GO = "go"
+    """A program of this checkout; its version is that of the Go that compiled it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -17,4 +19,4 @@ class LockedPackage:
     name: str
     version: str
     sha256: str
-    """Lowercase hex, of the .deb or .whl file."""
+    """Lowercase hex, of the .deb or .whl file, or of the program."""

@@ -3,6 +3,13 @@
 #   make build
 #   docker build --file deploy/images/step.Dockerfile --tag REGISTRY/animus-step .
 ARG DEBIAN=debian:12.11-slim
+ARG GO=golang:1.26.8-bookworm
+
+FROM ${GO} AS launcher
+COPY deploy/images/launcher /build
+RUN cd /build \
+    && CGO_ENABLED=0 GOOS=linux GOARCH=amd64 GOAMD64=v1 GOFLAGS=-mod=readonly GOTOOLCHAIN=local GOWORK=off \
+       go build -trimpath -buildvcs=false -ldflags "-s -w -buildid=" -o /launch .
 
 FROM ${DEBIAN} AS build
 RUN apt-get update \
@@ -25,6 +32,7 @@ RUN apt-get update \
     && echo "step:x:10001:0:step:/tmp:/bin/sh" >> /etc/passwd \
     && find / -xdev -type f -perm /6000 -exec chmod a-s {} +
 COPY --from=build /site /usr/local/lib/python3.11/dist-packages
+COPY --from=launcher /launch /usr/local/libexec/animus/launch
 ENV PATH=/usr/local/bin:/usr/bin LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 LABEL org.opencontainers.image.title=animus-step
 USER 10001:0

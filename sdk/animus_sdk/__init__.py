@@ -1,33 +1,39 @@
 """Animus from Python: the client for people and programs, and what a step says from inside a run.
 
-The command line is `animus_sdk.cli`, source packs are `animus_sdk.source`.
+The command line is `animus_sdk.cli`, source packs are `animus_sdk.source`. Each name here is
+imported when it is first asked for: `animus_sdk.step` asks for none, and must be quick to begin.
 """
 
 from __future__ import annotations
 
-from animus_sdk.client import Client
-from animus_sdk.errors import (
-    AnimusError,
-    AnswerUnfit,
-    ApiError,
-    FileUnfit,
-    NotInStep,
-    NotSignedIn,
-    OutcomeUnknown,
-    SettingsUnfit,
-    TransferFailed,
-    Unreachable,
-)
-from animus_sdk.following import follow_run
-from animus_sdk.telemetry.in_step import (
-    flush,
-    in_step,
-    log_event,
-    log_metric,
-    log_metrics,
-    upload_artifact,
-)
-from animus_sdk.telemetry.loggers import RunTelemetryLogger
+from importlib import import_module
+
+TYPE_CHECKING = False  # as type checkers take it: importing `typing` for it would take long
+
+if TYPE_CHECKING:
+    from animus_sdk.client import Client
+    from animus_sdk.errors import (
+        AnimusError,
+        AnswerUnfit,
+        ApiError,
+        FileUnfit,
+        NotInStep,
+        NotSignedIn,
+        OutcomeUnknown,
+        SettingsUnfit,
+        TransferFailed,
+        Unreachable,
+    )
+    from animus_sdk.following import follow_run
+    from animus_sdk.telemetry.in_step import (
+        flush,
+        in_step,
+        log_event,
+        log_metric,
+        log_metrics,
+        upload_artifact,
+    )
+    from animus_sdk.telemetry.loggers import RunTelemetryLogger
 
 __all__ = [
     "AnimusError",
@@ -50,3 +56,38 @@ __all__ = [
     "log_metrics",
     "upload_artifact",
 ]
+
+_HOMES = {
+    "animus_sdk.client": ("Client",),
+    "animus_sdk.errors": (
+        "AnimusError",
+        "AnswerUnfit",
+        "ApiError",
+        "FileUnfit",
+        "NotInStep",
+        "NotSignedIn",
+        "OutcomeUnknown",
+        "SettingsUnfit",
+        "TransferFailed",
+        "Unreachable",
+    ),
+    "animus_sdk.following": ("follow_run",),
+    "animus_sdk.telemetry.in_step": (
+        "flush",
+        "in_step",
+        "log_event",
+        "log_metric",
+        "log_metrics",
+        "upload_artifact",
+    ),
+    "animus_sdk.telemetry.loggers": ("RunTelemetryLogger",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(home), name)
+    return value

@@ -113,6 +113,19 @@ def normal_url(text: str, *, source: str) -> str:
     return f"{parts.scheme}://{host}{said_port}{parts.path.rstrip('/')}"
 
 
+def host_and_port(text: str, *, source: str) -> tuple[str, int]:
+    """An address as `host:port` or `[::1]:port`; raises `SettingsUnfit` for what is none."""
+    unfit = f"{source}: an address is written as host:port, not {printable(text)[:200]!r}."
+    try:
+        parts = urlsplit(f"//{text}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise SettingsUnfit(unfit) from None
+    if not host or not port or "@" in text or parts.netloc != text:
+        raise SettingsUnfit(unfit)
+    return host, port
+
+
 def _gateway(
     given: Given,
     environment: Mapping[str, str],

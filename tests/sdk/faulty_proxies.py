@@ -58,6 +58,30 @@ def faulty_proxy(target: str) -> Iterator[FaultyProxy]:
             yield proxy
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldForwarder:
+    """Takes connections, and forwards what they say only when it is released."""
+
+    address: str
+    arrived: threading.Event = field(default_factory=threading.Event)
+    release: threading.Event = field(default_factory=threading.Event)
+
+
+@contextmanager
+def held_forwarder(target: str) -> Iterator[HeldForwarder]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        held = HeldForwarder(address=f"127.0.0.1:{listener.getsockname()[1]}")
+
+        def hold(client: socket.socket) -> None:
+            held.arrived.set()
+            held.release.wait()
+            _forward(_address(target), client)
+
+        with _accepting(listener, hold):
+            yield held
+        held.release.set()
+
+
 @contextmanager
 def unix_proxy(path: Path, target: str) -> Iterator[FaultyProxy]:
     """The same on a socket of this machine, so that a signed `Host` stays right."""

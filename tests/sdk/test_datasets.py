@@ -16,7 +16,7 @@ from animus_sdk import Client, FileUnfit, TransferFailed
 from animus_sdk.resources.references import UnknownReference
 from animus_sdk.transfer.digests import digest_of
 from animus_sdk.transfer.manifests import find_files, hash_files
-from animus_sdk.transfer.stores import Store
+from animus_sdk.transfer.stores import Store, StoreRoute
 from animus_sdk.transfer.uploads import upload_all
 from animus_sdk.wire import operations
 from animus_sdk.wire.views import DatasetUpload, Upload
@@ -205,7 +205,7 @@ def test_an_upload_is_repeated_where_the_stores_answer_was_lost(
     sources = {file.sha256: file.source for file in manifest.files}
     with unix_proxy(tmp_path / "store.sock", platform.store_url) as proxy:
         proxy.faults, proxy.method = list(faults), "PUT"
-        store = Store(socket=tmp_path / "store.sock", retries=QUICK)
+        store = Store(route=StoreRoute(socket=tmp_path / "store.sock"), retries=QUICK)
         upload_all(store, upload["uploads"], sources, renew=lambda: upload["uploads"])
         store.close()
     pushed = client.datasets.push_manifest(dataset["name"], manifest)

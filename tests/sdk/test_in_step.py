@@ -20,10 +20,11 @@ from animus_sdk.resources.artifacts import Artifacts
 from animus_sdk.telemetry.points import LEVELS, Unloggable, message_of, metric_point
 from animus_sdk.telemetry.step_contexts import StepContext, find_step_context, get_step_context
 from animus_sdk.transfer.digests import digest_of
+from animus_sdk.transfer.stores import StoreRoute
 from animus_sdk.wire.retries import RetryPolicy
 
 from tests.sdk.attempt_places import AttemptPlace, forwarded, open_place, proxied, start_run
-from tests.sdk.faulty_proxies import LOST, unix_server
+from tests.sdk.faulty_proxies import LOST, faulty_proxy, unix_server
 from tests.sdk.platforms import QUICK, Finished, Platform, pipeline, unique
 
 NOW_OR_NEVER = RetryPolicy(retries=0)
@@ -103,6 +104,24 @@ def test_an_artifact_whose_answers_are_lost_is_registered_once(
         upload_artifact(tmp_path / "x.txt")
     with platform.client() as client:
         assert len(client.artifacts.of_run(place.run_id)) == 1
+
+
+def test_a_step_in_a_pod_uploads_to_the_stores_own_address(
+    platform: Platform, place: AttemptPlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x.txt").write_text(unique("x"))
+    with faulty_proxy(platform.store_url) as store:
+        environment = _environment(platform, place) | {
+            "ANIMUS_GATEWAY_URL": platform.url,
+            "ANIMUS_STORE_ADDRESS": store.url.removeprefix("http://"),
+        }
+        del environment["ANIMUS_STORE_SOCKET"]
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        made = upload_artifact(tmp_path / "x.txt")
+        assert store.count("PUT") == 1
+    with platform.client() as client:
+        assert [one["id"] for one in client.artifacts.of_run(place.run_id)] == [made["id"]]
 
 
 def test_training_goes_on_and_ends_well_without_its_gateway(
@@ -244,7 +263,7 @@ def _silent_gateway(folder: Path) -> Iterator[tuple[StepContext, threading.Event
         run_id="1",
         project_id="1",
         step="train",
-        store_socket=None,
+        store=StoreRoute(),
     )
     with unix_server(folder / "silent.sock", take):
         yield context, asked
@@ -253,8 +272,8 @@ def _silent_gateway(folder: Path) -> Iterator[tuple[StepContext, threading.Event
 
 def _environment(platform: Platform, place: AttemptPlace) -> dict[str, str]:
     return {
-        "ANIMUS_GATEWAY_URL": f"unix://{place.context.api_socket}",
-        "ANIMUS_STORE_SOCKET": str(place.context.store_socket),
+        "ANIMUS_GATEWAY_URL": f"unix://{place.api_socket}",
+        "ANIMUS_STORE_SOCKET": str(place.store_socket),
         "ANIMUS_RUN_TOKEN_FILE": str(place.root / "run-token"),
         "ANIMUS_RUN_ID": place.run_id,
         "ANIMUS_PROJECT_ID": platform.project_id,

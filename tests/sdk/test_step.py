@@ -8,15 +8,12 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 from animus_sdk.errors import SettingsUnfit
-from animus_sdk.resources.sources import code_reference
-from animus_sdk.source import build_source_pack
-from animus_sdk.step.__main__ import main
 from animus_sdk.step.attempts import read_attempt_context
 from animus_sdk.step.collect import collect
+from animus_sdk.step.commands import main
 from animus_sdk.step.fetch import fetch
 from animus_sdk.transfer.digests import digest_of
 from animus_sdk.wire.operations import GET_STEP_INPUTS
@@ -25,8 +22,8 @@ from animus_sdk.wire.views import StepInputs
 
 from tests.sdk.attempt_places import (
     AttemptPlace,
-    commit_all,
     forwarded,
+    full_request,
     open_place,
     proxied,
     start_run,
@@ -38,7 +35,6 @@ without_socket = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWar
 """httpcore forgets a socket that did not connect; the collector closes it."""
 
 MODEL = {"name": "model", "path": "model"}
-PARAMETERS = {"seed": 7, "C": 1.0, "name": "Größe"}
 
 
 @pytest.fixture
@@ -57,7 +53,7 @@ def sockets(platform: Platform, place: AttemptPlace) -> Iterator[None]:
 @pytest.fixture
 def full_place(platform: Platform, tmp_path: Path) -> AttemptPlace:
     """An open attempt of a step with data, code and parameters."""
-    return open_place(platform, tmp_path, start_run(platform, _full_request(platform, tmp_path)))
+    return open_place(platform, tmp_path, start_run(platform, full_request(platform, tmp_path)))
 
 
 def test_fetch_lays_out_what_the_step_reads(platform: Platform, full_place: AttemptPlace) -> None:
@@ -315,7 +311,7 @@ def test_sockets_that_are_made_again_meanwhile_are_waited_for(
     with ExitStack() as agent:
 
         def restart(_: float) -> None:
-            if not place.context.api_socket.exists():
+            if not place.api_socket.exists():
                 agent.enter_context(forwarded(platform, place))
 
         assert fetch(place.context, patience=RetryPolicy(total_seconds=20.0, sleep=restart))
@@ -375,32 +371,9 @@ def test_another_command_line_is_refused(
 
 
 def test_a_variable_that_is_absent_is_named() -> None:
+    said = {"ANIMUS_ATTEMPT_DIR": "/x", "ANIMUS_STORE_SOCKET": "/y"}
     with pytest.raises(SettingsUnfit, match="ANIMUS_API_SOCKET is not set"):
-        read_attempt_context({"ANIMUS_ATTEMPT_DIR": "/x"})
-
-
-def _full_request(platform: Platform, folder: Path) -> dict[str, Any]:
-    data, code = folder / "data", folder / "project"
-    (data / "sub").mkdir(parents=True)
-    (data / "a.csv").write_text(unique("a"))
-    (data / "sub" / "b.csv").write_text(unique("b"))
-    code.mkdir()
-    (code / "train.py").write_text("print(1)\n")
-    (code / "run.sh").write_text("#!/bin/sh\n")
-    (code / "run.sh").chmod(0o755)
-    (code / "again.py").symlink_to("train.py")
-    (code / unique("own")).touch()
-    commit_all(code)
-    pack = build_source_pack(code)
-    with platform.client() as client:
-        pushed = client.datasets.push(unique("cancer"), [data])
-        client.sources.upload(pack)
-    return {
-        "pipeline": pipeline(),
-        "datasets": {"cancer": {"digest": pushed.version["digest"]}},
-        "code": code_reference(pack),
-        "parameters": PARAMETERS,
-    }
+        read_attempt_context(said)
 
 
 def _object_of(place: AttemptPlace, name: str) -> str:

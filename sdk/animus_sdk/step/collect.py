@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 
 from animus_sdk.errors import AnimusError, AnswerUnfit, FileUnfit, TransferFailed
 from animus_sdk.step.attempts import PATIENCE, AttemptContext
-from animus_sdk.step.failures import Failure, StepFailed, platform, tell, tell_where, write_report
+from animus_sdk.step.failures import Failure, StepFailed, platform, tell, tell_where
 from animus_sdk.step.fetch import OUTPUTS
 from animus_sdk.step.outputs import (
     DeclaredOutput,
@@ -22,6 +22,7 @@ from animus_sdk.step.outputs import (
     hash_output,
     output_failure,
 )
+from animus_sdk.step.reports import write_report
 from animus_sdk.transfer.digests import digest_of_open_file
 from animus_sdk.transfer.links import open_regular, resolve_inside
 from animus_sdk.transfer.stores import Store
@@ -44,7 +45,7 @@ class LogFile(TypedDict):
 
 
 class CollectRequest(TypedDict):
-    """What the agent writes before it starts us."""
+    """What the agent says before it starts us: in a file, or in a variable."""
 
     outputs: list[DeclaredOutput]
     main_exit_code: int | None
@@ -75,7 +76,7 @@ def collect(context: AttemptContext, *, patience: RetryPolicy = PATIENCE) -> boo
     report = _Report()
     gateway, store = context.open_gateway(patience), context.open_store(patience)
     try:
-        request = _read_request(context.directory / REQUEST)
+        request = _read_request(context)
         sending = _Sending(gateway, store)
         _collect_log(context.directory, request["log"], sending, report)
         _collect_outputs(context.directory, request, sending, report)
@@ -90,7 +91,7 @@ def collect(context: AttemptContext, *, patience: RetryPolicy = PATIENCE) -> boo
     finally:
         gateway.close()
         store.close()
-    write_report(context.directory / REPORT, report.document())
+    write_report(context, REPORT, report.document())
     return report.failure is None
 
 
@@ -186,11 +187,12 @@ def _batches(objects: Objects) -> Iterator[Objects]:
         yield batch
 
 
-def _read_request(path: Path) -> CollectRequest:
+def _read_request(context: AttemptContext) -> CollectRequest:
     try:
-        return decode(CollectRequest, json.loads(path.read_bytes()))
+        said = context.collect_request or (context.directory / REQUEST).read_bytes()
+        return decode(CollectRequest, json.loads(said))
     except (OSError, ValueError, AnswerUnfit) as error:
-        tell(f"{path.name}: {error}")
+        tell(f"the request to collect: {error}")
         message = "The agent's request to collect cannot be read."
         raise StepFailed(
             Failure(failure_class="platform", code="bad_request", message=message)

@@ -5,14 +5,10 @@ Names of a user's files go to standard error only: failures travel further than 
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 import traceback
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from animus_sdk.errors import AnimusError, ApiError
 from animus_sdk.printable import printable
@@ -58,13 +54,3 @@ def tell_where(error: BaseException) -> None:
     """Where an unexpected error came from; not its text, which may hold a URL."""
     tell(type(error).__name__)
     traceback.print_tb(error.__traceback__)
-
-
-def write_report(path: Path, document: Mapping[str, Any]) -> None:
-    """There as a whole or not at all, and on the disk before anybody is told."""
-    draft = path.with_name(f".{path.name}.draft")
-    with draft.open("w", encoding="utf-8") as file:
-        json.dump(document, file, indent=2, sort_keys=True)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, path)

@@ -8,7 +8,9 @@ from pathlib import Path
 from animus_sdk.errors import AnimusError, FileUnfit, TransferFailed
 from animus_sdk.source import SourceError, SourceRefused, unpack
 from animus_sdk.step.attempts import PATIENCE, AttemptContext
-from animus_sdk.step.failures import Failure, StepFailed, platform, tell, tell_where, write_report
+from animus_sdk.step.failures import Failure, StepFailed, platform, tell, tell_where
+from animus_sdk.step.mains import let_everybody_write, put_launcher
+from animus_sdk.step.reports import write_report
 from animus_sdk.transfer.digests import canonical_bytes
 from animus_sdk.transfer.downloads import download_file, download_files
 from animus_sdk.transfer.manifests import path_problem
@@ -31,6 +33,7 @@ def fetch(context: AttemptContext, *, patience: RetryPolicy = PATIENCE) -> bool:
     failure = fetched = None
     try:
         fetched = _lay_out(_Fetching(gateway, store, context.directory))
+        _prepare_for_main(context)
     except StepFailed as failed:
         failure = failed.failure
     except AnimusError as error:
@@ -48,7 +51,8 @@ def fetch(context: AttemptContext, *, patience: RetryPolicy = PATIENCE) -> bool:
         gateway.close()
         store.close()
     write_report(
-        context.directory / REPORT,
+        context,
+        REPORT,
         {
             "ok": failure is None,
             "failure": failure.document() if failure else None,
@@ -72,6 +76,13 @@ def _lay_out(fetching: _Fetching) -> int:
     (root / PARAMETERS).write_bytes(canonical_bytes(said["parameters"]))
     shutil.rmtree(root / SCRATCH)
     return _size_of(said)
+
+
+def _prepare_for_main(context: AttemptContext) -> None:
+    if context.launcher is not None:
+        put_launcher(context.directory / context.launcher)
+    if context.shared:
+        let_everybody_write([context.directory / name for name in (WORK, OUTPUTS)])
 
 
 def _size_of(said: StepInputs) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from animus_sdk.errors import NotInStep
 from animus_sdk.resources.scopes import Scope
 from animus_sdk.settings import GATEWAY_VARIABLE, normal_url
-from animus_sdk.transfer.stores import Store
+from animus_sdk.transfer.stores import Store, StoreRoute, read_store_route
 from animus_sdk.wire.gateway import Gateway
 from animus_sdk.wire.retries import RetryPolicy
 
@@ -20,7 +20,6 @@ TOKEN_FILE_VARIABLE = "ANIMUS_RUN_TOKEN_FILE"
 RUN_VARIABLE = "ANIMUS_RUN_ID"
 PROJECT_VARIABLE = "ANIMUS_PROJECT_ID"
 STEP_VARIABLE = "ANIMUS_STEP"
-STORE_SOCKET_VARIABLE = "ANIMUS_STORE_SOCKET"
 NEEDED = (GATEWAY_VARIABLE, TOKEN_FILE_VARIABLE, RUN_VARIABLE, PROJECT_VARIABLE)
 
 
@@ -31,7 +30,7 @@ class StepContext:
     run_id: str
     project_id: str
     step: str
-    store_socket: Path | None
+    store: StoreRoute
 
     def read_token(self) -> str:
         """Read each time: the file is the agent's, and may be replaced."""
@@ -49,7 +48,7 @@ class StepContext:
             gateway=Gateway(
                 self.gateway_url, token=self.read_token, timeout=timeout, retries=retries
             ),
-            store=Store(socket=self.store_socket, retries=retries),
+            store=Store(route=self.store, retries=retries),
             project_id=lambda: self.project_id,
         )
 
@@ -58,14 +57,13 @@ def find_step_context(environment: Mapping[str, str]) -> StepContext | None:
     """None outside a step, and in a step without telemetry."""
     if not all(environment.get(name) for name in NEEDED):
         return None
-    socket = environment.get(STORE_SOCKET_VARIABLE)
     return StepContext(
         gateway_url=normal_url(environment[GATEWAY_VARIABLE], source=GATEWAY_VARIABLE),
         token_file=Path(environment[TOKEN_FILE_VARIABLE]),
         run_id=environment[RUN_VARIABLE],
         project_id=environment[PROJECT_VARIABLE],
         step=environment.get(STEP_VARIABLE, ""),
-        store_socket=Path(socket) if socket else None,
+        store=read_store_route(environment),
     )
 
 

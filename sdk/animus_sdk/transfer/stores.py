@@ -7,14 +7,19 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
-from animus_sdk.errors import TransferFailed, Unreachable
-from animus_sdk.wire.connections import store_client
+from animus_sdk.errors import SettingsUnfit, TransferFailed, Unreachable
+from animus_sdk.settings import host_and_port
+from animus_sdk.wire.connections import Address, store_client
 from animus_sdk.wire.gateway import explain
 from animus_sdk.wire.retries import Patience, RetryPolicy
+
+STORE_SOCKET_VARIABLE = "ANIMUS_STORE_SOCKET"
+STORE_ADDRESS_VARIABLE = "ANIMUS_STORE_ADDRESS"
 
 TIMEOUT_SECONDS = 60.0
 _TRY_AGAIN = frozenset({408, 409, 429, 500, 502, 503, 504})
@@ -30,11 +35,38 @@ class UrlRefused(Exception):
     """The store takes the URL no more, mostly because its time is over. Ask for a fresh one."""
 
 
-class Store:
-    """Safe to use from several threads. With `socket` all connections go to that unix socket."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreRoute:
+    """Where connections to the store go, whatever host its URLs name: a unix socket, an address,
+    or (none of both) that host itself."""
 
-    def __init__(self, *, socket: Path | None = None, retries: RetryPolicy | None = None) -> None:
-        self._socket = str(socket) if socket is not None else None
+    socket: Path | None = None
+    address: Address | None = None
+
+
+DIRECT = StoreRoute()
+
+
+def read_store_route(environment: Mapping[str, str]) -> StoreRoute:
+    """What the agent says to a container. Raises `SettingsUnfit`."""
+    socket = environment.get(STORE_SOCKET_VARIABLE)
+    address = environment.get(STORE_ADDRESS_VARIABLE)
+    if socket and address:
+        raise SettingsUnfit(
+            f"{STORE_SOCKET_VARIABLE} and {STORE_ADDRESS_VARIABLE} are both set. The store is"
+            " reached through one of them."
+        )
+    return StoreRoute(
+        socket=Path(socket) if socket else None,
+        address=host_and_port(address, source=STORE_ADDRESS_VARIABLE) if address else None,
+    )
+
+
+class Store:
+    """Safe to use from several threads."""
+
+    def __init__(self, *, route: StoreRoute = DIRECT, retries: RetryPolicy | None = None) -> None:
+        self._route = route
         self._retries = retries or RetryPolicy()
         self._lock = threading.Lock()
         self._client: httpx.Client | None = None
@@ -102,7 +134,9 @@ class Store:
     def _http(self) -> httpx.Client:
         with self._lock:
             if self._client is None:
-                self._client = store_client(timeout=TIMEOUT_SECONDS, socket=self._socket)
+                self._client = store_client(
+                    timeout=TIMEOUT_SECONDS, socket=self._route.socket, address=self._route.address
+                )
             return self._client
 
 

@@ -1,0 +1,3 @@
+module animus.local/launcher
+
+go 1.26

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"time"
+)
+
+const mostSeconds = 10 * 365 * 24 * 60 * 60
+
+// An order is what the command line asks for.
+type order struct {
+	limit   time.Duration
+	grace   time.Duration // after a SIGTERM; 0 is as long as whoever sent it allows
+	note    string
+	command []string
+}
+
+// readOrder reads no environment: that is the image's, and an image may be hostile.
+func readOrder(arguments []string) (order, error) {
+	flags := flag.NewFlagSet("launch", flag.ContinueOnError)
+	seconds := flags.Uint("seconds", 0, "what the command may take")
+	grace := flags.Uint("grace", 0, "seconds that the command has after a SIGTERM; 0 is no limit")
+	note := flags.String("message", "/dev/termination-log", "the `file` that gets the message")
+	if err := flags.Parse(arguments); err != nil {
+		return order{}, err
+	}
+	if *seconds == 0 || *seconds > mostSeconds || *grace > mostSeconds {
+		return order{}, fmt.Errorf("--seconds is from 1 to %d, --grace at most that", mostSeconds)
+	}
+	if flags.NArg() == 0 {
+		return order{}, errors.New("usage: launch --seconds N [--grace G] -- COMMAND [ARG...]")
+	}
+	return order{
+		limit:   time.Duration(*seconds) * time.Second,
+		grace:   time.Duration(*grace) * time.Second,
+		note:    *note,
+		command: flags.Args(),
+	}, nil
+}
