@@ -15,11 +15,11 @@ setup: ## make .venv from the hashed lock file (nothing to do when that is done)
 servers: setup ## build the servers into the cache (minutes the first time)
 	@$(PYTHON) -m deploy.embedded build
 
-demo: setup ## start the stack, run the demo on real data, stay up until Ctrl+C
-	@$(PYTHON) -m deploy.demo run
+demo: setup ## start the stack, run the demo, stay up until Ctrl+C (EXECUTOR=kubernetes: after cluster-up)
+	@$(PYTHON) -m deploy.demo run $(if $(EXECUTOR),--executor $(EXECUTOR))
 
 demo-smoke: setup ## the same without waiting; fails if anything fails
-	@$(PYTHON) -m deploy.demo smoke
+	@$(PYTHON) -m deploy.demo smoke $(if $(EXECUTOR),--executor $(EXECUTOR))
 
 demo-down: setup ## stop the demo's stack (PURGE=1 deletes its data too)
 	@$(PYTHON) -m deploy.demo down $(if $(PURGE),--purge)

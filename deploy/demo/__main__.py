@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import signal
 import sys
 import tempfile
@@ -14,20 +13,18 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
+from deploy.demo.stages import STATES, WORK, Executor, Stage, clear_stages, set_stage
 from deploy.demo.walk import Scene, say, walk
 from deploy.embedded.addresses import loopback_addresses
-from deploy.embedded.configuration import CHECKOUT, DEFAULT_STATE, StackConfig
 from deploy.embedded.console import Console
 from deploy.embedded.daemon import bring_up, take_down
-from deploy.embedded.engine import get_engine, purge
 from deploy.embedded.errors import StackError
 from deploy.images.builds import BuiltImage, ensure_image
 from deploy.images.datasets import get_breast_cancer_csv
 from deploy.images.definitions import DEMO
 from deploy.local.accounts import Accounts, make_accounts, read_accounts
-from deploy.local.platform import ENGINE_FILE, Prepared, accounts_file, prepare, settle
+from deploy.local.platform import accounts_file, settle
 
-WORK = CHECKOUT / ".animus" / "demo"
 GATEWAY_SECONDS = 60.0
 
 
@@ -35,14 +32,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="deploy.demo", description=__doc__)
     parser.add_argument("command", choices=("run", "smoke", "down"))
     parser.add_argument("--purge", action="store_true", help="down: delete the data too")
+    parser.add_argument(
+        "--executor",
+        type=Executor,
+        choices=list(Executor),
+        default=Executor.CONTAINER,
+        help="run, smoke: what steps run on (kubernetes: on the cluster of 'make cluster-up')",
+    )
     arguments = parser.parse_args(argv)
     try:
         if arguments.command == "down":
-            _down(purge_data=arguments.purge)
+            clear_stages(purge_data=arguments.purge)
         elif os.environ.get("DEMO_NO_DOCKER") == "1":
-            _walk_only()
+            _walk_only(arguments.executor)
         else:
-            _demo(stay=arguments.command == "run")
+            _demo(arguments.executor, stay=arguments.command == "run")
     except StackError as error:
         sys.stderr.write(f"demo: {error}\n")
         return 1
@@ -51,35 +55,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _demo(*, stay: bool) -> None:
+def _demo(executor: Executor, *, stay: bool) -> None:
     console = Console()
     say("==> starting demo stack")
-    ports = StackConfig.from_environment(DEFAULT_STATE, os.environ).ports
-    prepared = prepare(DEFAULT_STATE, ports, console=console)
-    bring_up(prepared.config, console=console)
-    addresses = loopback_addresses(prepared.config.ports)
+    stage = set_stage(executor, console=console)
+    bring_up(stage.config, console=console)
+    say(f"    executor      {stage.executor}, {stage.runtime}")
+    say(f"    its steps     {stage.look}")
+    addresses = loopback_addresses(stage.config.ports)
     _await_gateway(addresses.api_public)
-    accounts = settle(prepared.config, executor="container", runtime=prepared.engine.best_runtime)
+    accounts = settle(stage.config, executor=stage.executor, runtime=stage.runtime)
     try:
         with _workplace() as work:
             walk(
                 Scene(
                     url=addresses.api_public,
                     accounts=accounts,
-                    image=prepared.demo_image,
+                    image=stage.demo_image,
                     dataset=get_breast_cancer_csv(console=console),
                     work=Path(work),
-                    temporal_ui=f"http://localhost:{prepared.config.ports.temporal_ui}",
+                    temporal_ui=f"http://localhost:{stage.config.ports.temporal_ui}",
                 )
             )
         if stay:
-            _stay(prepared)
+            _stay(stage)
     finally:
         if not stay:
-            take_down(DEFAULT_STATE)
+            take_down(stage.config.state)
 
 
-def _walk_only() -> None:
+def _walk_only(executor: Executor) -> None:
     """Walk a gateway that runs already; start nothing."""
     url = os.environ.get("DEMO_BASE_URL", "http://localhost:8080").rstrip("/")
     console = Console()
@@ -90,7 +95,7 @@ def _walk_only() -> None:
         walk(
             Scene(
                 url=url,
-                accounts=_find_accounts(url),
+                accounts=_find_accounts(url, STATES[executor]),
                 image=_demo_image(console),
                 dataset=get_breast_cancer_csv(console=console),
                 work=Path(work),
@@ -99,11 +104,11 @@ def _walk_only() -> None:
         )
 
 
-def _find_accounts(url: str) -> Accounts:
+def _find_accounts(url: str, state: Path) -> Accounts:
     token = os.environ.get("ANIMUS_AUTH_TOKEN")
     if token:
         return make_accounts(url, token)
-    accounts = read_accounts(accounts_file(DEFAULT_STATE))
+    accounts = read_accounts(accounts_file(state))
     if accounts is None:
         raise StackError(
             "No credential. Set ANIMUS_AUTH_TOKEN to a platform administrator's token, or start "
@@ -135,30 +140,21 @@ def _workplace() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="project-", dir=WORK)
 
 
-def _stay(prepared: Prepared) -> None:
+def _stay(stage: Stage) -> None:
     """Stay up until Ctrl+C, then stop."""
-    ports = prepared.config.ports
+    ports = stage.config.ports
     say("")
     say(f"    api           http://localhost:{ports.api}")
     say(f"    Temporal UI   http://localhost:{ports.temporal_ui}")
     say(f"    object store  http://localhost:{ports.object_store}")
-    say(f"    accounts      {accounts_file(prepared.config.state)}")
+    say(f"    steps         {stage.look}")
+    say(f"    accounts      {accounts_file(stage.config.state)}")
     say("    Ctrl+C stops the stack; 'make demo-down PURGE=1' deletes its data.")
     try:
         signal.pause()
     finally:
         say("==> stopping demo stack")
-        take_down(DEFAULT_STATE)
-
-
-def _down(*, purge_data: bool) -> None:
-    take_down(DEFAULT_STATE, purge=purge_data)
-    if purge_data:
-        engine_file = DEFAULT_STATE.parent / ENGINE_FILE
-        if engine_file.exists():
-            purge(get_engine(engine_file, console=Console(), may_install=False))
-            engine_file.unlink()
-        shutil.rmtree(WORK, ignore_errors=True)
+        take_down(stage.config.state)
 
 
 if __name__ == "__main__":

@@ -80,7 +80,11 @@ class Cli:
         )
 
 
-def walk(scene: Scene) -> None:
+Artifacts = Mapping[tuple[str, str], str]
+"""SHA-256 by step and name."""
+
+
+def walk(scene: Scene) -> Artifacts:
     """From an empty project to registered artifacts. Raises `StackError` where anything fails."""
     admin = Cli(scene, "admin")
     say("==> create project")
@@ -96,7 +100,7 @@ def walk(scene: Scene) -> None:
     say("==> userspace execution (data plane surface)")
     _approve(reviewer, run, plan)
     ended = _follow(engineer, run)
-    _show_result(scene, engineer, ended)
+    return _show_result(scene, engineer, ended)
 
 
 def _create_project(admin: Cli) -> dict[str, Any]:
@@ -216,7 +220,7 @@ def _follow(engineer: Cli, run: Mapping[str, Any]) -> dict[str, Any]:
     raise StackError(f"The run did not end within {RUN_SECONDS:.0f} s.")
 
 
-def _show_result(scene: Scene, engineer: Cli, run: Mapping[str, Any]) -> None:
+def _show_result(scene: Scene, engineer: Cli, run: Mapping[str, Any]) -> Artifacts:
     gates = engineer("approvals", "show", run["id"])["gates"]
     decisions = [decision for gate in gates for decision in gate["decisions"]]
     artifacts = engineer("run", "artifacts", run["id"])["artifacts"]
@@ -232,6 +236,7 @@ def _show_result(scene: Scene, engineer: Cli, run: Mapping[str, Any]) -> None:
     say(f"    accuracy      {metrics['accuracy']:.4f} on {metrics['test_rows']} test rows")
     if scene.temporal_ui is not None:
         say(f"    workflow      {scene.temporal_ui}/namespaces/animus/workflows/{run['id']}")
+    return {(one["step"], one["name"]): one["sha256"] for one in artifacts}
 
 
 def _show_attempt(step: str, attempt: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import IPv4Interface
 from pathlib import Path
 
 from deploy.dev_cluster import images
@@ -55,6 +56,11 @@ class Cluster:
         return self.config.host_address
 
     @property
+    def pods_at(self) -> IPv4Interface:
+        """That address, with the network that it is on."""
+        return IPv4Interface((self.host_address, self.config.pod_network.prefixlen))
+
+    @property
     def kubectl_program(self) -> Path:
         return program_path(KUBERNETES, "kubectl")
 
@@ -70,6 +76,10 @@ class Cluster:
     def load_image(self, archive: Path) -> tuple[str, ...]:
         """Import an OCI or docker archive; the references by digest of the images in it."""
         return images.load_image(archive, socket=containerd_socket(self._layout))
+
+    def has_image(self, reference: str) -> bool:
+        """Whether pods can use this reference, by digest."""
+        return images.has_image(reference, socket=containerd_socket(self._layout))
 
     def status(self) -> daemon.StackStatus:
         return daemon.read_status(self.config.state)

@@ -38,6 +38,15 @@ def load_image(archive: Path, *, socket: Path) -> tuple[str, ...]:
     return loaded
 
 
+def has_image(reference: str, *, socket: Path) -> bool:
+    """Whether an image with this very reference is there, whole and unpacked."""
+    try:
+        known = ask(_command(socket, "check", "--quiet", f"name=={reference}"))
+    except CommandFailed as failure:
+        raise StackError(f"containerd does not say which images it has: {failure}") from failure
+    return known.split() == [reference]
+
+
 def import_command(socket: Path, archive: Path) -> tuple[str, ...]:
     return _command(socket, "import", str(archive))
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deploy.embedded.building import build_servers
-from deploy.embedded.catalogue import ALL_NAMES
+from deploy.embedded.catalogue import ALL_NAMES, OPTIONAL_NAMES
 from deploy.embedded.configuration import DEFAULT_STATE, StackConfig
 from deploy.embedded.console import Console
 from deploy.embedded.daemon import bring_up, show_status, supervise, take_down
@@ -93,7 +93,8 @@ def _parser() -> argparse.ArgumentParser:
         if name == "status":
             command.add_argument("--json", action="store_true")
         if name == "logs":
-            command.add_argument("name", choices=(*ALL_NAMES, "supervisor", "preflight"))
+            others = (*OPTIONAL_NAMES, "supervisor", "preflight")
+            command.add_argument("name", choices=(*ALL_NAMES, *others))
     return parser
 
 

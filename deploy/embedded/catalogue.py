@@ -9,6 +9,8 @@ from deploy.embedded.control_plane import (
     describe_worker,
     write_process_settings,
 )
+from deploy.embedded.forwarding import NAME as FORWARDER
+from deploy.embedded.forwarding import describe_forwarders
 from deploy.embedded.object_store import describe_object_store
 from deploy.embedded.postgres import describe_postgres, write_postgres_settings
 from deploy.embedded.services import Service
@@ -22,6 +24,8 @@ from deploy.embedded.temporal import (
 SERVER_NAMES = ("postgres", "temporal", "temporal-ui", "object-store")
 PROCESS_NAMES = ("migrate", "api", "worker", "agent")
 ALL_NAMES = SERVER_NAMES + PROCESS_NAMES
+"""Of every stack."""
+OPTIONAL_NAMES = (FORWARDER,)
 
 
 def describe_services(site: Site) -> tuple[Service, ...]:
@@ -33,6 +37,7 @@ def describe_services(site: Site) -> tuple[Service, ...]:
         describe_temporal_ui(site),
         describe_migrate(site),
         describe_api(site),
+        *describe_forwarders(site),
         describe_worker(site),
         describe_agent(site),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Interface
 from pathlib import Path
 
 from deploy.embedded.errors import StackError
@@ -18,7 +19,8 @@ DEFAULT_STATE = CHECKOUT / ".animus" / "stack"
 
 TEMPORAL_NAMESPACE = "animus"
 
-Overrides = Mapping[str, Mapping[str, Mapping[str, str | int | bool]]]
+Override = str | int | bool | Mapping[str, str | int | bool]
+Overrides = Mapping[str, Mapping[str, Mapping[str, Override]]]
 """Process, section, key: a value that replaces or adds to what its settings file would say."""
 
 
@@ -30,6 +32,9 @@ class StackConfig:
     """The agent's cluster; for the container executor it names this host."""
     engine_file: Path | None = None
     """JSON description of the container engine, for the agent."""
+    pods_at: IPv4Interface | None = None
+    """This machine's address on the network of the cluster's pods, where steps are pods: there,
+    and for that network alone, api and object store are reached besides."""
     overrides: Overrides = field(default_factory=dict)
 
     @classmethod
@@ -41,6 +46,7 @@ class StackConfig:
             "ports": self.ports.as_dict(),
             "cluster": self.cluster,
             "engine_file": str(self.engine_file) if self.engine_file else None,
+            "pods_at": str(self.pods_at) if self.pods_at else None,
             "overrides": self.overrides,
         }
         return json.dumps(document, indent=2, sort_keys=True) + "\n"
@@ -49,12 +55,13 @@ class StackConfig:
     def from_json(cls, state: Path, text: str) -> StackConfig:
         try:
             document = json.loads(text)
-            engine_file = document["engine_file"]
+            engine_file, pods_at = document["engine_file"], document["pods_at"]
             return cls(
                 state=state.absolute(),
                 ports=Ports(**document["ports"]),
                 cluster=document["cluster"],
                 engine_file=Path(engine_file) if engine_file else None,
+                pods_at=IPv4Interface(pods_at) if pods_at else None,
                 overrides=document["overrides"],
             )
         except (ValueError, KeyError, TypeError) as error:

@@ -7,6 +7,7 @@ import os
 from deploy.embedded.accounts import Account
 from deploy.embedded.credentials import ensure_signing_key
 from deploy.embedded.files import write_private
+from deploy.embedded.forwarding import describe_forwarders
 from deploy.embedded.probes import answers_ok, names_its_pid
 from deploy.embedded.services import Service, Task
 from deploy.embedded.settings_files import (
@@ -62,7 +63,7 @@ def describe_agent(site: Site) -> Service:
         argv=_command(site, "agent"),
         environment=PYTHON_ENVIRONMENT | passed,
         account=Account.ENGINE,
-        needs=("api", "temporal"),
+        needs=("api", "temporal", *(each.name for each in describe_forwarders(site))),
         is_ready=names_its_pid(process_files(site).agent_ready),
         stop_within=20.0,
     )

@@ -26,11 +26,13 @@ def accepts_connections(port: int) -> Probe:
     return probe
 
 
-def answers_ok(port: int, path: str, *, tls: ssl.SSLContext | None = None) -> Probe:
+def answers_ok(
+    port: int, path: str, *, tls: ssl.SSLContext | None = None, host: str = LOOPBACK
+) -> Probe:
     """GET `path` answers 200, over TLS where a context is given."""
 
     def probe(_pid: int) -> bool:
-        connection = connect(port, tls=tls)
+        connection = connect(port, tls=tls, host=host)
         try:
             connection.request("GET", path)
             return connection.getresponse().status == http.client.OK
@@ -42,10 +44,12 @@ def answers_ok(port: int, path: str, *, tls: ssl.SSLContext | None = None) -> Pr
     return probe
 
 
-def connect(port: int, *, tls: ssl.SSLContext | None) -> http.client.HTTPConnection:
+def connect(
+    port: int, *, tls: ssl.SSLContext | None, host: str = LOOPBACK
+) -> http.client.HTTPConnection:
     if tls is None:
-        return http.client.HTTPConnection(LOOPBACK, port, timeout=PROBE_TIMEOUT)
-    return http.client.HTTPSConnection(LOOPBACK, port, timeout=PROBE_TIMEOUT, context=tls)
+        return http.client.HTTPConnection(host, port, timeout=PROBE_TIMEOUT)
+    return http.client.HTTPSConnection(host, port, timeout=PROBE_TIMEOUT, context=tls)
 
 
 def command_succeeds(argv: tuple[str, ...]) -> Probe:

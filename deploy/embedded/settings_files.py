@@ -17,7 +17,8 @@ from deploy.embedded.credentials import Credentials
 from deploy.embedded.object_store import REGION
 
 Scalar = str | int | bool
-Section = dict[str, Scalar | dict[str, str]]
+Table = Mapping[str, Scalar]
+Section = dict[str, Scalar | Table]
 Settings = dict[str, Section]
 
 ACCOUNTS = {
@@ -138,14 +139,14 @@ class SettingsWriter:
         }
 
 
-def overridden(settings: Settings, changes: Mapping[str, Mapping[str, Scalar]]) -> Settings:
+def overridden(settings: Settings, changes: Mapping[str, Mapping[str, Scalar | Table]]) -> Settings:
     """`settings` with single values replaced or added, by section and key."""
     sections = settings.keys() | changes.keys()
     return {name: settings.get(name, {}) | dict(changes.get(name, {})) for name in sections}
 
 
 def to_toml(settings: Settings) -> str:
-    """Sections of scalars and of one inner table of strings: all that a settings file needs."""
+    """Sections of scalars and of inner tables of scalars: all that a settings file needs."""
     lines: list[str] = []
     for section, values in sorted(settings.items()):
         lines.append(f"[{section}]")
@@ -154,8 +155,8 @@ def to_toml(settings: Settings) -> str:
     return "\n".join(lines)
 
 
-def _toml_value(value: Scalar | dict[str, str]) -> str:
-    if isinstance(value, dict):
-        inner = ", ".join(f"{key} = {_toml_value(text)}" for key, text in value.items())
+def _toml_value(value: Scalar | Table) -> str:
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{key} = {_toml_value(each)}" for key, each in value.items())
         return f"{{ {inner} }}"
     return json.dumps(value).replace("\x7f", "\\u007f")

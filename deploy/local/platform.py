@@ -105,7 +105,7 @@ def _register_cluster(
                 "name": config.cluster,
                 "executor": executor,
                 "runtime": runtime,
-                "host": socket.gethostname(),
+                "host": "" if executor == "kubernetes" else socket.gethostname(),
                 "result_key": _raw_public_key(layout.keys / "agent.pub").hex(),
             },
         )

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
-import socket
 import ssl
-import struct
-from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -19,6 +16,7 @@ from deploy.dev_cluster.crews import NAMES
 from deploy.dev_cluster.sites import layout_of
 from deploy.embedded.accounts import Account, settle_accounts
 from deploy.programs import CommandFailed, ask
+from tests.support.sockets import listening
 
 pytestmark = pytest.mark.cluster
 
@@ -108,20 +106,3 @@ def test_nothing_listens_but_on_loopback_and_on_the_pods_bridge(cluster: Cluster
             assert cluster.host_address in addresses
         assert addresses, f"{name} does not listen at all"
         assert addresses <= allowed
-
-
-def listening(pid: int) -> Iterator[str]:
-    """Addresses of the TCP sockets on which a process listens."""
-    inodes = {os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir()}
-    for table in ("tcp", "tcp6"):
-        for row in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
-            columns = row.split()
-            if columns[3] == "0A" and f"socket:[{columns[9]}]" in inodes:
-                yield _address(columns[1].partition(":")[0])
-
-
-def _address(text: str) -> str:
-    """As in /proc/net/tcp: words of four bytes, each in the machine's order."""
-    words = [int(text[start : start + 8], 16) for start in range(0, len(text), 8)]
-    packed = b"".join(struct.pack("=I", word) for word in words)
-    return socket.inet_ntop(socket.AF_INET if len(words) == 1 else socket.AF_INET6, packed)

@@ -43,3 +43,9 @@ def test_every_target_can_be_resolved() -> None:
 def test_purge_is_passed_on(target: str) -> None:
     assert "--purge" in make("--dry-run", target, "PURGE=1")
     assert "--purge" not in make("--dry-run", target)
+
+
+@pytest.mark.parametrize("target", ["demo", "demo-smoke"])
+def test_the_executor_is_passed_on(target: str) -> None:
+    assert "--executor kubernetes" in make("--dry-run", target, "EXECUTOR=kubernetes")
+    assert "--executor" not in make("--dry-run", target)

@@ -1,0 +1,90 @@
+"""The demo's run as pods, beside the same run as containers: what comes out is the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deploy.demo.walk import Artifacts, Scene, walk
+from deploy.dev_cluster.clusters import Cluster
+from deploy.embedded.addresses import loopback_addresses
+from deploy.embedded.configuration import StackConfig
+from deploy.embedded.console import Console
+from deploy.embedded.ports import free_ports
+from deploy.embedded.stack import Stack
+from deploy.images.builds import BuiltImage
+from deploy.images.datasets import get_breast_cancer_csv
+from deploy.local.clusters import NAMESPACE, RUNTIME, prepare_on_cluster
+from deploy.local.platform import prepare, settle
+from tests.support.sockets import listening
+
+pytestmark = [pytest.mark.cluster, pytest.mark.stack, pytest.mark.engine]
+
+OUTPUTS = {
+    ("validate", "validation-report"),
+    ("train", "model"),
+    ("train", "coefficients.csv"),
+    ("evaluate", "metrics"),
+    ("evaluate", "confusion-matrix"),
+    ("evaluate", "roc"),
+}
+"""All of them depend on data, code and parameters alone; logs have times in them."""
+
+
+def test_the_demo_runs_on_kubernetes(cluster: Cluster, tmp_path: Path) -> None:
+    in_pods = _walk_in_pods(cluster, tmp_path / "kubernetes")
+    in_containers = _walk_in_containers(tmp_path / "container")
+    assert in_pods.keys() == in_containers.keys() >= OUTPUTS
+    assert {each: in_pods[each] for each in OUTPUTS} == {
+        each: in_containers[each] for each in OUTPUTS
+    }
+    left = cluster.kubectl("get", "jobs,pods,secrets", "--namespace", NAMESPACE, "--output=name")
+    assert left == ""
+
+
+def _walk_in_pods(cluster: Cluster, folder: Path) -> Artifacts:
+    prepared = prepare_on_cluster(
+        folder / "stack", free_ports(), cluster=cluster, console=Console()
+    )
+    with Stack(prepared.config) as stack:
+        stack.start()
+        forwarder = set(listening(stack.pid("forwarder")))
+        assert forwarder == {cluster.host_address}
+        return _walk(
+            prepared.config,
+            prepared.demo_image,
+            executor="kubernetes",
+            runtime=RUNTIME,
+            work=folder / "work",
+        )
+
+
+def _walk_in_containers(folder: Path) -> Artifacts:
+    folder.mkdir()
+    prepared = prepare(folder / "stack", free_ports(), console=Console())
+    with Stack(prepared.config) as stack:
+        stack.start()
+        return _walk(
+            prepared.config,
+            prepared.demo_image,
+            executor="container",
+            runtime=prepared.engine.best_runtime,
+            work=folder / "work",
+        )
+
+
+def _walk(
+    config: StackConfig, image: BuiltImage, *, executor: str, runtime: str, work: Path
+) -> Artifacts:
+    work.mkdir()
+    return walk(
+        Scene(
+            url=loopback_addresses(config.ports).api,
+            accounts=settle(config, executor=executor, runtime=runtime),
+            image=image,
+            dataset=get_breast_cancer_csv(console=Console()),
+            work=work,
+            temporal_ui=None,
+        )
+    )

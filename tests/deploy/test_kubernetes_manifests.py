@@ -1,0 +1,150 @@
+"""The manifests as text: what they grant and to whom. Clusters judge them in `tests/cluster`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy.embedded.errors import StackError
+from deploy.kubernetes.__main__ import main
+from deploy.kubernetes.rendering import Endpoint, Grounds, render
+
+RUNS, AGENT = "ml-runs", "ml-agent"
+Manifest = dict[str, Any]
+
+
+def manifests_of(**how: Any) -> list[Manifest]:
+    return list(yaml.safe_load_all(render(Grounds(namespace=RUNS, agent_namespace=AGENT, **how))))
+
+
+def named(kind: str, name: str | None = None, **how: Any) -> Manifest:
+    (found,) = (
+        each
+        for each in manifests_of(**how)
+        if each["kind"] == kind and name in (None, each["metadata"]["name"])
+    )
+    return found
+
+
+def egress_of(**how: Any) -> list[Manifest]:
+    rules: list[Manifest] = named("NetworkPolicy", "egress-store", **how)["spec"]["egress"]
+    return rules
+
+
+def test_nothing_is_cluster_wide_and_nothing_lies_elsewhere() -> None:
+    manifests = manifests_of()
+    kinds = {each["kind"] for each in manifests}
+    assert kinds == {
+        *("Namespace", "ServiceAccount", "Role", "RoleBinding"),
+        *("NetworkPolicy", "ResourceQuota", "LimitRange"),
+    }
+    namespaces = {each["metadata"]["name"] for each in manifests if each["kind"] == "Namespace"}
+    assert namespaces == {RUNS, AGENT}
+    inside = [each for each in manifests if each["kind"] != "Namespace"]
+    assert {each["metadata"]["namespace"] for each in inside} == namespaces
+
+
+def test_the_agent_may_do_this_and_no_more() -> None:
+    granted = {
+        resource: set(rule["verbs"])
+        for rule in named("Role")["rules"]
+        for resource in rule["resources"]
+    }
+    assert granted == {
+        "jobs": {"create", "get", "list", "watch", "patch", "delete", "deletecollection"},
+        "pods": {"get", "list", "watch", "patch", "delete"},
+        "pods/log": {"get"},
+        "events": {"list", "watch"},
+        "secrets": {"create", "delete", "deletecollection", "list"},
+    }
+    assert {group for rule in named("Role")["rules"] for group in rule["apiGroups"]} == {
+        "", "batch",
+    }  # fmt: skip
+
+
+def test_the_role_is_held_by_the_agents_account_alone() -> None:
+    binding = named("RoleBinding")
+    account = named("ServiceAccount", "animus-agent")["metadata"]
+    assert binding["metadata"]["namespace"] == RUNS
+    assert binding["subjects"] == [{"kind": "ServiceAccount", **account}]
+    assert account["namespace"] == AGENT
+
+
+def test_steps_are_restricted_and_have_no_identity() -> None:
+    labels = named("Namespace", RUNS)["metadata"]["labels"]
+    for mode in ("enforce", "warn", "audit"):
+        assert labels[f"pod-security.kubernetes.io/{mode}"] == "restricted"
+    default = named("ServiceAccount", "default")
+    assert default["metadata"]["namespace"] == RUNS
+    assert default["automountServiceAccountToken"] is False
+
+
+def test_pods_reach_nothing_unless_their_label_says_so() -> None:
+    everything = named("NetworkPolicy", "deny-all")["spec"]
+    assert everything == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    labelled = named("NetworkPolicy", "egress-store")["spec"]
+    assert labelled["podSelector"] == {"matchLabels": {"animus.io/egress": "store"}}
+    assert labelled["policyTypes"] == ["Egress"]
+
+
+def test_what_is_reached_is_named_address_by_address_and_port_by_port() -> None:
+    reach = [Endpoint.parse("192.0.2.10:443"), Endpoint.parse("[2001:db8::/64]:9000")]
+    assert egress_of(reach=reach) == [
+        {
+            "to": [{"ipBlock": {"cidr": "192.0.2.10/32"}}],
+            "ports": [{"protocol": "TCP", "port": 443}],
+        },
+        {
+            "to": [{"ipBlock": {"cidr": "2001:db8::/64"}}],
+            "ports": [{"protocol": "TCP", "port": 9000}],
+        },
+    ]
+
+
+def test_in_the_cluster_only_marked_pods_of_the_agents_namespace_are_reached() -> None:
+    assert egress_of() == [
+        {
+            "to": [
+                {
+                    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": AGENT}},
+                    "podSelector": {"matchLabels": {"animus.io/serves-steps": "true"}},
+                }
+            ]
+        }
+    ]
+
+
+def test_names_are_asked_for_on_request_only() -> None:
+    (dns,) = (rule for rule in egress_of(dns=True) if rule not in egress_of())
+    assert {port["port"] for port in dns["ports"]} == {53}
+
+
+@pytest.mark.parametrize("text", ["api.example.test:443", "192.0.2.10", "192.0.2.1/24:443", ":1",
+                                  "192.0.2.1:0", "192.0.2.1:65536", "192.0.2.1:https"])  # fmt: skip
+def test_what_is_no_address_with_a_port_is_refused(text: str) -> None:
+    with pytest.raises(StackError, match="ADDRESS:PORT"):
+        Endpoint.parse(text)
+
+
+@pytest.mark.parametrize("name", ["", "Runs", "a_b", "-a", "a" * 64, "a\nb: c", "a.b"])
+def test_what_is_no_name_of_a_namespace_is_refused(name: str) -> None:
+    with pytest.raises(StackError, match="names no namespace"):
+        Grounds(namespace=RUNS, agent_namespace=name)
+
+
+def test_the_agent_does_not_live_beside_its_steps(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["render", "--namespace", RUNS, "--agent-namespace", RUNS]) == 1
+    told = capsys.readouterr()
+    assert "namespace of its own" in told.err
+    assert told.out == ""
+
+
+def test_the_command_prints_what_is_applied(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["render", "--namespace", RUNS, "--agent-namespace", AGENT]
+    assert main([*words, "--reach", "192.0.2.10:443", "--dns"]) == 0
+    grounds = Grounds(
+        namespace=RUNS, agent_namespace=AGENT, reach=[Endpoint.parse("192.0.2.10:443")], dns=True
+    )
+    assert capsys.readouterr().out == render(grounds)
