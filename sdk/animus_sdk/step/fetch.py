@@ -65,9 +65,10 @@ def fetch(context: AttemptContext, *, patience: RetryPolicy = PATIENCE) -> bool:
 def _lay_out(fetching: _Fetching) -> int:
     """The bytes of what was asked for, before anything is unpacked or copied."""
     root = fetching.root
-    _clear(root)
     for name in LAYOUT:
-        (root / name).mkdir(mode=0o755)
+        _make_empty(root / name)
+    for name in (PARAMETERS, REPORT):
+        (root / name).unlink(missing_ok=True)
     said = fetching.said
     for given in said["inputs"]:
         fetching.fetch_input(given)
@@ -90,13 +91,17 @@ def _size_of(said: StepInputs) -> int:
     return sum(files) + (said["source"]["size"] if said["source"] is not None else 0)
 
 
-def _clear(root: Path) -> None:
-    """What an interrupted run of this left. Nobody else has written here yet."""
-    for name in LAYOUT:
-        if (root / name).exists():
-            shutil.rmtree(root / name)
-    for name in (PARAMETERS, REPORT):
-        (root / name).unlink(missing_ok=True)
+def _make_empty(directory: Path) -> None:
+    """Without what an interrupted run of this left. It may be a mount, which stays.
+
+    Nobody else has written here yet.
+    """
+    directory.mkdir(mode=0o755, exist_ok=True)
+    for entry in directory.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
 class _Fetching:

@@ -40,9 +40,14 @@ def let_everybody_write(trees: Sequence[Path]) -> None:
     """To these directories with all in them: only what is in the pod reaches them."""
     for tree in trees:
         for directory, _, names in os.walk(tree):
-            os.chmod(directory, OPEN_DIRECTORY)
+            _open_directory(Path(directory))
             for name in names:
                 _open_file(Path(directory, name))
+
+
+def _open_directory(path: Path) -> None:
+    if stat.S_IMODE(path.stat().st_mode) != OPEN_DIRECTORY:  # one that is mounted is not ours
+        path.chmod(OPEN_DIRECTORY)
 
 
 def _open_file(path: Path) -> None:

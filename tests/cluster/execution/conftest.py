@@ -143,5 +143,3 @@ async def make_bench(
 @pytest.fixture
 async def bench(make_bench: MakeBench) -> ClusterBench:
     return await make_bench()
-
-

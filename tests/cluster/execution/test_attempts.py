@@ -1,4 +1,4 @@
-"""An attempt on a real node: what a step is given, what comes back, what is kept and for how long."""
+"""An attempt on a real node: what a step is given, what comes back, what is kept how long."""
 
 from __future__ import annotations
 

@@ -152,7 +152,8 @@ def test_the_resource_that_no_node_has_is_named() -> None:
          "used: cpu=1, limited: cpu=1", "environment/quota_exceeded"),
         ('Error creating: pods "run-x" is forbidden: violates PodSecurity "restricted:latest": '
          "runAsNonRoot != true", "environment/not_admitted"),
-        ('Error creating: admission webhook "x" denied the request: no', "environment/not_admitted"),
+        ('Error creating: admission webhook "x" denied the request: no',
+         "environment/not_admitted"),
         ("Error creating: etcdserver: request timed out", "platform/pod_not_created"),
     ],
 )  # fmt: skip
