@@ -44,6 +44,12 @@ class LockedImage(Document):
     """Of the multi-platform index, where the reference names that."""
     config_digest: DigestText | None = None
 
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """All that an engine may call it by."""
+        known = (self.manifest_digest, self.index_digest, self.config_digest)
+        return tuple(sorted({digest for digest in known if digest is not None}))
+
     def answers_to(self, digest: str) -> bool:
         return digest in (self.manifest_digest, self.index_digest)
 

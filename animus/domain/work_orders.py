@@ -77,6 +77,8 @@ class Assignment(Document):
     sandbox: Name | None = None
     """The runtime that the plan promises between main and the host's kernel; None: it promises
     none."""
+    image_digests: tuple[DigestText, ...] | None = None
+    """Of main's image by its lock: index, manifest, config. A kubelet reports any of them."""
 
 
 class ResultOutput(Document):
@@ -185,7 +187,26 @@ def check_order_time(order: WorkOrder, now: datetime) -> None:
         raise OrderRefused("The work order has expired.")
 
 
-def sandbox_fault(promised: str | None, result: AttemptResult) -> Failure | None:
+def posture_fault(assignment: Assignment, result: AttemptResult) -> Failure | None:
+    """Why a result can't stand for what was planned: main ran otherwise, by its own posture."""
+    return _sandbox_fault(assignment.sandbox, result) or _image_fault(assignment, result)
+
+
+def _image_fault(assignment: Assignment, result: AttemptResult) -> Failure | None:
+    """Nothing can be said of an image that never ran, or that no lock knows."""
+    ran = result.posture.image if result.posture is not None else ""
+    accepted = assignment.image_digests
+    if accepted is None or not ran or ran in accepted:
+        return None
+    return Failure(
+        failure_class=FailureClass.ENVIRONMENT,
+        code="image_changed",
+        message=f"Another image ran than the environment lock names: {ran}. Look at the cluster's "
+        "registry and its mirrors.",
+    )
+
+
+def _sandbox_fault(promised: str | None, result: AttemptResult) -> Failure | None:
     """Why a result can't stand for a plan that promised this sandbox: main ran without it.
 
     A result without a posture is of an attempt that never came to main, unless it succeeded.

@@ -10,7 +10,7 @@ from animus.domain.attempts import StepState, step_state, step_states
 from animus.domain.derived_state import RunFacts
 from animus.domain.digests import Digest, format_digest
 from animus.domain.errors import NotFound
-from animus.domain.ids import AttemptId, ProjectId, RunId, effect_event_id
+from animus.domain.ids import AttemptId, LockId, ProjectId, RunId, effect_event_id
 from animus.domain.plans import ExecutionPlan, PlannedStep
 from animus.domain.runs import RunState
 from animus.domain.work_orders import (
@@ -26,9 +26,9 @@ from animus.domain.work_orders import (
 from animus.ledger.signatures import key_id
 from animus.ports import Signer
 from animus.services.calls import Call, record
-from animus.services.parsed import run_spec_of
+from animus.services.parsed import lock_of, run_spec_of
 from animus.services.run_facts import attempts_of, facts_of, hold_run
-from animus.store import execution
+from animus.store import definitions, execution
 from animus.store.database import ReadSession, UnitOfWork
 from animus.store.new_ids import new_id
 from animus.store.run_records import RunRecords
@@ -222,7 +222,22 @@ async def _assignment(
         code=code,
         parameters=spec.parameters,
         sandbox=plan.document.body.execution.sandbox,
+        image_digests=await _image_digests(session, run, plan, planned),
     )
+
+
+async def _image_digests(
+    session: ReadSession, run: Run, plan: ExecutionPlan, planned: PlannedStep
+) -> tuple[str, ...] | None:
+    """Where a kubelet will say which image ran, in whichever of an image's digests it likes."""
+    if plan.document.body.execution.executor != "kubernetes" or run.environment_lock_id is None:
+        return None
+    row = await definitions.find_lock(
+        session, ProjectId(run.project_id), LockId(run.environment_lock_id)
+    )
+    assert row is not None  # a foreign key says so
+    locked = lock_of(row.canonical).find_image(planned.spec.image_digest)
+    return locked.digests if locked is not None else None
 
 
 async def _artifact_inputs(

@@ -25,7 +25,7 @@ from animus.domain.work_orders import (
     ResultRefused,
     StopReceipt,
     Usage,
-    sandbox_fault,
+    posture_fault,
 )
 from animus.ledger.leaves import Result
 from animus.ledger.signatures import verify
@@ -200,7 +200,7 @@ async def _verify_result(
     order: _Order, result: AttemptResult, known: dict[bytes, Blob], store: ObjectStore
 ) -> _Verified:
     """Outputs that are not in the store as they were signed make the attempt a platform failure,
-    and a main that ran outside the sandbox that was promised makes it one of the environment."""
+    and a main that ran outside its sandbox, or from another image, one of the environment."""
     try:
         _check_declared(order, result)
         project_id = ProjectId(order.attempt.project_id)
@@ -215,7 +215,7 @@ async def _verify_result(
                 failure_class=FailureClass.PLATFORM, code=error.code, message=error.message
             ),
         )  # fmt: skip
-    fault = sandbox_fault(order.assignment.sandbox, result)
+    fault = posture_fault(order.assignment, result)
     return _Verified(
         outcome=AttemptOutcome.FAILED if fault else result.outcome,
         failure=fault or result.failure,

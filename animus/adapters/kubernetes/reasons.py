@@ -93,7 +93,7 @@ def failure_of(
         (
             _of_fetch(pod, fetched),
             _of_pod(pod, step),
-            _of_main(pod.container(MAIN), step, launched),
+            _of_main(pod, step, launched),
             collect_failure(step, collected),
         )
     )
@@ -107,11 +107,14 @@ def gone(seen: Seen) -> Failure:
         return platform_failure(
             "lost", "Its Job was deleted by somebody else: it is not started again."
         )
-    return platform_failure(
-        "lost",
-        "Its pod was deleted by somebody else, by a drained or a lost node: it is not started "
-        "again in this attempt.",
-    )
+    return _DELETED
+
+
+_DELETED = platform_failure(
+    "lost",
+    "Its pod was deleted by somebody else, by a drained or a lost node: it is not started again "
+    "in this attempt.",
+)
 
 
 def not_admitted(said: str) -> Failure:
@@ -216,9 +219,12 @@ def _of_pod(pod: PodSighting, step: Step) -> Failure | None:
             return platform_failure("lost", f"The node ended it ({reason[:_SAID]}).")
 
 
-def _of_main(main: ContainerSighting, step: Step, launched: LaunchReport | None) -> Failure | None:
+def _of_main(pod: PodSighting, step: Step, launched: LaunchReport | None) -> Failure | None:
+    main = pod.container(MAIN)
     if launched is not None and launched.has_timed_out:
         return timed_out(step)
+    if pod.is_being_deleted and main.exit_code != 0:
+        return _DELETED  # not by us: we delete what we have read
     match main.exit_code:
         case None:
             return platform_failure("lost", "Its pod ended before main had ended.")

@@ -139,6 +139,8 @@ class Watcher:
             except ListExpired:
                 _log.info("watch_expired", kind=str(kind))
             except ClusterUnavailable as error:
+                if self._closed.is_set():
+                    return
                 _log.warning("watch_interrupted", kind=str(kind), detail=error.detail)
                 self._closed.wait(PAUSE_SECONDS)
 
@@ -147,7 +149,7 @@ class Watcher:
         with self._lock:
             self._streams[kind] = stream
         try:
-            for change in _changes(stream):
+            for change in changes_of(stream):
                 if self._closed.is_set():
                     return
                 self._apply(kind, change)
@@ -180,7 +182,7 @@ class Watcher:
                 waiting.set()
 
 
-def _changes(stream: Stream) -> Iterator[JsonObject]:
+def changes_of(stream: Stream) -> Iterator[JsonObject]:
     """Raises `ListExpired`, and `ClusterUnavailable` for a stream that breaks off."""
     for line, _ in lines_of(stream):
         change: JsonObject = json.loads(line)

@@ -46,6 +46,10 @@ class ClusterBench:
         found = await self.executor.client.list(Kind.PODS, f"{ATTEMPT_ID}={order.attempt_id}")
         return PodSighting(found.items[0]) if found.items else None
 
+    def has_fact(self, order: Order, fact: str) -> bool:
+        folder = self.section.state_dir / "attempts" / str(order.attempt_id)
+        return (folder / "journal" / f"{fact}.json").is_file()
+
     async def left(self, attempt_id: AttemptId) -> list[str]:
         """Names of what the cluster has of an attempt."""
         selector = f"{ATTEMPT_ID}={attempt_id}"

@@ -103,7 +103,7 @@ async def seen(platform: Platform, images: Images, bench: ClusterBench) -> dict[
         images.demo,
         PROBE,
         outputs=["report"],
-        env={"GREETING": "hello = $(HOME)"},
+        env={"GREETING": "hello = $(HOME)", "PROBE_API": '["127.0.0.1", 1]'},
         inputs={"datasets": [{"name": "table", "datasetRef": "data"}], "artifacts": []},
     )
     order = await platform.open_attempt(

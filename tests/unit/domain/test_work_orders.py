@@ -24,6 +24,7 @@ from animus.domain.work_orders import (
     assignment_digest,
     check_order_time,
     order_digest,
+    posture_fault,
     sealed,
 )
 from tests.support.documents import DIGEST_A, DIGEST_B, short_pipeline
@@ -103,3 +104,41 @@ def test_a_result_has_a_bounded_number_of_outputs() -> None:
     AttemptResult.model_validate(said | {"outputs": [output] * MAX_OUTPUTS})
     with pytest.raises(ValueError, match="outputs"):
         AttemptResult.model_validate(said | {"outputs": [output] * (MAX_OUTPUTS + 1)})
+
+
+POSTURE = {
+    "executor": "kubernetes", "engine": "kubernetes v1", "runtime": "gvisor", "image": DIGEST_A,
+    "user": "10001", "network": "pod", "read_only_root": True, "capabilities": [],
+    "no_new_privileges": True, "seccomp": "RuntimeDefault", "memory_bytes": 1, "millicores": 1,
+    "pids": 0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("promised", "posture", "expected"),
+    [
+        ({}, {}, None),
+        ({"image_digests": [DIGEST_A, DIGEST_B]}, {}, None),
+        ({"image_digests": [DIGEST_B]}, {"image": ""}, None),
+        ({"image_digests": [DIGEST_B]}, {}, "image_changed"),
+        ({"sandbox": "gvisor"}, {}, None),
+        ({"sandbox": "kata"}, {}, "sandbox_missing"),
+    ],
+)
+def test_a_main_that_ran_otherwise_than_planned_does_not_count(
+    promised: dict[str, Any], posture: dict[str, Any], expected: str | None
+) -> None:
+    (step,) = expand_pipeline(short_pipeline()).spec.steps
+    assignment = Assignment.model_validate(
+        {"step": step, "inputs": [], "parameters": {}, **promised}
+    )
+    result = AttemptResult.model_validate(
+        {
+            "order_digest": DIGEST_A,
+            "outcome": "succeeded",
+            "finished_at": NOW,
+            "posture": POSTURE | posture,
+        }
+    )  # fmt: skip
+    found = posture_fault(assignment, result)
+    assert (found.code if found is not None else None) == expected

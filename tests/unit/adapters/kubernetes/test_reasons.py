@@ -84,6 +84,16 @@ def test_how_a_pod_was_ended(reason: str, said: str, expected: str) -> None:
     assert code_of(found) == expected
 
 
+def test_what_somebody_deleted_is_not_the_steps_fault() -> None:
+    raw = pod_status(containerStatuses=[ended("main", 143, reason="Error")])
+    raw["status"]["initContainerStatuses"] = [ended("fetch", 0)]
+    raw["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:05Z"
+    found = failure_of(
+        PodSighting(raw), TASK.assignment, fetched=FETCHED, launched=EXITED, collected=None
+    )
+    assert code_of(found) == "platform/lost"
+
+
 def test_what_collect_says_matters_where_main_ended_well() -> None:
     report = {"class": "user", "code": "link_leaves", "message": "It has a link."}
     failed = CollectReport.model_validate({"ok": False, "failure": report})

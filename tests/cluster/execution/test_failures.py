@@ -1,0 +1,201 @@
+"""Every reason for which an attempt fails, provoked on a real node, and what a person is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from animus.domain.canonical import JsonObject
+from animus.domain.work_orders import AttemptResult
+from deploy.dev_cluster.clusters import Cluster
+from tests.agent.conftest import Images
+from tests.agent.platforms import Platform
+from tests.agent.steps import python_step
+from tests.cluster.execution.benches import ClusterBench, eventually
+from tests.cluster.execution.conftest import MakeBench
+from tests.cluster.jobs import apply
+from tests.conftest import RecordCases
+
+pytestmark = pytest.mark.cluster
+
+NOWHERE = "localhost/nowhere@sha256:" + "0" * 64
+HUNGRY = "x = bytearray(512 * 1024**2); print(len(x), flush=True); import time; time.sleep(60)"
+STUBBORN = (
+    "import os, signal, time\n"
+    "for n in (signal.SIGTERM, signal.SIGINT): signal.signal(n, signal.SIG_IGN)\n"
+    "os.fork(); time.sleep(600)"
+)
+WASTEFUL = (
+    "import os, time\n"
+    "with open('/animus/out/big', 'wb') as f:\n"
+    "    for _ in range(48): f.write(os.urandom(1024**2)); f.flush()\n"
+    "time.sleep(600)"
+)
+"""Writes more than it may and waits: the kubelet looks at what is written now and then."""
+
+Make = Callable[[Images], JsonObject]
+
+FAILURES: Mapping[str, tuple[str, Make]] = {
+    "exit code": ("user/exit_code", lambda images: python_step(images.demo, "exit(3)")),
+    "out of memory": ("user/out_of_memory", lambda images: python_step(images.demo, HUNGRY)),
+    "deadline": (
+        "user/timed_out",
+        lambda images: python_step(images.demo, STUBBORN, timeout=2),
+    ),
+    "no such command": (
+        "user/exit_code",
+        lambda images: python_step(images.demo, "") | {"command": ["/no/such/thing"]},
+    ),
+    "no command": (
+        "environment/command_missing",
+        lambda images: python_step(images.demo, "") | {"command": []},
+    ),
+    "required output missing": (
+        "user/missing_output",
+        lambda images: python_step(images.demo, "pass", outputs=["model"]),
+    ),
+    "no such image": (
+        "environment/image_unavailable",
+        lambda images: python_step(NOWHERE, "pass"),
+    ),
+    "unschedulable": (
+        "environment/unschedulable",
+        lambda images: python_step(images.demo, "pass", resources={"cpu": "900"}),
+    ),
+}
+
+
+def code_of(result: AttemptResult) -> str:
+    failure = result.failure
+    return f"{failure.failure_class}/{failure.code}" if failure is not None else "succeeded"
+
+
+@pytest.mark.parametrize("name", FAILURES)
+async def test_a_failure_is_named_for_what_it_is(
+    name: str, platform: Platform, images: Images, bench: ClusterBench, record_cases: RecordCases
+) -> None:
+    expected, make = FAILURES[name]
+    order = await platform.open_attempt(make(images))
+    result = await bench.result(order)
+    assert code_of(result) == expected
+    record_cases("reasons on a real node", 1)
+
+
+async def test_the_log_and_the_outputs_of_a_failed_step_are_kept(
+    platform: Platform, images: Images, bench: ClusterBench
+) -> None:
+    script = "open('/animus/out/report', 'w').write('why'); print('so', flush=True); exit(4)"
+    order = await platform.open_attempt(python_step(images.demo, script, outputs=["report"]))
+    result = await bench.result(order)
+    assert result.exit_code == 4
+    assert "so" in await platform.read_log(result)
+    assert await platform.read_object(result.outputs[0].sha256) == b"why"
+
+
+async def test_a_step_that_writes_too_much_is_evicted_for_that(
+    platform: Platform, images: Images, bench: ClusterBench
+) -> None:
+    step = python_step(images.demo, WASTEFUL, resources={"ephemeralStorage": "16Mi"}, timeout=300)
+    result = await bench.result(await platform.open_attempt(step))
+    assert code_of(result) == "user/storage_exceeded"
+
+
+async def test_a_full_quota_is_said_and_not_waited_for_for_ever(
+    cluster: Cluster,
+    platform: Platform,
+    images: Images,
+    make_bench: MakeBench,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    scratch = tmp_path_factory.mktemp("quota")
+    apply(cluster, namespace_of("small"), scratch=scratch)
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "small", "namespace": "small"},
+        "spec": {"hard": {"requests.cpu": "100m"}},
+    }
+    apply(cluster, quota, scratch=scratch)
+    bench = await make_bench(kubernetes={"namespace": "small"})
+    result = await bench.result(await platform.open_attempt(python_step(images.demo, "pass")))
+    assert code_of(result) == "environment/quota_exceeded"
+    assert result.failure is not None
+    assert "requests.cpu" in result.failure.message
+
+
+async def test_what_admission_refuses_ends_at_once_with_its_words(
+    cluster: Cluster,
+    platform: Platform,
+    images: Images,
+    make_bench: MakeBench,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """As OpenShift does: only uids of the namespace's own range."""
+    scratch = tmp_path_factory.mktemp("admission")
+    apply(cluster, namespace_of("ranged"), scratch=scratch)
+    for manifest in uid_policy("ranged"):
+        apply(cluster, manifest, scratch=scratch)
+    bench = await make_bench(kubernetes={"namespace": "ranged", "room_seconds": 120})
+
+    async def is_in_force() -> bool:
+        order = await platform.open_attempt(python_step(images.demo, "pass"))
+        return code_of(await bench.result(order)) == "environment/not_admitted"
+
+    await eventually(is_in_force)
+
+
+async def test_images_run_as_any_user_that_a_cluster_assigns(
+    platform: Platform, images: Images, make_bench: MakeBench
+) -> None:
+    """Known to no image, with group 0: as OpenShift assigns them."""
+    bench = await make_bench(kubernetes={"user": ASSIGNED})
+    script = "import os; open('/animus/out/uid', 'w').write(f'{os.getuid()}:{os.getgid()}')"
+    order = await platform.open_attempt(python_step(images.demo, script, outputs=["uid"]))
+    result = await bench.result(order)
+    assert code_of(result) == "succeeded", result.failure
+    assert await platform.read_object(result.outputs[0].sha256) == f"{ASSIGNED}:0".encode()
+
+
+ASSIGNED = 1_000_650_000
+
+
+def namespace_of(name: str) -> dict[str, Any]:
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def uid_policy(namespace: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """An admission policy that refuses uids outside the namespace's range."""
+    user = "object.spec.?securityContext.?runAsUser"
+    pods = {
+        "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"],
+    }  # fmt: skip
+    policy = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": f"uids-{namespace}"},
+        "spec": {
+            "failurePolicy": "Fail",
+            "matchConstraints": {"resourceRules": [pods]},
+            "validations": [
+                {
+                    "expression": f"{user}.orValue({ASSIGNED}) >= {ASSIGNED}",
+                    "message": "uid out of range",
+                }
+            ],
+        },
+    }
+    named = {"kubernetes.io/metadata.name": namespace}
+    binding = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": f"uids-{namespace}"},
+        "spec": {
+            "policyName": f"uids-{namespace}",
+            "validationActions": ["Deny"],
+            "matchResources": {"namespaceSelector": {"matchLabels": named}},
+        },
+    }
+    return policy, binding

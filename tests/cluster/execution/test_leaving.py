@@ -1,0 +1,104 @@
+"""Stopping, sweeping and watching: what is to go goes, and nothing is overlooked."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from animus.adapters.kubernetes.clients import Kind, ListExpired
+from animus.adapters.kubernetes.watching import Watcher, changes_of
+from animus.domain.canonical import JsonObject
+from deploy.dev_cluster.clusters import Cluster
+from tests.agent.conftest import Images
+from tests.agent.platforms import Platform
+from tests.agent.steps import python_step
+from tests.cluster.execution.benches import ClusterBench, eventually
+from tests.cluster.execution.conftest import CLUSTER, MakeBench
+from tests.cluster.execution.moments import MOMENTS, Moment, is_in_main
+from tests.cluster.jobs import apply, hardened_job
+from tests.conftest import RecordCases
+
+pytestmark = pytest.mark.cluster
+
+STUBBORN = (
+    "import os, signal, time\n"
+    "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    "for n in range(3):\n"
+    "    if os.fork() == 0: os.setsid()\n"
+    "time.sleep(600)"
+)
+BRIEF = "import time; time.sleep(0.5)"
+AFTER_MAIN = {"in collect", "when the pod has ended", "after the answer"}
+AT_ONCE = 3
+
+
+async def test_an_attempt_is_stopped_whatever_it_is_doing(
+    platform: Platform, images: Images, make_bench: MakeBench, tmp_path: Path,
+    record_cases: RecordCases,
+) -> None:  # fmt: skip
+    turns = asyncio.Semaphore(AT_ONCE)
+
+    async def stop_at(number: int, name: str, moment: Moment) -> list[str]:
+        async with turns:
+            bench = await make_bench(state_dir=tmp_path / str(number))
+            script = BRIEF if name in AFTER_MAIN else STUBBORN
+            order = await platform.open_attempt(python_step(images.demo, script))
+            running = asyncio.create_task(bench.execute(order))
+            await eventually(lambda: moment(bench, order))
+            receipt = await bench.stop(order)
+            assert receipt.order_digest
+            await running  # whoever waited is answered, too
+            return await bench.left(order.attempt_id)
+
+    left = await asyncio.gather(*(stop_at(n, *each) for n, each in enumerate(MOMENTS.items())))
+    assert left == [[] for _ in MOMENTS]
+    record_cases("moments of stopping, on a cluster", len(MOMENTS))
+
+
+async def test_what_belongs_to_no_open_attempt_is_swept_and_the_rest_is_not(
+    cluster: Cluster, platform: Platform, images: Images, bench: ClusterBench, tmp_path: Path
+) -> None:
+    order = await platform.open_attempt(python_step(images.demo, STUBBORN))
+    running = asyncio.create_task(bench.execute(order))
+    await eventually(lambda: is_in_main(bench, order))
+    orphan = orphaned_job(bench.section.kubernetes.namespace if bench.section.kubernetes else "")
+    apply(cluster, orphan, scratch=tmp_path)
+    removed = await bench.agent.sweep()
+    assert any(orphan["metadata"]["name"] in what for what in removed), removed
+    assert await bench.executor.client.find_job(orphan["metadata"]["name"]) is None
+    assert await bench.left(order.attempt_id)
+    await bench.stop(order)
+    await running
+
+
+async def test_a_watch_that_asks_for_what_is_forgotten_lists_again(bench: ClusterBench) -> None:
+    client, selector = bench.executor.client, bench.executor.site.naming.selector
+    with pytest.raises(ListExpired):
+        changes_since(bench, version="1")
+    watcher = Watcher(client, selector)
+    try:
+        await watcher.wait_filled(within=30)
+    finally:
+        watcher.close()
+
+
+def changes_since(bench: ClusterBench, *, version: str) -> list[JsonObject]:
+    client, selector = bench.executor.client, bench.executor.site.naming.selector
+    stream = client.watch(Kind.JOBS, selector, version=version, seconds=5)
+    try:
+        return list(changes_of(stream))
+    finally:
+        stream.close()
+
+
+def orphaned_job(namespace: str) -> JsonObject:
+    """As an agent leaves it whose attempt nobody knows any more."""
+    job = hardened_job(f"orphan-{uuid4().hex[:8]}", "localhost/none@sha256:" + "0" * 64)
+    labels = {"animus.io/cluster": CLUSTER, "animus.io/attempt-id": str(uuid4())}
+    job["metadata"] |= {
+        "namespace": namespace, "labels": labels, "finalizers": ["animus/outcome"],
+    }  # fmt: skip
+    return job
