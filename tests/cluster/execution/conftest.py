@@ -110,7 +110,7 @@ async def make_bench(
             "store_address": f"{host}:{ports.object_store}",
             "image_pull_policy": "Never",
             "user": USER,
-            "room_seconds": 5,
+            "room_seconds": 300,
             "start_seconds": 5,
         }
         said: dict[str, Any] = {

@@ -74,9 +74,10 @@ def code_of(result: AttemptResult) -> str:
 
 @pytest.mark.parametrize("name", FAILURES)
 async def test_a_failure_is_named_for_what_it_is(
-    name: str, platform: Platform, images: Images, bench: ClusterBench, record_cases: RecordCases
+    name: str, platform: Platform, images: Images, make_bench: MakeBench, record_cases: RecordCases
 ) -> None:
     expected, make = FAILURES[name]
+    bench = await make_bench(kubernetes={"room_seconds": 5})
     order = await platform.open_attempt(make(images))
     result = await bench.result(order)
     assert code_of(result) == expected
@@ -118,7 +119,7 @@ async def test_a_full_quota_is_said_and_not_waited_for_for_ever(
         "spec": {"hard": {"requests.cpu": "100m"}},
     }
     apply(cluster, quota, scratch=scratch)
-    bench = await make_bench(kubernetes={"namespace": "small"})
+    bench = await make_bench(kubernetes={"namespace": "small", "room_seconds": 5})
     result = await bench.result(await platform.open_attempt(python_step(images.demo, "pass")))
     assert code_of(result) == "environment/quota_exceeded"
     assert result.failure is not None
@@ -137,7 +138,7 @@ async def test_what_admission_refuses_ends_at_once_with_its_words(
     apply(cluster, namespace_of("ranged"), scratch=scratch)
     for manifest in uid_policy("ranged"):
         apply(cluster, manifest, scratch=scratch)
-    bench = await make_bench(kubernetes={"namespace": "ranged", "room_seconds": 120})
+    bench = await make_bench(kubernetes={"namespace": "ranged"})
 
     async def is_in_force() -> bool:
         order = await platform.open_attempt(python_step(images.demo, "pass"))

@@ -29,10 +29,13 @@ COUNT_AND_STAY = (
 """Leaves one x for each time that main was started."""
 COMPONENTS = ("apiserver", "kubelet", "controller-manager", "scheduler", "etcd", "containerd")
 AT_ONCE = 3
+SMALL = {"cpu": "200m"}
+"""So that several find room on one node."""
 
 
 async def open_counted(platform: Platform, images: Images) -> Order:
-    return await platform.open_attempt(python_step(images.demo, COUNT_AND_STAY, outputs=["count"]))
+    step = python_step(images.demo, COUNT_AND_STAY, outputs=["count"], resources=SMALL)
+    return await platform.open_attempt(step)
 
 
 async def told(platform: Platform, result: AttemptResult) -> str:

@@ -33,6 +33,7 @@ STUBBORN = (
 BRIEF = "import time; time.sleep(0.5)"
 AFTER_MAIN = {"in collect", "when the pod has ended", "after the answer"}
 AT_ONCE = 3
+SMALL = {"cpu": "200m"}
 
 
 async def test_an_attempt_is_stopped_whatever_it_is_doing(
@@ -45,7 +46,8 @@ async def test_an_attempt_is_stopped_whatever_it_is_doing(
         async with turns:
             bench = await make_bench(state_dir=tmp_path / str(number))
             script = BRIEF if name in AFTER_MAIN else STUBBORN
-            order = await platform.open_attempt(python_step(images.demo, script))
+            step = python_step(images.demo, script, resources=SMALL)
+            order = await platform.open_attempt(step)
             running = asyncio.create_task(bench.execute(order))
             await eventually(lambda: moment(bench, order))
             receipt = await bench.stop(order)
