@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import tarfile
@@ -28,11 +29,13 @@ from deploy.images.definitions import (
     ENVIRONMENT,
     HERE,
     IMAGES,
+    LAUNCHER,
     STEP,
     STEP_USER,
     ImageDefinition,
 )
 from deploy.images.errors import ImageBuildFailed
+from deploy.images.launchers import FLAGS, TARGET
 from deploy.images.layers import write_layer
 from deploy.images.layouts import read_layout, write_layout
 from deploy.images.loading import provide
@@ -325,6 +328,15 @@ def test_the_dockerfile_says_the_same(definition: ImageDefinition) -> None:
     assert "ENV " + " ".join(f"{name}={value}" for name, value in ENVIRONMENT.items()) in text
     assert (entrypoint in text) == bool(definition.entrypoint)
     assert f"title={definition.image_name}" in text
+    assert (f"COPY --from=launcher /launch /{LAUNCHER}" in text) == definition.has_launcher
+
+
+def test_the_dockerfile_builds_the_launcher_in_the_same_way() -> None:
+    text = " ".join((HERE / "step.Dockerfile").read_text().split())
+    settings = [f"{name}={value}" for name, value in TARGET.items() if value]
+
+    assert f"go build {shlex.join(FLAGS).replace(chr(39), chr(34))} -o /launch ." in text
+    assert all(setting in text for setting in (*settings, "CGO_ENABLED=0", "GOFLAGS=-mod=readonly"))
 
 
 # Mirrors

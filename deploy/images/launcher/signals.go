@@ -14,30 +14,46 @@ var forwardedSignals = []os.Signal{
 	syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2,
 }
 
-// The runtime interrupts its own threads with this one.
-const runtimeSignal = syscall.SIGURG
+// The runtime interrupts its own threads with the first. Who ignores the second reaps nobody.
+var runtimeSignals = []syscall.Signal{syscall.SIGURG, syscall.SIGCHLD}
 
-// takeSignals takes the signals that are forwarded, and leaves all others to the kernel, which
-// drops for process 1 what it has no handler for. Go's own handlers would end this process for
-// some of them: any process of this user may send SIGQUIT, or queue a SIGSEGV.
+// takeSignals takes the signals that are forwarded, and ignores all others that Go's runtime has
+// taken: it would end this process for some of them, and any process of this user may send SIGQUIT
+// or queue a SIGSEGV. In the command all are as usual: the runtime resets there what it took.
+//
+// They are not left to the kernel, although it drops for process 1 what has no handler: where a
+// thread blocks such a signal (the runtime does), Linux ends process 1 all the same.
 func takeSignals() <-chan os.Signal {
 	taken := make(chan os.Signal, 16)
 	signal.Notify(taken, forwardedSignals...)
 	for number := syscall.Signal(1); number <= lastSignal; number++ {
-		if !isHandled(number) {
-			setDefault(number)
+		kept := slices.Contains(forwardedSignals, os.Signal(number)) ||
+			slices.Contains(runtimeSignals, number)
+		if !kept && isTaken(number) {
+			change(number, &action{handler: ignore}, nil)
 		}
 	}
 	return taken
 }
 
-func isHandled(number syscall.Signal) bool {
-	return number == runtimeSignal || slices.Contains(forwardedSignals, os.Signal(number))
+// An action is the kernel's struct sigaction.
+type action struct {
+	handler  uintptr
+	flags    uint64
+	restorer uintptr
+	mask     uint64
 }
 
-// setDefault is refused for SIGKILL and SIGSTOP, which nobody can handle.
-func setDefault(number syscall.Signal) {
-	var action [4]uint64 // the kernel's sigaction: SIG_DFL, no flags, no restorer, an empty mask
-	syscall.RawSyscall6(syscall.SYS_RT_SIGACTION,
-		uintptr(number), uintptr(unsafe.Pointer(&action)), 0, unsafe.Sizeof(action[3]), 0, 0)
+const ignore = 1 // SIG_IGN; SIG_DFL is 0, and what is above is a function
+
+func isTaken(number syscall.Signal) bool {
+	var now action
+	change(number, nil, &now)
+	return now.handler > ignore
+}
+
+// change cannot fail: only SIGKILL and SIGSTOP are refused, and nobody takes those.
+func change(number syscall.Signal, to, before *action) {
+	syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(number),
+		uintptr(unsafe.Pointer(to)), uintptr(unsafe.Pointer(before)), unsafe.Sizeof(action{}.mask), 0, 0)
 }
