@@ -429,6 +429,17 @@ def test_a_step_finds_what_it_would_find_without_the_launcher(pod: Pod) -> None:
 
 
 @needs_root
+def test_a_step_does_not_get_what_is_dropped(pod: Pod) -> None:
+    given = {"KEPT": "1", "DROPPED": "2", "ALSO": "3"}
+    started = pod.start(
+        "/usr/bin/env", options=["--drop", "DROPPED,ALSO,NOT_THERE"], env=os.environ | given
+    )
+    out, _ = started.communicate(timeout=PATIENCE)
+    seen = dict(line.partition("=")[::2] for line in out.splitlines())
+    assert seen.keys() & given.keys() == {"KEPT"}
+
+
+@needs_root
 def test_a_step_has_a_session_of_its_own(pod: Pod) -> None:
     ended = pod.run(PYTHON, "-c", "import os; print(os.getsid(0) == os.getpgid(0) == os.getpid())")
     assert ended.out == "True\n"

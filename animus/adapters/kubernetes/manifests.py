@@ -31,7 +31,8 @@ KEPT_SECONDS = 7 * 86_400
 """After which the cluster removes a Job that nobody came back for."""
 MOVER_SECONDS = 3_600
 """What fetch and collect may take each: long enough for what fits a step's storage."""
-SCRATCH = 64 * 1024**2
+MAIN_GRACE = 30
+"""Seconds that main has after a SIGTERM, of the pod's hour: the rest is for collect."""
 MESSAGE = "/dev/termination-log"
 LAUNCHER = "bin/launch"
 
@@ -44,6 +45,14 @@ _READ = ("in", "code", "params.json", "bin")
 _WRITTEN = ("work", "out")
 _MOVER_REQUESTS = {"cpu": "50m", "memory": "64Mi"}
 _MOVER_LIMITS = {"cpu": "1", "memory": "512Mi"}
+
+
+_OF_THE_KUBELET = (
+    "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", "KUBERNETES_SERVICE_PORT_HTTPS",
+    "KUBERNETES_PORT", "KUBERNETES_PORT_443_TCP", "KUBERNETES_PORT_443_TCP_PROTO",
+    "KUBERNETES_PORT_443_TCP_PORT", "KUBERNETES_PORT_443_TCP_ADDR",
+)  # fmt: skip
+"""Where the api server is, told to every container whatever its pod says."""
 
 
 class Uncommanded(ValueError):
@@ -210,7 +219,12 @@ def _main(task: AttemptTask, site: Site) -> JsonObject:
     step = task.assignment.step
     if not step.command:
         raise Uncommanded(step.name)
-    launched = (f"{_PLACE}/{LAUNCHER}", "--seconds", str(step.timeoutSeconds), "--")
+    named = {variable.name for variable in step.env}
+    dropped = ",".join(name for name in _OF_THE_KUBELET if name not in named)
+    launched = (
+        f"{_PLACE}/{LAUNCHER}", "--seconds", str(step.timeoutSeconds),
+        "--grace", str(MAIN_GRACE), "--drop", dropped, "--",
+    )  # fmt: skip
     return {
         "name": MAIN,
         "image": step.image,

@@ -15,13 +15,13 @@ const mayExecute = 1 // X_OK
 
 // start gives the command this process's directory, environment and streams, and a session of its
 // own, so that signals reach all of it and nothing else.
-func start(command []string) (int, error) {
+func start(command []string, dropped map[string]bool) (int, error) {
 	path, err := find(command[0])
 	if err != nil {
 		return 0, fmt.Errorf("%q: %w", command[0], err)
 	}
 	pid, err := syscall.ForkExec(path, command, &syscall.ProcAttr{
-		Env:   syscall.Environ(),
+		Env:   environment(dropped),
 		Files: []uintptr{0, 1, 2},
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	})
@@ -29,6 +29,19 @@ func start(command []string) (int, error) {
 		return 0, fmt.Errorf("%q: %w", command[0], err)
 	}
 	return pid, nil
+}
+
+// environment is this process's own without what is dropped. The kubelet tells every container where
+// the cluster's api server is, whatever its pod says.
+func environment(dropped map[string]bool) []string {
+	var kept []string
+	for _, variable := range syscall.Environ() {
+		name, _, _ := strings.Cut(variable, "=")
+		if !dropped[name] {
+			kept = append(kept, variable)
+		}
+	}
+	return kept
 }
 
 // codeOf is what a shell exits with where a command could not be started.

@@ -47,7 +47,7 @@ func launch(arguments []string) int {
 }
 
 func run(order order, limit <-chan time.Time, forwarded <-chan os.Signal) end {
-	command, err := start(order.command)
+	command, err := start(order.command, order.dropped)
 	if err != nil {
 		complain(err)
 		return end{failure: err}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -14,6 +15,7 @@ type order struct {
 	limit   time.Duration
 	grace   time.Duration // after a SIGTERM; 0 is as long as whoever sent it allows
 	note    string
+	dropped map[string]bool // variables that the command does not get
 	command []string
 }
 
@@ -22,6 +24,7 @@ func readOrder(arguments []string) (order, error) {
 	flags := flag.NewFlagSet("launch", flag.ContinueOnError)
 	seconds := flags.Uint("seconds", 0, "what the command may take")
 	grace := flags.Uint("grace", 0, "seconds that the command has after a SIGTERM; 0 is no limit")
+	drop := flags.String("drop", "", "`names`, with commas, of variables that the command does not get")
 	note := flags.String("message", "/dev/termination-log", "the `file` that gets the message")
 	if err := flags.Parse(arguments); err != nil {
 		return order{}, err
@@ -36,6 +39,15 @@ func readOrder(arguments []string) (order, error) {
 		limit:   time.Duration(*seconds) * time.Second,
 		grace:   time.Duration(*grace) * time.Second,
 		note:    *note,
+		dropped: set(*drop),
 		command: flags.Args(),
 	}, nil
+}
+
+func set(names string) map[string]bool {
+	found := make(map[string]bool)
+	for _, name := range strings.Split(names, ",") {
+		found[name] = true
+	}
+	return found
 }
