@@ -206,7 +206,9 @@ def _read_changes(
 def _read_change(file: WorkingFile, *, root: Path, source: _Committed) -> Record | None:
     """What to pack for a path that git calls changed; None if it is as in the commit after all."""
     before = source.leaves.get(file.path)
-    found = _read_working_file(os.path.join(os.fsencode(root), file.path), mode=file.mode)
+    found = None
+    if not _is_behind_link(os.fsencode(root), file.path):
+        found = _read_working_file(os.path.join(os.fsencode(root), file.path), mode=file.mode)
     if found is None:
         gone = Record(kind="change", name=file.path, mode=None, content=memoryview(b""))
         return gone if before is not None else None
@@ -215,6 +217,13 @@ def _read_change(file: WorkingFile, *, root: Path, source: _Committed) -> Record
     if before is not None and (before.mode, before.object_id) == (mode, blob):
         return None
     return Record(kind="change", name=file.path, mode=mode, content=memoryview(content))
+
+
+def _is_behind_link(root: bytes, path: bytes) -> bool:
+    """Whether a directory on the way is a link now: what it leads to is no part of the tree."""
+    names = path.split(b"/")[:-1]
+    above = (os.path.join(root, *names[:depth]) for depth in range(1, len(names) + 1))
+    return any(os.path.islink(directory) for directory in above)
 
 
 def _read_working_file(path: bytes, *, mode: str | None) -> tuple[str, bytes] | None:

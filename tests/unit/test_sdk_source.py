@@ -688,6 +688,17 @@ def test_any_tree_comes_out_byte_for_byte_as_git_has_it(
     shutil.rmtree(work)
 
 
+def test_a_file_behind_what_is_a_link_now_is_gone(tmp_path: Path) -> None:
+    repository = Repository(tmp_path / "repository")
+    repository.write("there/a", b"old")
+    repository.write("a", b"outside")
+    repository.commit()
+    shutil.rmtree(repository.root / "there")
+    (repository.root / "there").symlink_to(".")
+    pack = build_source_pack(repository.root, include_changes=True)
+    assert unpack_to(tmp_path / "out", pack) == take_snapshot(repository.root)
+
+
 @pytest.mark.parametrize("object_format", FORMATS)
 @settings(
     max_examples=25,
