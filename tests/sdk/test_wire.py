@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, get_type_hints, is_typeddict
 
+import animus_sdk
 import pytest
 from animus_sdk.errors import AnswerUnfit
 from animus_sdk.wire import operations, views
@@ -102,3 +103,13 @@ def test_the_settings_of_the_checker_say_3_10() -> None:
     written = Path(CHECKOUT / "sdk" / "pyproject.toml").read_text()
     assert 'target-version = "py310"' in written
     assert 'requires-python = ">=3.10"' in written
+
+
+@pytest.mark.parametrize("name", animus_sdk.__all__)
+def test_every_public_name_is_there_when_it_is_asked_for(name: str) -> None:
+    assert getattr(animus_sdk, name).__module__.startswith("animus_sdk.")
+
+
+def test_a_name_that_is_not_public_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="nothing"):
+        animus_sdk.nothing  # type: ignore[attr-defined]  # noqa: B018
