@@ -17,7 +17,7 @@ import structlog
 
 from animus.agent.journals import AttemptJournal, Fact, Journals
 from animus.agent.orders import ClaimedWork, OrderVerifier, VerifiedOrder, read_assignment
-from animus.agent.sweeping import sweep
+from animus.agent.sweeping import may_be_asked_for, sweep
 from animus.domain.attempts import AttemptOutcome
 from animus.domain.digests import format_digest
 from animus.domain.errors import Refused, Unavailable
@@ -133,17 +133,24 @@ class Agent:
 
     async def sweep(self) -> list[str]:
         """Remove what no open attempt needs any more; what it was."""
-        held = await self._executor.held() if self._executor.keeps_record else frozenset()
-        kept = held - await self._control.find_settled(held) if held else held
-        self._answered |= {each for each in kept if _find_kept(self._journals.open(each))}
+        now = self._now()
+        is_open = await self._find_open() if self._executor.keeps_record else None
         return await sweep(
             self._journals,
             self._executor,
-            now=self._now(),
-            is_busy=lambda attempt_id: (
-                attempt_id in kept or attempt_id in self._tasks or attempt_id in self._clearing
-            ),
+            now=now,
+            is_busy=lambda attempt_id: attempt_id in self._tasks or attempt_id in self._clearing,
+            is_open=is_open
+            or (lambda attempt_id: may_be_asked_for(self._journals.open(attempt_id), now)),
         )
+
+    async def _find_open(self) -> Callable[[AttemptId], bool]:
+        """By the api's word, of all that there is now: what comes later counts as open."""
+        there = await self._executor.held() | set(self._journals.attempts())
+        settled = await self._control.find_settled(there) if there else there
+        waiting = there - settled
+        self._answered |= {each for each in waiting if _find_kept(self._journals.open(each))}
+        return lambda attempt_id: attempt_id not in settled
 
     async def release(self) -> None:
         """Remove what is left of attempts whose outcome has been recorded meanwhile."""

@@ -26,19 +26,20 @@ async def sweep(
     *,
     now: datetime,
     is_busy: Callable[[AttemptId], bool],
+    is_open: Callable[[AttemptId], bool],
 ) -> list[str]:
     """Remove what no open attempt needs; log what it was, and return it."""
 
     def is_known(attempt_id: AttemptId) -> bool:
-        return is_busy(attempt_id) or _is_open(journals.open(attempt_id), now)
+        return is_busy(attempt_id) or is_open(attempt_id)
 
     removed = list(await executor.sweep(is_known))
-    for attempt_id in _idle(journals, is_busy):
+    for attempt_id in _idle(journals, is_known):
         journal = journals.open(attempt_id)
-        if not _is_open(journal, now) and _has_files(journal):
+        if _has_files(journal):
             await executor.clear(attempt_id)
             removed.append(f"files of attempt {attempt_id}")
-        if _is_over(journal, now):
+        if _is_old(journal, now):
             journal.forget()
             removed.append(f"journal of attempt {attempt_id}")
     for what in removed:
@@ -46,13 +47,13 @@ async def sweep(
     return removed
 
 
-def _idle(journals: Journals, is_busy: Callable[[AttemptId], bool]) -> Iterator[AttemptId]:
+def _idle(journals: Journals, is_known: Callable[[AttemptId], bool]) -> Iterator[AttemptId]:
     for attempt_id in list(journals.attempts()):
-        if not is_busy(attempt_id):
+        if not is_known(attempt_id):
             yield attempt_id
 
 
-def _is_open(journal: AttemptJournal, now: datetime) -> bool:
+def may_be_asked_for(journal: AttemptJournal, now: datetime) -> bool:
     """Whether somebody may still ask for its execution."""
     if journal.find(Fact.RESULT) is not None or journal.find(Fact.STOPPED) is not None:
         return False
@@ -62,9 +63,7 @@ def _is_open(journal: AttemptJournal, now: datetime) -> bool:
     return now <= datetime.fromisoformat(received["not_after"]) + AFTER_EXPIRY
 
 
-def _is_over(journal: AttemptJournal, now: datetime) -> bool:
-    if _is_open(journal, now):
-        return False
+def _is_old(journal: AttemptJournal, now: datetime) -> bool:
     changed = datetime.fromtimestamp(journal.changed_at(), tz=now.tzinfo)
     return now - changed > KEEP_CLOSED
 

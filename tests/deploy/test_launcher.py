@@ -440,6 +440,29 @@ def test_a_step_does_not_get_what_is_dropped(pod: Pod) -> None:
 
 
 @needs_root
+def test_a_step_waits_for_the_file_that_it_is_to_start_after(pod: Pod) -> None:
+    ready = pod.message.with_name("ready")
+    started = pod.start("/usr/bin/echo", "begun", options=["--after", str(ready)])
+    with pytest.raises(subprocess.TimeoutExpired):
+        started.communicate(timeout=0.3)
+    ready.touch()
+    out, _ = started.communicate(timeout=PATIENCE)
+    assert (out, started.returncode) == ("begun\n", 0)
+
+
+@needs_root
+def test_a_step_that_waits_is_ended_by_sigterm(pod: Pod) -> None:
+    ready = pod.message.with_name("never")
+    started = pod.start("/usr/bin/echo", "begun", options=["--after", str(ready)])
+    with pytest.raises(subprocess.TimeoutExpired):
+        started.communicate(timeout=0.3)
+    os.kill(_first(started), signal.SIGTERM)
+    out, _ = started.communicate(timeout=PATIENCE)
+    assert (out, started.returncode) == ("", 128 + signal.SIGTERM)
+    assert pod.read_message()["ended"] == "signaled"
+
+
+@needs_root
 def test_a_step_has_a_session_of_its_own(pod: Pod) -> None:
     ended = pod.run(PYTHON, "-c", "import os; print(os.getsid(0) == os.getpgid(0) == os.getpid())")
     assert ended.out == "True\n"

@@ -217,11 +217,16 @@ class KubernetesExecutor(Executor):
 
     async def _end_job(self, name: str) -> None:
         """An attempt that has failed for good must not start later, when the trouble is over."""
+        await self._end_pods(f"batch.kubernetes.io/job-name={name}")
         await self.client.suspend_job(name)
-        for pod in (
-            await self.client.list(Kind.PODS, f"batch.kubernetes.io/job-name={name}")
-        ).items:
+
+    async def _end_pods(self, selector: str) -> bool:
+        """Ask for them to be ended; whether there are any. Before anything else is done to their
+        Job: a kubelet takes no shorter grace than it was told first."""
+        pods = (await self.client.list(Kind.PODS, selector)).items
+        for pod in pods:
             await self.client.delete_pod(pod["metadata"]["name"], grace_seconds=END_GRACE_SECONDS)
+        return bool(pods)
 
     def _follow(self, task: AttemptTask, journal: AttemptJournal, pod: PodSighting) -> LogFollower:
         files = LogFiles(directory=journal.directory / "log", limit=task.max_log_bytes)
@@ -271,16 +276,15 @@ class KubernetesExecutor(Executor):
 
     async def _remove(self, selector: str) -> bool:
         """Ask for everything to be removed; whether there was still something."""
+        if await self._end_pods(selector):
+            return True
         jobs = (await self.client.list(Kind.JOBS, selector)).items
-        pods = (await self.client.list(Kind.PODS, selector)).items
         for name in (job["metadata"]["name"] for job in jobs):
             await self.client.delete_secret(name)
             await self.client.delete_secret(run_secret_name(name))
             await self.client.release_job(name, finalizer=OUTCOME_FINALIZER)
             await self.client.delete_job(name)
-        for pod in pods:
-            await self.client.delete_pod(pod["metadata"]["name"], grace_seconds=END_GRACE_SECONDS)
-        return bool(jobs or pods)
+        return bool(jobs)
 
     def _remove_files(self, attempt_id: AttemptId) -> None:
         """All but the journal."""

@@ -11,9 +11,11 @@ from base64 import b64encode
 from collections.abc import Iterator
 
 from animus.adapters.kubernetes.names import (
+    EGRESS,
     ORDER_DIGEST,
     OUTCOME_FINALIZER,
     PLAN_DIGEST,
+    STORE,
     job_name,
     run_secret_name,
 )
@@ -34,7 +36,8 @@ MOVER_SECONDS = 3_600
 MAIN_GRACE = 30
 """Seconds that main has after a SIGTERM, of the pod's hour: the rest is for collect."""
 MESSAGE = "/dev/termination-log"
-LAUNCHER = "bin/launch"
+LAUNCHER, READY = "bin/launch", "bin/collects"
+"""In the attempt's volume: what starts main, and the sign that collect has begun to listen."""
 
 _PLACE = "/animus"
 _ATTEMPT = f"{_PLACE}/attempt"
@@ -82,7 +85,10 @@ def job_of(task: AttemptTask, site: Site) -> JsonObject:
             "podReplacementPolicy": "Failed",
             "ttlSecondsAfterFinished": KEPT_SECONDS,
             "template": {
-                "metadata": {"labels": labels, "annotations": noted | _WITHOUT_MESH},
+                "metadata": {
+                    "labels": labels | {EGRESS: STORE},
+                    "annotations": noted | _WITHOUT_MESH,
+                },
                 "spec": _pod(task, site),
             },
         },
@@ -181,6 +187,7 @@ def _collect(step: Step, site: Site) -> JsonObject:
     }
     given = {
         "ANIMUS_COLLECT_AFTER": "SIGTERM",
+        "ANIMUS_COLLECT_READY": READY,
         "ANIMUS_COLLECT_REQUEST": json.dumps(request, separators=(",", ":")),
     }
     return _mover(COLLECT, site, given) | {"restartPolicy": "Always"}
@@ -223,7 +230,7 @@ def _main(task: AttemptTask, site: Site) -> JsonObject:
     dropped = ",".join(name for name in _OF_THE_KUBELET if name not in named)
     launched = (
         f"{_PLACE}/{LAUNCHER}", "--seconds", str(step.timeoutSeconds),
-        "--grace", str(MAIN_GRACE), "--drop", dropped, "--",
+        "--grace", str(MAIN_GRACE), "--after", f"{_PLACE}/{READY}", "--drop", dropped, "--",
     )  # fmt: skip
     return {
         "name": MAIN,

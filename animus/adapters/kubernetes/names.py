@@ -22,6 +22,9 @@ PLAN = f"{PREFIX}/plan"
 PLAN_DIGEST = f"{PREFIX}/plan-digest"
 ORDER_DIGEST = f"{PREFIX}/order-digest"
 
+EGRESS = f"{PREFIX}/egress"
+"""What a pod may reach, by the namespace's network policies."""
+STORE = "store"
 OUTCOME_FINALIZER = "animus/outcome"
 """Keeps a Job until its outcome is recorded, whoever deletes it."""
 

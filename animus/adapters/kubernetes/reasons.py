@@ -30,6 +30,8 @@ from animus.domain.work_orders import Assignment, Failure
 
 AT_ONCE = timedelta(0)
 _KILLED, _TERMINATED = 128 + 9, 128 + 15
+_ROUNDED = 1
+"""Seconds: a kubelet says no fractions of them."""
 _SAID = 200
 
 _NO_IMAGE = re.compile(
@@ -221,7 +223,7 @@ def _of_pod(pod: PodSighting, step: Step) -> Failure | None:
 
 def _of_main(pod: PodSighting, step: Step, launched: LaunchReport | None) -> Failure | None:
     main = pod.container(MAIN)
-    if launched is not None and launched.has_timed_out:
+    if _has_timed_out(main, step, launched):
         return timed_out(step)
     if pod.is_being_deleted and main.exit_code != 0:
         return _DELETED  # not by us: we delete what we have read
@@ -238,12 +240,22 @@ def _of_main(pod: PodSighting, step: Step, launched: LaunchReport | None) -> Fai
             )
         case code if launched is not None:
             return exited_with(code)
-        case 137 | 143:
+        case code if code in (_KILLED, _TERMINATED):
             return platform_failure(
                 "killed", "It was killed from outside, with its launcher, and not by Animus."
             )
         case code:
             return user_failure("exit_code", f"exited with {code}")
+
+
+def _has_timed_out(main: ContainerSighting, step: Step, launched: LaunchReport | None) -> bool:
+    """The launcher's word, if the kubelet's clock bears it out: should user code get its launcher
+    killed, the word may be user code's."""
+    if launched is None or not launched.has_timed_out or main.exit_code != _KILLED:
+        return False
+    began, over = main.started_at, main.finished_at
+    took = (over - began).total_seconds() if began is not None and over is not None else 0.0
+    return took >= step.timeoutSeconds - _ROUNDED
 
 
 def _quota_in(text: str) -> str:

@@ -17,6 +17,9 @@ const (
 	notExecutable = 126
 	notFound      = 127
 	signalBase    = 128
+
+	isThere   = 0 // F_OK
+	lookAgain = 10 * time.Millisecond
 )
 
 func main() {
@@ -38,23 +41,40 @@ func launch(arguments []string) int {
 	gauges := openGauges(cgroups)
 	forwarded := takeSignals()
 	startThreads()
-	limit := time.NewTimer(order.limit)
 
+	ended := waitFor(order.after, forwarded)
 	began := time.Now()
-	end := run(order, limit.C, forwarded)
-	note.write(end, began, time.Now(), gauges.read())
-	return end.code()
+	if ended == nil {
+		ended = run(order, time.NewTimer(order.limit).C, forwarded)
+	}
+	note.write(*ended, began, time.Now(), gauges.read())
+	return ended.code()
 }
 
-func run(order order, limit <-chan time.Time, forwarded <-chan os.Signal) end {
+// waitFor returns when the file is there; before that a SIGTERM ends what has not begun.
+func waitFor(file string, forwarded <-chan os.Signal) *end {
+	for file != "" && syscall.Access(file, isThere) != nil {
+		select {
+		case signal := <-forwarded:
+			if signal == syscall.SIGTERM {
+				return &end{status: syscall.WaitStatus(syscall.SIGTERM)}
+			}
+		case <-time.After(lookAgain):
+		}
+	}
+	return nil
+}
+
+func run(order order, limit <-chan time.Time, forwarded <-chan os.Signal) *end {
 	command, err := start(order.command, order.dropped)
 	if err != nil {
 		complain(err)
-		return end{failure: err}
+		return &end{failure: err}
 	}
 	family := watch(command)
 	defer family.clear()
-	return family.await(order, limit, forwarded)
+	found := family.await(order, limit, forwarded)
+	return &found
 }
 
 // harden makes this process unreadable and untraceable for others of its user.

@@ -15,6 +15,7 @@ type order struct {
 	limit   time.Duration
 	grace   time.Duration // after a SIGTERM; 0 is as long as whoever sent it allows
 	note    string
+	after   string // a file: the command waits until it is there; empty is nothing to wait for
 	dropped map[string]bool // variables that the command does not get
 	command []string
 }
@@ -24,6 +25,7 @@ func readOrder(arguments []string) (order, error) {
 	flags := flag.NewFlagSet("launch", flag.ContinueOnError)
 	seconds := flags.Uint("seconds", 0, "what the command may take")
 	grace := flags.Uint("grace", 0, "seconds that the command has after a SIGTERM; 0 is no limit")
+	after := flags.String("after", "", "the `file` that must be there before the command starts")
 	drop := flags.String("drop", "", "`names`, with commas, of variables that the command does not get")
 	note := flags.String("message", "/dev/termination-log", "the `file` that gets the message")
 	if err := flags.Parse(arguments); err != nil {
@@ -39,6 +41,7 @@ func readOrder(arguments []string) (order, error) {
 		limit:   time.Duration(*seconds) * time.Second,
 		grace:   time.Duration(*grace) * time.Second,
 		note:    *note,
+		after:   *after,
 		dropped: set(*drop),
 		command: flags.Args(),
 	}, nil

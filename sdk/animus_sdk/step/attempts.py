@@ -29,6 +29,7 @@ MESSAGE_VARIABLE = "ANIMUS_REPORT_MESSAGE"
 LAUNCHER_VARIABLE = "ANIMUS_LAUNCHER"
 SHARED_VARIABLE = "ANIMUS_SHARED"
 REQUEST_VARIABLE = "ANIMUS_COLLECT_REQUEST"
+READY_VARIABLE = "ANIMUS_COLLECT_READY"
 
 BY_SOCKET = (API_SOCKET_VARIABLE, STORE_SOCKET_VARIABLE)
 BY_NETWORK = (GATEWAY_VARIABLE, STORE_ADDRESS_VARIABLE)
@@ -53,6 +54,9 @@ class AttemptContext:
     collect_request: str | None = None
     """The request to collect, where it is in no file."""
     collect_after_signal: bool = False
+    ready: str | None = None
+    """A file below the directory that collect makes once no signal can be lost any more: a main
+    that is over at once must not end before."""
 
     def open_gateway(self, patience: RetryPolicy = PATIENCE) -> Gateway:
         return Gateway(
@@ -78,10 +82,11 @@ def read_attempt_context(environment: Mapping[str, str]) -> AttemptContext:
         store=read_store_route(environment),
         token_file=Path(_get(environment, TOKEN_FILE_VARIABLE)),
         message=Path(message) if message else None,
-        launcher=_read_launcher(environment),
+        launcher=_read_path(environment, LAUNCHER_VARIABLE),
         shared=_says(environment, SHARED_VARIABLE, "1"),
         collect_request=environment.get(REQUEST_VARIABLE),
         collect_after_signal=_says(environment, COLLECT_AFTER_VARIABLE, COLLECT_AFTER),
+        ready=_read_path(environment, READY_VARIABLE),
     )
 
 
@@ -105,13 +110,14 @@ def _read_gateway(environment: Mapping[str, str]) -> str:
     return url
 
 
-def _read_launcher(environment: Mapping[str, str]) -> str | None:
-    path = environment.get(LAUNCHER_VARIABLE)
+def _read_path(environment: Mapping[str, str], variable: str) -> str | None:
+    """Below the attempt's directory."""
+    path = environment.get(variable)
     if not path:
         return None
     problem = path_problem(path)
     if problem is not None:
-        raise SettingsUnfit(f"{LAUNCHER_VARIABLE} {problem}.")
+        raise SettingsUnfit(f"{variable} {problem}.")
     return path
 
 

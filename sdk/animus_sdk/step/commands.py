@@ -32,6 +32,8 @@ def main(arguments: list[str]) -> int:
 
 def _collect(context: AttemptContext) -> bool:
     if context.collect_after_signal:
+        if context.ready is not None:
+            (context.directory / context.ready).touch()
         wait_for_end_of_main()
     return collect(context)
 

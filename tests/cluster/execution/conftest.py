@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,21 @@ from deploy.embedded.configuration import StackConfig
 from deploy.embedded.console import Console
 from deploy.embedded.ports import free_ports
 from deploy.embedded.stack import Stack
-from deploy.images.archives import write_archive
 from deploy.images.builds import ensure_image
 from deploy.images.definitions import DEMO, STEP
+from deploy.local.clusters import (
+    NAMESPACE,
+    apply_grounds,
+    local_grounds,
+    provide_on_cluster,
+    write_agent_kubeconfig,
+)
 from tests.agent.conftest import Images
 from tests.agent.control_planes import control_plane, make_keys, token_file
 from tests.agent.platforms import Platform
 from tests.cluster.execution.benches import ClusterBench
-from tests.cluster.jobs import apply
 
 CLUSTER = "north"
-NAMESPACE = "runs"
 USER = 10_001
 
 MakeBench = Callable[..., Awaitable[ClusterBench]]
@@ -46,31 +51,36 @@ def stack(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture(scope="session")
-def images(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Images:
-    scratch = tmp_path_factory.mktemp("images")
-    loaded = {}
-    for definition in (STEP, DEMO):
-        image = ensure_image(definition, console=Console())
-        archive = scratch / f"{definition.name}.tar"
-        write_archive(image, archive)
-        assert image.reference in cluster.load_image(archive)
-        archive.unlink()
-        loaded[definition.name] = image.reference
-    return Images(step=loaded["step"], demo=loaded["demo"])
+def images(cluster: Cluster) -> Images:
+    built = [ensure_image(definition, console=Console()) for definition in (STEP, DEMO)]
+    for image in built:
+        provide_on_cluster(image, cluster=cluster, console=Console())
+    step, demo = built
+    return Images(step=step.reference, demo=demo.reference)
 
 
 @pytest.fixture(scope="session")
-def namespace(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> str:
-    manifest = {
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {
-            "name": NAMESPACE,
-            "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
-        },
-    }
-    apply(cluster, manifest, scratch=tmp_path_factory.mktemp("namespace"))
-    return NAMESPACE
+def make_namespace(cluster: Cluster, stack: Stack) -> Callable[[str], None]:
+    """A namespace of runs as a platform team makes it, in which the agent has its role."""
+    grounds = local_grounds(cluster, stack.site.config.ports)
+
+    def make(name: str) -> None:
+        apply_grounds(replace(grounds, namespace=name), cluster=cluster)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(
+    cluster: Cluster,
+    make_namespace: Callable[[str], None],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The agent's own, with the rights that it is shipped with."""
+    make_namespace(NAMESPACE)
+    file = tmp_path_factory.mktemp("access") / "kubeconfig"
+    write_agent_kubeconfig(file, cluster=cluster)
+    return file
 
 
 @pytest.fixture(scope="session")
@@ -94,7 +104,7 @@ async def make_bench(
     stack: Stack,
     platform: Platform,
     images: Images,
-    namespace: str,
+    kubeconfig: Path,
     home: Path,
     tmp_path: Path,
 ) -> AsyncIterator[MakeBench]:
@@ -104,8 +114,8 @@ async def make_bench(
 
     async def make(*, kubernetes: dict[str, Any] | None = None, **changes: Any) -> ClusterBench:
         told: dict[str, Any] = {
-            "kubeconfig": cluster.kubeconfig,
-            "namespace": namespace,
+            "kubeconfig": kubeconfig,
+            "namespace": NAMESPACE,
             "gateway_url": f"http://{host}:{ports.api}",
             "store_address": f"{host}:{ports.object_store}",
             "image_pull_policy": "Never",

@@ -10,12 +10,13 @@ import pytest
 
 from animus.domain.canonical import JsonObject
 from animus.domain.work_orders import AttemptResult
+from deploy.local.clusters import NAMESPACE
 from tests.agent.agents import read_result
 from tests.agent.conftest import Images
 from tests.agent.platforms import Order, Platform
 from tests.agent.steps import python_step
 from tests.cluster.execution.benches import ClusterBench
-from tests.cluster.execution.conftest import CLUSTER, NAMESPACE, USER
+from tests.cluster.execution.conftest import CLUSTER, USER
 
 pytestmark = pytest.mark.cluster
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -108,17 +109,17 @@ async def test_a_full_quota_is_said_and_not_waited_for_for_ever(
     platform: Platform,
     images: Images,
     make_bench: MakeBench,
-    tmp_path_factory: pytest.TempPathFactory,
+    make_namespace: Callable[[str], None],
+    tmp_path: Path,
 ) -> None:
-    scratch = tmp_path_factory.mktemp("quota")
-    apply(cluster, namespace_of("small"), scratch=scratch)
+    make_namespace("small")
     quota = {
         "apiVersion": "v1",
         "kind": "ResourceQuota",
         "metadata": {"name": "small", "namespace": "small"},
         "spec": {"hard": {"requests.cpu": "100m"}},
     }
-    apply(cluster, quota, scratch=scratch)
+    apply(cluster, quota, scratch=tmp_path)
     bench = await make_bench(kubernetes={"namespace": "small", "room_seconds": 5})
     result = await bench.result(await platform.open_attempt(python_step(images.demo, "pass")))
     assert code_of(result) == "environment/quota_exceeded"
@@ -131,13 +132,13 @@ async def test_what_admission_refuses_ends_at_once_with_its_words(
     platform: Platform,
     images: Images,
     make_bench: MakeBench,
-    tmp_path_factory: pytest.TempPathFactory,
+    make_namespace: Callable[[str], None],
+    tmp_path: Path,
 ) -> None:
     """As OpenShift does: only uids of the namespace's own range."""
-    scratch = tmp_path_factory.mktemp("admission")
-    apply(cluster, namespace_of("ranged"), scratch=scratch)
+    make_namespace("ranged")
     for manifest in uid_policy("ranged"):
-        apply(cluster, manifest, scratch=scratch)
+        apply(cluster, manifest, scratch=tmp_path)
     bench = await make_bench(kubernetes={"namespace": "ranged"})
 
     async def is_in_force() -> bool:
@@ -160,11 +161,6 @@ async def test_images_run_as_any_user_that_a_cluster_assigns(
 
 
 ASSIGNED = 1_000_650_000
-
-
-def namespace_of(name: str) -> dict[str, Any]:
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 
 def uid_policy(namespace: str) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -16,7 +16,7 @@ from animus.domain.canonical import JsonObject
 from animus.domain.work_orders import Failure
 from tests.unit.adapters.kubernetes.tasks import ended, make_task, pod_status, waiting
 
-TASK = make_task()
+TASK = make_task(timeoutSeconds=8)  # as long as `ended` says that main took
 STEP = TASK.assignment.step
 PATIENCE = Patience()
 COLLECTED = CollectReport(ok=True)
@@ -67,6 +67,21 @@ def test_how_main_ended(
     main: JsonObject | None, launched: LaunchReport | None, expected: str
 ) -> None:
     assert code_of(end_of(main, launched=launched)) == expected
+
+
+def test_a_launchers_word_of_a_time_out_must_fit_the_kubelets_clock() -> None:
+    patient = make_task(timeoutSeconds=60)
+    pod = PodSighting(
+        pod_status(
+            initContainerStatuses=[ended("fetch", 0)],
+            containerStatuses=[ended("main", 137, reason="Error")],
+        )
+    )
+    forged = LaunchReport(ended="timed_out")
+    found = failure_of(
+        pod, patient.assignment, fetched=FETCHED, launched=forged, collected=COLLECTED
+    )
+    assert code_of(found) == "user/exit_code"
 
 
 @pytest.mark.parametrize(
