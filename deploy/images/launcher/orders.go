@@ -15,7 +15,7 @@ type order struct {
 	limit   time.Duration
 	grace   time.Duration // after a SIGTERM; 0 is as long as whoever sent it allows
 	note    string
-	after   string // a file: the command waits until it is there; empty is nothing to wait for
+	after   string          // a file: the command waits until it is there; empty is nothing to wait for
 	dropped map[string]bool // variables that the command does not get
 	command []string
 }
