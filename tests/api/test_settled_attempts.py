@@ -1,0 +1,65 @@
+"""What an agent is told of attempts that it has something of: which are over, and nothing else."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+
+from animus.domain.ids import AttemptId
+from animus.domain.runs import RunState
+from tests.support.clients import Client
+from tests.support.people import Team, make_service_account
+from tests.support.platforms import Member, Platform
+from tests.support.runs import make_run
+
+pytestmark = pytest.mark.stack
+
+PATH = "/agent/attempts:settled"
+
+
+async def settled(client: Client, agent: Member, *attempt_ids: AttemptId | None) -> set[str]:
+    body = {"attempt_ids": [str(each) for each in attempt_ids]}
+    answer = await client.send("POST", PATH, agent, body)
+    assert answer.status_code == 200, answer.text
+    return set(answer.json()["settled"])
+
+
+async def test_an_attempt_is_settled_once_its_outcome_is_recorded(
+    platform: Platform, client: Client, team: Team
+) -> None:
+    run, agent = await make_run(platform, team, RunState.RUNNING), platform.cluster.agent
+    opened = await run.open()
+    assert await settled(client, agent, opened.attempt_id) == set()
+    await run.claim(opened)
+    assert await settled(client, agent, opened.attempt_id) == set()
+    await run.cancel()
+    assert await settled(client, agent, opened.attempt_id) == set()
+    await run.stop(opened)
+    assert await settled(client, agent, opened.attempt_id) == {str(opened.attempt_id)}
+
+
+async def test_what_nobody_knows_is_settled(platform: Platform, client: Client) -> None:
+    unknown = AttemptId(uuid4())
+    assert await settled(client, platform.cluster.agent, unknown) == {str(unknown)}
+
+
+async def test_who_is_no_agent_learns_nothing_of_open_attempts(
+    platform: Platform, client: Client, team: Team
+) -> None:
+    """An open attempt looks to others as one that does not exist."""
+    run = await make_run(platform, team, RunState.RUNNING)
+    opened = await run.open()
+    unknown = AttemptId(uuid4())
+    account = await make_service_account(platform, team, accountable=team.admin, roles=[])
+    told = await settled(client, account, opened.attempt_id, unknown)
+    assert told == {str(opened.attempt_id), str(unknown)}
+
+
+async def test_more_attempts_than_one_question_may_hold_are_refused(
+    platform: Platform, client: Client
+) -> None:
+    many = [str(uuid4()) for _ in range(1_001)]
+    body = {"attempt_ids": many}
+    refused = await client.refused(422, PATH, platform.cluster.agent, body)
+    assert refused["code"]
