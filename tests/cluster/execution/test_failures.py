@@ -63,7 +63,7 @@ FAILURES: Mapping[str, tuple[str, Make]] = {
     ),
     "unschedulable": (
         "environment/unschedulable",
-        lambda images: python_step(images.demo, "pass", resources={"cpu": "900"}),
+        lambda images: python_step(images.demo, "pass", resources={"cpu": "100"}),
     ),
 }
 
