@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from animus.domain.errors import AnimusError
 from animusd.settings import SettingsUnfit
@@ -14,8 +15,10 @@ from animusd.settings import SettingsUnfit
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    run: Callable[[Path | None], None] = options.run
+    run: Callable[[Path | None], None] | None = options.run
     try:
+        if run is None:
+            return 0 if _doctor(options.settings, as_json=options.json) else 1
         run(options.settings)
     except (SettingsUnfit, AnimusError) as error:
         sys.stderr.write(f"animusd: {error}\n")
@@ -36,7 +39,17 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=described, description=described)
         command.add_argument("--settings", type=Path, help="TOML file with the settings")
         command.set_defaults(run=run)
+    _add_doctor(commands)
     return parser
+
+
+def _add_doctor(commands: Any) -> None:  # Any: argparse names no type for it
+    described = "ask what the agent runs on whether it is fit, and print what is missing"
+    doctor = commands.add_parser("doctor", help=described, description=described)
+    doctor.add_argument("what", choices=("cluster",), help="the agent's Kubernetes cluster")
+    doctor.add_argument("--settings", type=Path, help="TOML file with the agent's settings")
+    doctor.add_argument("--json", action="store_true", help="print one JSON object")
+    doctor.set_defaults(run=None)
 
 
 def _version() -> str:
@@ -68,6 +81,12 @@ def _agent(settings: Path | None) -> None:
     from animusd.agent_process import run_agent
 
     run_agent(settings)
+
+
+def _doctor(settings: Path | None, *, as_json: bool) -> bool:
+    from animusd.doctor_process import examine_cluster
+
+    return examine_cluster(settings, as_json=as_json)
 
 
 if __name__ == "__main__":

@@ -19,20 +19,23 @@ _CONNECTIONS_APART = 8
 """Beside the one that follows each attempt's log: watches, and what is asked meanwhile."""
 
 
-async def connect_cluster(section: AgentSection, gateway: Gateway) -> KubernetesExecutor:
-    """Raises `SettingsUnfit`, and `Unavailable` while the cluster does not answer."""
-    told = section.kubernetes
-    if told is None or section.step_image is None:
-        raise SettingsUnfit(
-            "The kubernetes executor needs the section agent.kubernetes, and agent.step_image."
-        )
+def find_cluster(section: AgentSection) -> tuple[KubernetesClient, Site]:
+    """The cluster that the settings name; nothing is asked of it yet. Raises `SettingsUnfit`."""
+    told = _told(section)
+    assert section.step_image is not None
     client = KubernetesClient.connect(
         kubeconfig=told.kubeconfig,
         namespace=told.namespace,
         connections=section.concurrency + _CONNECTIONS_APART,
     )
+    return client, _site(section, told, step_image=section.step_image)
+
+
+async def connect_cluster(section: AgentSection, gateway: Gateway) -> KubernetesExecutor:
+    """Raises `SettingsUnfit`, and `Unavailable` while the cluster does not answer."""
+    told = _told(section)
+    client, site = find_cluster(section)
     engine = await client.version()
-    site = _site(section, told, step_image=section.step_image)
     return KubernetesExecutor(
         client=client,
         site=site,
@@ -45,6 +48,14 @@ async def connect_cluster(section: AgentSection, gateway: Gateway) -> Kubernetes
             room=timedelta(seconds=told.room_seconds), start=timedelta(seconds=told.start_seconds)
         ),
     )
+
+
+def _told(section: AgentSection) -> KubernetesSection:
+    if section.kubernetes is None or section.step_image is None:
+        raise SettingsUnfit(
+            "The kubernetes executor needs the section agent.kubernetes, and agent.step_image."
+        )
+    return section.kubernetes
 
 
 def _journals(section: AgentSection) -> Journals:

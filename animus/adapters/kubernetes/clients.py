@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -28,6 +28,7 @@ CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
 _PATIENCE = (CONNECT_SECONDS, ANSWER_SECONDS)
 _MERGE = "application/strategic-merge-patch+json"
+_RIGHTS, _SIGNING_IN = "/apis/authorization.k8s.io/v1", "/apis/authentication.k8s.io/v1"
 _SAID = 300
 _BAD, _FORBIDDEN, _MISSING, _TAKEN, _GONE, _UNFIT = 400, 403, 404, 409, 410, 422
 
@@ -122,6 +123,29 @@ class KubernetesClient:
             raise _unavailable(refusal) from None
         return str(answer.get("gitVersion", ""))
 
+    async def account(self) -> str:
+        """As whom the api server knows the agent."""
+        answer = await self._reviewed(f"{_SIGNING_IN}/selfsubjectreviews", "SelfSubjectReview", {})
+        return str(answer["userInfo"].get("username", ""))
+
+    async def may(self, verb: str, group: str, resource: str) -> bool:
+        """Whether the agent has a right in its namespace; the resource may be `pods/log`."""
+        kind, _, part = resource.partition("/")
+        asked = {"namespace": self.namespace, "verb": verb, "group": group, "resource": kind}
+        answer = await self._reviewed(
+            f"{_RIGHTS}/selfsubjectaccessreviews",
+            "SelfSubjectAccessReview",
+            {"resourceAttributes": asked | {"subresource": part}},
+        )
+        return bool(answer["allowed"])
+
+    async def try_job(self, manifest: JsonObject) -> Sequence[str]:
+        """What the cluster would warn of if it took this Job; nothing is kept.
+
+        Raises `NotAdmitted`.
+        """
+        return await asyncio.to_thread(self._try, self._path(Kind.JOBS), manifest)
+
     async def find_job(self, name: str) -> JsonObject | None:
         return await self._find(self._path(Kind.JOBS, name))
 
@@ -206,6 +230,28 @@ class KubernetesClient:
             if refusal.status in (_BAD, _MISSING):
                 return None
             raise _unavailable(refusal) from None
+
+    async def _reviewed(self, path: str, kind: str, spec: JsonObject) -> JsonObject:
+        """The status of a question that is asked by pretending to create an object."""
+        body = {"apiVersion": path.removeprefix("/apis/").rpartition("/")[0], "kind": kind}
+        try:
+            answer = await self._asked("POST", path, body=body | ({"spec": spec} if spec else {}))
+        except _Refusal as refusal:
+            raise _unavailable(refusal) from None
+        status: JsonObject = answer["status"]
+        return status
+
+    def _try(self, path: str, manifest: JsonObject) -> Sequence[str]:
+        pretending = {"dryRun": "All", "fieldValidation": "Strict"}
+        with _answering():
+            answer = self._send("POST", path, pretending, body=manifest, timeout=_PATIENCE)
+            content = answer.read()
+        if answer.status in (_BAD, _FORBIDDEN, _UNFIT):
+            raise NotAdmitted(_said(content))
+        if answer.status >= _BAD:
+            raise _unavailable(_Refusal(answer.status, _said(content)))
+        said = answer.response.headers.getlist("Warning")  # as RFC 7234: 299 - "text"
+        return [each.partition('"')[2].removesuffix('"') for each in said]
 
     async def _find(self, path: str) -> JsonObject | None:
         try:

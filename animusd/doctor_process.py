@@ -1,0 +1,43 @@
+"""`animusd doctor cluster`: whether the agent's cluster is fit; as manifests what is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import yaml
+
+from animus.adapters.kubernetes.examination import Finding, examine, role_manifests
+from animusd.cluster_wiring import find_cluster
+from animusd.settings import AgentSettings, read_settings
+
+
+def examine_cluster(settings_file: Path | None, *, as_json: bool) -> bool:
+    """Whether the cluster is fit. Prints each finding as it is made; changes nothing."""
+    settings = read_settings(AgentSettings, settings_file)
+    return asyncio.run(_examine(settings, as_json=as_json))
+
+
+async def _examine(settings: AgentSettings, *, as_json: bool) -> bool:
+    client, site = find_cluster(settings.agent)
+    findings = []
+    async for finding in examine(client, site):
+        findings.append(finding)
+        if not as_json:
+            sys.stdout.write(f"{'  !' if finding.is_fault else ' ok'}  {finding.said}\n")
+    is_fit = not any(finding.is_fault for finding in findings)
+    if as_json:
+        sys.stdout.write(_document(findings, is_fit=is_fit))
+    elif not is_fit:
+        manifests = role_manifests(client.namespace, await client.account())
+        sys.stdout.write("\n# What the agent needs, for the cluster's administrator to apply:\n")
+        sys.stdout.write(yaml.safe_dump_all(manifests, sort_keys=False))
+    return is_fit
+
+
+def _document(findings: list[Finding], *, is_fit: bool) -> str:
+    said = {"fit": is_fit, "findings": [asdict(finding) for finding in findings]}
+    return json.dumps(said, indent=2) + "\n"
