@@ -31,7 +31,7 @@ LAST_WORDS = 2_000
 DRIVER = "psycopg2-binary==2.9.11"
 MLFLOW_FIGURES = "mlflow_runs_create"
 WARM_UP = 40
-TIMES = {1: 150, 16: 720}
+TIMES = {1: 120, 16: 720}
 ROUNDS = 3
 
 

@@ -18,7 +18,7 @@ from tests.bench.bare import LOCAL_ACTIVITIES, ORDINARY_ACTIVITIES, QUEUE, BareR
 from tests.bench.figures import Work, figures_by_work, timed_in_turn
 from tests.bench.platform import Platform, development_run
 
-TIMES = {1: 45, 50: 300}
+TIMES = {1: 45, 50: 240}
 ROUNDS = 3
 WARM_UP = 40
 PATIENCE = 120.0
