@@ -23,6 +23,6 @@ async def heartbeats(details: Callable[[], tuple[str, ...]] = tuple) -> AsyncIte
 
 
 async def _beat(details: Callable[[], tuple[str, ...]]) -> None:
-    while True:
-        activity.heartbeat(*details())
+    while True:  # the start itself was the first sign: what ends sooner costs Temporal no write
         await asyncio.sleep(HEARTBEAT_EVERY)
+        activity.heartbeat(*details())

@@ -128,6 +128,10 @@ def _start_relay(
 ) -> list[asyncio.Task[None]]:
     checked = Lookback()
 
+    async def tell() -> int:
+        await relay.deliver_all(database, workflows)
+        return 0
+
     async def mend() -> int:
         return await reconcile(database, workflows, checked)
 
@@ -135,7 +139,7 @@ def _start_relay(
         return await _keep_house(database)
 
     return [
-        _loop("relay", lambda: relay.deliver(database, workflows), OUTBOX_POLL, woken),
+        _loop("relay", tell, OUTBOX_POLL, woken),
         _loop("reconciler", mend, RECONCILE_EVERY),
         _loop("housekeeping", tidy, HOUSEKEEPING_EVERY),
     ]

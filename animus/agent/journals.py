@@ -44,7 +44,8 @@ class AttemptJournal:
 
     def record(self, fact: str, content: JsonObject) -> None:
         """Write a fact, in the place of an earlier one of this name. Durable on return."""
-        self._prepare()
+        is_first = not self.facts.is_dir()
+        self.facts.mkdir(mode=0o700, parents=True, exist_ok=True)
         target = self.facts / f"{fact}{_SUFFIX}"
         scratch = self.facts / f".{fact}"
         with scratch.open("wb") as sink:
@@ -53,6 +54,9 @@ class AttemptJournal:
             os.fsync(sink.fileno())
         scratch.rename(target)
         _sync(self.facts)
+        if is_first:  # last: by now the file system has written them with the rest
+            _sync(self.directory)
+            _sync(self.directory.parent)
 
     def find(self, fact: str) -> JsonObject | None:
         try:
@@ -77,12 +81,6 @@ class AttemptJournal:
     def changed_at(self) -> float:
         """When a fact was last written, in seconds of the wall clock."""
         return (self.facts if self.facts.is_dir() else self.directory).stat().st_mtime
-
-    def _prepare(self) -> None:
-        if not self.facts.is_dir():
-            self.facts.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _sync(self.directory)
-            _sync(self.directory.parent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 
 from animus.domain import patterns
 from animus.domain.canonical import canonical_bytes
-from animus.domain.documents import DigestText, Document, Text
+from animus.domain.documents import DigestText, Document, SparseDocument, Text
 from animus.domain.errors import Fault, InvalidDocument
 
 
@@ -35,7 +35,7 @@ class CodeLimitation(Document):
     subject: Text
 
 
-class CodeRef(Document):
+class CodeRef(SparseDocument):
     repo_url: Annotated[str, StringConstraints(min_length=1, max_length=2_000)] | None = None
     """Where the client says that the commit is from; none for a repository without a remote."""
     commit: Annotated[str, StringConstraints(pattern=patterns.COMMIT)]

@@ -49,6 +49,10 @@ class Document(BaseModel):
         """The document as the JSON value that is canonicalised, hashed and shown."""
         return self.model_dump(mode="json")
 
+
+class SparseDocument(Document):
+    """A document with fields that may be absent. Apart from others, since this is what costs."""
+
     @model_serializer(mode="wrap")
     def _without_absent(self, serialize: SerializerFunctionWrapHandler) -> JsonObject:
         """What is absent is left out, wherever the document is written: its digest shows it."""

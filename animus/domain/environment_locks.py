@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints
 from animus.domain import patterns
 from animus.domain.canonical import canonical_bytes
 from animus.domain.digests import Digest, digest_of_canonical
-from animus.domain.documents import DigestText, Document, Name, Text
+from animus.domain.documents import DigestText, Document, Name, SparseDocument, Text
 from animus.domain.errors import Fault, InvalidDocument
 
 TAG = "animus.environment-lock/v1"
@@ -24,7 +24,7 @@ class BaseImage(Document):
     repository: Repository
 
 
-class EnvironmentDefinition(Document):
+class EnvironmentDefinition(SparseDocument):
     """What an environment is made of, by name. Editing makes a new version."""
 
     name: Name
@@ -34,7 +34,7 @@ class EnvironmentDefinition(Document):
     network_class: Name | None = None
 
 
-class LockedImage(Document):
+class LockedImage(SparseDocument):
     name: Name
     repository: Repository
     platform: Platform
@@ -61,7 +61,7 @@ class LockedPackage(Document):
     hashes: Annotated[tuple[DigestText, ...], Field(max_length=64)] = ()
 
 
-class EnvironmentLock(Document):
+class EnvironmentLock(SparseDocument):
     schema_: Annotated[Literal["animus.environment-lock/v1"], Field(alias="schema")] = (
         "animus.environment-lock/v1"
     )

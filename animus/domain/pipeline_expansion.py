@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
-from animus.domain.documents import Document, decode_document
+from animus.domain.documents import SparseDocument, decode_document
 from animus.domain.errors import Fault, InvalidDocument
 from animus.domain.ordering import in_normal_order
 from animus.domain.pipeline_rules import structural_faults
@@ -77,7 +77,7 @@ def _place(pointer: str, places: Mapping[str, str]) -> str:
     return pointer
 
 
-class _AlphaDocument(Document):
+class _AlphaDocument(SparseDocument):
     apiVersion: Literal["animus/v1alpha1"]
     kind: Literal["Pipeline"]
     specVersion: str

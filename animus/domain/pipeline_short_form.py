@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from animus.domain import patterns
-from animus.domain.documents import Bool, Document, Int, Name, Text
+from animus.domain.documents import Bool, Int, Name, SparseDocument, Text
 from animus.domain.pipelines import (
     MAX_PORTS,
     MAX_STEPS,
@@ -119,7 +119,7 @@ _Cpu = Annotated[
 _Bytes = Annotated[str, StringConstraints(pattern=patterns.BYTES)]
 
 
-class ShortOutput(Document):
+class ShortOutput(SparseDocument):
     path: OutputPath
     type: Name = "file"
     mediaType: MediaType | None = None
@@ -137,7 +137,7 @@ _Out = Annotated[
 ]
 
 
-class Defaults(Document):
+class Defaults(SparseDocument):
     """What a step may leave to the pipeline, and the pipeline to us."""
 
     image: ImageRef | None = None

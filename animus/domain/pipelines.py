@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from animus.domain import patterns
-from animus.domain.documents import Bool, Document, Int, Name, Text, items
+from animus.domain.documents import Bool, Document, Int, Name, SparseDocument, Text, items
 from animus.domain.resources import Amounts, parse_bytes, parse_cpu
 from animus.domain.retries import RetryPolicy
 
@@ -31,7 +31,7 @@ EnvName = Annotated[str, StringConstraints(pattern=patterns.ENV_NAME, max_length
 OutputPath = Annotated[str, StringConstraints(pattern=patterns.PATH, max_length=512)]
 
 
-class Metadata(Document):
+class Metadata(SparseDocument):
     name: Name
     description: Text | None = None
     labels: Annotated[dict[Name, Annotated[str, StringConstraints(max_length=256)]], items(64)] = {}
@@ -54,7 +54,7 @@ class Inputs(Document):
     artifacts: Annotated[tuple[ArtifactInput, ...], items(MAX_PORTS)]
 
 
-class ArtifactOutput(Document):
+class ArtifactOutput(SparseDocument):
     name: Name
     type: Name
     path: OutputPath

@@ -15,7 +15,7 @@ from pydantic import Field
 from animus.domain.canonical import canonical_bytes
 from animus.domain.code_refs import CodeRef, CodeState
 from animus.domain.digests import Digest, digest_of_canonical
-from animus.domain.documents import DigestText, Document, Name
+from animus.domain.documents import DigestText, Document, Name, SparseDocument
 from animus.domain.environment_locks import EnvironmentLock
 from animus.domain.limitations import Limitation, LimitationCode
 from animus.domain.pipelines import PipelineSpec, Step
@@ -50,7 +50,7 @@ class PlannedStep(Document):
         return self.spec.name
 
 
-class PlanBody(Document):
+class PlanBody(SparseDocument):
     """What policies see. Steps are in topological order, ties broken by name."""
 
     classification: Classification

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from animus.domain.canonical import canonical_bytes
 from animus.domain.digests import Digest, digest_of_canonical
-from animus.domain.documents import Document, Int, Name, Text, decode_document
+from animus.domain.documents import Document, Int, Name, SparseDocument, Text, decode_document
 from animus.domain.errors import Fault, InvalidDocument
 from animus.domain.limitations import LimitationCode
 from animus.domain.pipeline_short_form import seconds_of
@@ -48,7 +48,7 @@ class ApprovalDemand(Document):
     """Service accounts that may decide too. Without this only persons decide."""
 
 
-class Rule(Document):
+class Rule(SparseDocument):
     id: Name
     when: Annotated[str, StringConstraints(min_length=1)]
     """A CEL expression over `plan` that gives true or false."""
@@ -59,7 +59,7 @@ class Rule(Document):
     """Limitations that production forbids, accepted where this rule matches."""
 
 
-class PolicyDocument(Document):
+class PolicyDocument(SparseDocument):
     schema_: Annotated[Literal["animus.policy/v1"], Field(alias="schema")]
     description: Text | None = None
     rules: Annotated[tuple[Rule, ...], Field(min_length=1, max_length=MAX_RULES)]

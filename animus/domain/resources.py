@@ -6,11 +6,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Self
 
 from animus.domain import patterns
 from animus.domain.errors import Invalid
 
+REMEMBERED = 1_024  # quantities; steps have few different ones
 MINIMUM_MEMORY = 16 * 1024**2  # bytes; below this no interpreter starts
 
 _UNITS = {
@@ -19,6 +21,7 @@ _UNITS = {
 }  # fmt: skip
 
 
+@lru_cache(maxsize=REMEMBERED)
 def parse_cpu(text: str) -> int:
     """Thousandths of a core."""
     if not re.fullmatch(patterns.CPU, text):
@@ -29,6 +32,7 @@ def parse_cpu(text: str) -> int:
     return millicores
 
 
+@lru_cache(maxsize=REMEMBERED)
 def parse_bytes(text: str) -> int:
     """Bytes of memory or storage."""
     if not re.fullmatch(patterns.BYTES, text):

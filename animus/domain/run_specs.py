@@ -10,7 +10,7 @@ from pydantic import Field
 from animus.domain.canonical import canonical_bytes
 from animus.domain.code_refs import CodeRef, check_code_ref
 from animus.domain.digests import Digest, digest_of_canonical
-from animus.domain.documents import DigestText, Document, Name
+from animus.domain.documents import DigestText, Document, Name, SparseDocument
 from animus.domain.errors import Fault, InvalidDocument
 from animus.domain.parameters import check_parameters
 from animus.domain.pipelines import PipelineSpec
@@ -30,7 +30,7 @@ class DatasetBinding(Document):
     """Of the dataset version's manifest."""
 
 
-class RunSpec(Document):
+class RunSpec(SparseDocument):
     schema_: Annotated[Literal["animus.run-spec/v1"], Field(alias="schema")] = "animus.run-spec/v1"
     classification: Classification
     pipeline_digest: DigestText

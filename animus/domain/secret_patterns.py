@@ -34,6 +34,9 @@ PATTERNS: dict[str, re.Pattern[str]] = {
     "Animus token": re.compile(r"anm[a-z]_[0-9A-Za-z]{40,}"),
 }
 
+SHORTEST = 7
+"""Characters of the shortest text that fits a shape, `s://:p@`: most texts of a run are shorter."""
+
 _REFUSAL = "Something here looks like a credential. It would be kept for ever: "
 
 
@@ -62,6 +65,8 @@ def _suspicions(texts: Iterable[tuple[str, str]], allowed: frozenset[str]) -> It
 
 
 def _find_kind(text: str) -> str | None:
+    if len(text) < SHORTEST:
+        return None
     return next((name for name, shape in PATTERNS.items() if shape.search(text)), None)
 
 

@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, Field
 from animus.domain.attempts import AttemptOutcome
 from animus.domain.canonical import canonical_bytes
 from animus.domain.digests import Digest, digest_of_canonical
-from animus.domain.documents import Bool, DigestText, Document, Int, Name, Text
+from animus.domain.documents import Bool, DigestText, Document, Int, Name, SparseDocument, Text
 from animus.domain.errors import Refused
 from animus.domain.pipelines import Step
 from animus.domain.runs import FailureClass
@@ -66,7 +66,7 @@ class AssignedCode(Document):
     pack_sha256: DigestText
 
 
-class Assignment(Document):
+class Assignment(SparseDocument):
     """Everything a step is given; content only, so equal work has an equal digest."""
 
     schema_: Annotated[Literal["animus.step/v1"], Field(alias="schema")] = "animus.step/v1"
@@ -122,7 +122,7 @@ class Posture(Document):
     pids: Int
 
 
-class Usage(Document):
+class Usage(SparseDocument):
     """What an attempt took, as its executor measured it. The agent's claim.
 
     What could not be had is absent, and `unknown` says why under its name.
@@ -139,7 +139,7 @@ class Usage(Document):
     unknown: Annotated[dict[Name, Text], Field(max_length=16)] = {}
 
 
-class AttemptResult(Document):
+class AttemptResult(SparseDocument):
     schema_: Annotated[Literal["animus.attempt-result/v1"], Field(alias="schema")] = (
         "animus.attempt-result/v1"
     )

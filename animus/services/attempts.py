@@ -175,7 +175,6 @@ async def _new_attempt(
         },
         event_id=effect_event_id("attempt", run.id, planned.name, number, "opened"),
     )  # fmt: skip
-    await uow.flush()
     return _opened(attempt, row, cluster, planned)
 
 

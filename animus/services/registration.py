@@ -301,7 +301,6 @@ async def _keep(
     execution.add_edges(uow, await _edges(uow, order, artifacts))
     execution.revoke_tokens(uow, attempt.project_id, attempt.id, at=call.now)
     _record(uow, call, order, row, artifacts)
-    await uow.flush()
     return row
 
 

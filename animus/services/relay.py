@@ -17,6 +17,7 @@ from animus.services.run_facts import get_records, hold_run
 from animus.services.run_watch import note_execution, workflow_incident
 from animus.store import delivery, runs
 from animus.store.database import Database
+from animus.store.delivery import OutboxEntry
 from animus.store.tables import Run
 
 BATCH = 100
@@ -36,19 +37,32 @@ async def deliver(database: Database, workflows: RunWorkflows) -> int:
     Several rows of a run are one wake-up: a wake-up carries nothing. A run that has ended is
     never started.
     """
+    told, _ = await _deliver_batch(database, workflows)
+    return told
+
+
+async def deliver_all(database: Database, workflows: RunWorkflows) -> None:
+    """What is there now. Nobody looks again after less than a batch: what comes later wakes us."""
+    told, was_full = 1, True
+    while told and was_full:
+        told, was_full = await _deliver_batch(database, workflows)
+
+
+async def _deliver_batch(database: Database, workflows: RunWorkflows) -> tuple[int, bool]:
+    """How much was told, and whether the batch was full."""
     async with database.write() as uow:
-        rows = await delivery.take_outbox(uow, limit=BATCH)
-        subjects = {
-            run.id: subject_of(run, project)
-            for _, run, project in rows
-            if run.state not in TERMINAL
-        }
-        told = await asyncio.gather(*(_tell(workflows, s) for s in subjects.values()))
-        failed = {s.run_id for s, done in zip(subjects.values(), told, strict=True) if not done}
-        delivered = [row.seq for row, _, _ in rows if row.run_id not in failed]
+        entries = await delivery.take_outbox(uow, limit=BATCH)
+        subjects = {one.run_id: _subject_of_entry(one) for one in entries if _is_open(one)}
+        done = await asyncio.gather(*(_tell(workflows, s) for s in subjects.values()))
+        failed = {s.run_id for s, told in zip(subjects.values(), done, strict=True) if not told}
+        delivered = [one.seq for one in entries if one.run_id not in failed]
         if delivered:
-            await delivery.drop_outbox(uow, delivered)
-    return len(delivered)
+            delivery.drop_outbox(uow, delivered)
+    return len(delivered), len(entries) == BATCH
+
+
+def _is_open(entry: OutboxEntry) -> bool:
+    return entry.state not in TERMINAL
 
 
 async def _tell(workflows: RunWorkflows, subject: WorkflowSubject) -> bool:
@@ -64,12 +78,12 @@ async def reconcile_closed(
     database: Database, call: Call, workflows: RunWorkflows, *, since: datetime
 ) -> int:
     """Runs that have not ended although their workflow closed lately; how many there were."""
+    closed = await workflows.recently_closed(since)
+    async with database.read() as session:
+        still_open = await delivery.list_open_of(session, closed)
     mended = 0
-    for run_id in await workflows.recently_closed(since):
-        async with database.read() as session:
-            found = await delivery.find_open_run(session, run_id)
-        if found is not None:
-            mended += await _reconcile(database, call, workflows, *found)
+    for run, project in still_open:
+        mended += await _reconcile(database, call, workflows, run, project)
     return mended
 
 
@@ -147,6 +161,18 @@ async def _is_awaited(database: Database, run: Run) -> bool:
     """A start that is still in the outbox is late, not lost."""
     async with database.read() as session:
         return await delivery.has_outbox(session, run.project_id, run.id)
+
+
+def _subject_of_entry(entry: OutboxEntry) -> WorkflowSubject:
+    return WorkflowSubject(
+        run_id=RunId(entry.run_id),
+        project_id=ProjectId(entry.project_id),
+        project=entry.project,
+        name=entry.name,
+        classification=entry.classification,
+        state=entry.state,
+        requested_by=PrincipalId(entry.requested_by),
+    )
 
 
 def subject_of(run: Run, project: str) -> WorkflowSubject:

@@ -100,7 +100,7 @@ async def plan_run(
         planned = await _plan(uow, run, judge)
         records = _keep_plan(uow, call, records, planned, generation=1)
         if await _check_expectation(uow, call, run, planned.plan):
-            return await _written(uow, records)
+            return position_of(records)
     return await position(uow, project_id, run_id)
 
 
@@ -156,7 +156,7 @@ async def revalidate_run(
     uow.add(row)
     if same:
         _start(uow, call, run, planned.plan, now=records.read_at)
-        return await _written(uow, replace(records, revalidations=[*records.revalidations, row]))
+        return position_of(replace(records, revalidations=[*records.revalidations, row]))
     await _open_next_generation(uow, call, records, planned)
     return await position(uow, project_id, run_id)
 
@@ -179,7 +179,7 @@ async def finalise_run(
             await uow.flush()
             derived = await derive(uow, project_id, run_id)
         _end(uow, call, records, derived)
-        return await _written(uow, records)
+        return position_of(records)
     return await position(uow, project_id, run_id)
 
 
@@ -198,12 +198,6 @@ async def report_incident(
     if records.run.state not in TERMINAL and not (said.ends_as and said.kind in known):
         await incidents.report(uow, call, project_id, run_id, said, occurrence=occurrence)
     return await position(uow, project_id, run_id)
-
-
-async def _written(uow: UnitOfWork, records: RunRecords) -> Position:
-    """Where the run stands, once the database has taken what `records` have of it already."""
-    await uow.flush()
-    return position_of(records)
 
 
 async def position(uow: UnitOfWork, project_id: ProjectId, run_id: RunId) -> Position:

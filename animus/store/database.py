@@ -120,11 +120,10 @@ class ReadSession(Plain):
     async def together(self) -> AsyncIterator[Together]:
         """Queries in plain SQL that are sent at once; their answers are there after the block."""
         connection = await self._driver()
-        async with connection.pipeline() as pipeline:
+        async with connection.pipeline():  # sends and receives at its end
             asked = Together(connection)
             yield asked
-            await pipeline.sync()
-            await asked.settle()
+        await asked.settle()
 
     async def _driver(self) -> Connection:
         """The driver's connection under this session, in the session's transaction."""
@@ -160,17 +159,26 @@ class UnitOfWork(ReadSession):
 
     async def flush(self) -> None:
         """Send what was added, in one round trip, so that the database judges it now."""
+        await self._send_waiting()
+
+    async def commit(self) -> None:
+        """Send what was added, and commit in the same round trip."""
+        await self._send_waiting(and_commit=True)
+        await self._session.commit()  # asks the database only where nothing was added
+
+    async def _send_waiting(self, *, and_commit: bool = False) -> None:
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
         connection = await self._driver()
         try:
-            async with connection.pipeline() as pipeline:
+            async with connection.pipeline():  # sends and receives at its end
                 sent = [(write, await _send(connection, write)) for write in waiting]
-                await pipeline.sync()
-                for write, cursor in sent:
-                    if isinstance(write, SQLModel):
-                        await take_defaults(write, cursor)
+                if and_commit:
+                    await connection.execute("COMMIT", prepare=False)
+            for write, cursor in sent:
+                if isinstance(write, SQLModel):
+                    await take_defaults(write, cursor)
         except psycopg.Error as error:
             raise translate(error) from error
 
@@ -269,8 +277,7 @@ class Database(Plain):
         async with self._session(self._engine) as session:
             unit = UnitOfWork(session)
             yield unit
-            await unit.flush()
-            await session.commit()
+            await unit.commit()
 
     async def is_ready(self) -> bool:
         async with self.read() as session:

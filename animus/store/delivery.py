@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import LiteralString
 from uuid import UUID
@@ -15,23 +16,38 @@ from animus.store.scope import scoped
 from animus.store.tables import IdempotencyRecord, Outbox, Project, Run
 
 
-async def take_outbox(uow: UnitOfWork, *, limit: int) -> Sequence[AnyRow]:
-    """(outbox row, run, project's name) in order; locked until the transaction ends."""
-    statement = (
-        select(Outbox, Run, col(Project.name))
-        .join(Run, col(Run.id) == col(Outbox.run_id))
-        .join(Project, col(Project.id) == col(Outbox.project_id))
-        .order_by(col(Outbox.seq))
-        .limit(limit)
-        .with_for_update(of=Outbox, skip_locked=True)
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxEntry:
+    """What the relay must tell, with what Temporal is told of the run."""
+
+    seq: int
+    run_id: UUID
+    project_id: UUID
+    project: str
+    name: str
+    classification: str
+    state: str
+    requested_by: UUID
+
+
+async def take_outbox(uow: UnitOfWork, *, limit: int) -> Sequence[OutboxEntry]:
+    """In order; locked until the transaction ends."""
     # lint-skip: project-scope: the relay delivers for all projects
-    return await uow.rows(statement)
+    rows = await uow.fetch(_TAKE, limit)
+    names = [field.name for field in fields(OutboxEntry)]
+    return [OutboxEntry(**dict(zip(names, row, strict=True))) for row in rows]
 
 
-async def drop_outbox(uow: UnitOfWork, sequence_numbers: Sequence[int]) -> None:
+_TAKE: LiteralString = """
+SELECT o.seq, o.run_id, o.project_id, p.name, r.name, r.classification, r.state, r.requested_by
+FROM outbox o JOIN runs r ON r.id = o.run_id JOIN projects p ON p.id = o.project_id
+ORDER BY o.seq LIMIT %s FOR UPDATE OF o SKIP LOCKED
+"""
+
+
+def drop_outbox(uow: UnitOfWork, sequence_numbers: Sequence[int]) -> None:
     # lint-skip: project-scope: rows that the relay has locked, of all projects
-    await uow.execute(delete(Outbox).where(col(Outbox.seq).in_(sequence_numbers)))
+    uow.later("DELETE FROM outbox WHERE seq = ANY(%s)", list(sequence_numbers))
 
 
 async def has_outbox(session: ReadSession, project_id: UUID, run_id: UUID) -> bool:
@@ -62,15 +78,20 @@ async def list_open(
     return await session.rows(statement)
 
 
-async def find_open_run(session: ReadSession, run_id: UUID) -> AnyRow | None:
-    """(run, project's name), or None where it has ended or never was."""
-    # lint-skip: project-scope: asked by the reconciler, for a workflow's id
-    rows = await session.rows(
+async def list_open_of(session: ReadSession, run_ids: Sequence[UUID]) -> Sequence[AnyRow]:
+    """(run, project's name) of those among `run_ids` that are there and have not ended."""
+    # lint-skip: project-scope: asked by the reconciler, for workflows' ids
+    named = await session.fetch(
+        "SELECT id FROM runs WHERE id = ANY(%s) AND ended_at IS NULL", list(run_ids)
+    )
+    if not named:
+        return ()
+    return await session.rows(
         select(Run, col(Project.name))
         .join(Project, col(Project.id) == col(Run.project_id))
-        .where(col(Run.id) == run_id, col(Run.ended_at).is_(None))
+        .where(col(Run.id).in_([run_id for (run_id,) in named]))
+        .order_by(col(Run.id))
     )
-    return next(iter(rows), None)
 
 
 async def keep_idempotency_record(

@@ -30,7 +30,8 @@ OUTBOX_CHANNEL = "animus_outbox"
 
 
 async def find_run(session: ReadSession, project_id: UUID, run_id: UUID) -> Run | None:
-    return await session.first(scoped(Run, project_id).where(col(Run.id) == run_id))
+    found = await session.pick(Run, "project_id = %s AND id = %s", project_id, run_id)
+    return next(iter(found), None)
 
 
 async def find_run_anywhere(session: ReadSession, run_id: UUID) -> Run | None:

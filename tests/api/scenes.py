@@ -83,7 +83,8 @@ class Scene:
             "commit_artifact": {"artifact_id": self.ids["declared_id"]},
             "commit_dataset_version": datasets,
             "commit_source": {"upload_id": self.ids["source_upload_id"]},
-            "disable_person": {"principal_id": self.ids["person_id"]},
+            # Whoever is disabled takes no token: the person that the ids name stays good.
+            "disable_person": {"principal_id": self.ids["spare_person_id"]},
             "get_dataset_upload": datasets,
             "issue_person_token": {"principal_id": self.ids["person_id"]},
         }
@@ -124,6 +125,7 @@ async def make_scene(platform: Platform, client: Client) -> Scene:
         "spare_run_id": str(spare.id),
         "cluster_id": cluster,
         "person_id": str(person.id),
+        "spare_person_id": str((await make_person(platform)).id),
         "principal_id": str(account.id),
         "token_id": token["id"],
         "name": own_name,

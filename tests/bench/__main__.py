@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import platform as machine
@@ -11,22 +10,22 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tests.bench.accepting import measure_accepting, measure_mlflow
+import uvloop
+
+from tests.bench.accepting import measure_accepting
 from tests.bench.commits import measure_commits
-from tests.bench.governed import measure_bare, measure_governed
+from tests.bench.governed import measure_noop
 from tests.bench.platform import Platform, running_platform
 from tests.bench.previewing import measure_preview
 
 Measure = Callable[[Platform], Awaitable[dict[str, Any]]]
 MEASURES: dict[str, Measure] = {
     "postgres_commits": measure_commits,
-    "governed_noop_run": measure_governed,
-    "bare_workflow": measure_bare,
+    "noop": measure_noop,
     "preview": measure_preview,
-    "accept_run": measure_accepting,
-    "mlflow_runs_create": measure_mlflow,
+    "accept": measure_accepting,
 }
-"""In this order: the last two need nobody who executes, and stop whoever does."""
+"""In this order: the last one needs nobody who executes, and stops whoever does."""
 
 
 def main() -> int:
@@ -37,17 +36,17 @@ def main() -> int:
     if unknown := set(chosen) - set(MEASURES):
         parser.error(f"there is no {', '.join(sorted(unknown))}; there is {', '.join(MEASURES)}")
     with running_platform() as platform:
-        results = asyncio.run(_measure(platform, ordered))
+        results = uvloop.run(_measure(platform, ordered))
     json.dump({"machine": _machine(), **results, "ratios": _ratios(results)}, sys.stdout, indent=2)
     sys.stdout.write("\n")
     return 0
 
 
 async def _measure(platform: Platform, chosen: list[str]) -> dict[str, Any]:
-    results = {}
+    results: dict[str, Any] = {}
     for name in chosen:
         sys.stderr.write(f"    measuring {name}\n")
-        results[name] = await MEASURES[name](platform)
+        results |= await MEASURES[name](platform)
     return results
 
 

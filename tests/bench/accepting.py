@@ -1,4 +1,4 @@
-"""Accepting runs through the api, beside MLflow's `runs/create` on the same PostgreSQL."""
+"""Accepting runs through the api, in turns with MLflow's `runs/create` on the same PostgreSQL."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import sys
 import tempfile
 import time
 import venv
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 from uuid import uuid4
@@ -20,7 +20,8 @@ import httpx
 import psycopg
 
 from deploy.embedded.servers import cache_directory
-from tests.bench.figures import rate_and_percentiles, timed
+from tests.bench.clients import Poster
+from tests.bench.figures import Work, figures_by_work, timed_in_turn
 from tests.bench.platform import Platform, development_run
 
 MLFLOW = "mlflow==3.17.2"
@@ -28,56 +29,60 @@ PATIENCE = 400.0
 """Seconds: MLflow's first start compiles itself and makes its tables."""
 LAST_WORDS = 2_000
 DRIVER = "psycopg2-binary==2.9.11"
-WARM_UP = 30
-TIMES = {1: 300, 16: 800}
+MLFLOW_FIGURES = "mlflow_runs_create"
+WARM_UP = 40
+TIMES = {1: 120, 16: 720}
+ROUNDS = 3
 
 
 async def measure_accepting(platform: Platform) -> dict[str, Any]:
-    """What the api does for a submission: the run is durable, and waits to be planned."""
+    """What the api does for a submission: the run is durable, and waits to be planned.
+
+    In turns with MLflow; alone, with the reason, where MLflow cannot be had.
+    """
     platform.stop_executing()
+    async with AsyncExitStack() as stack:
+        works = {"accept_run": await stack.enter_async_context(_animus(platform))}
+        missing: dict[str, Any] = {}
+        try:
+            python = _install()
+        except (OSError, subprocess.CalledProcessError) as error:
+            missing = {MLFLOW_FIGURES: {"unavailable": f"MLflow could not be installed: {error}"}}
+        else:
+            works[MLFLOW_FIGURES] = await stack.enter_async_context(_mlflow(python, platform))
+        await timed_in_turn(works, times=WARM_UP, at_once=4, rounds=1)
+        loads = {
+            at_once: await timed_in_turn(works, times=times, at_once=at_once, rounds=ROUNDS)
+            for at_once, times in TIMES.items()
+        }
+    return figures_by_work(works, loads) | missing
+
+
+@asynccontextmanager
+async def _animus(platform: Platform) -> AsyncIterator[Work]:
     body = development_run()
     async with platform.client() as client:
 
         async def submit() -> None:
-            key = {"Idempotency-Key": uuid4().hex}
-            answer = await client.post("/runs", json=body, headers=key)
-            answer.raise_for_status()
+            await client.post("/runs", body, headers={"Idempotency-Key": uuid4().hex})
 
-        await timed(submit, times=WARM_UP, at_once=4)
-        return {
-            f"in_flight_{at_once}": rate_and_percentiles(
-                await timed(submit, times=times, at_once=at_once)
-            )
-            for at_once, times in TIMES.items()
-        }
+        yield submit
 
 
-async def measure_mlflow(platform: Platform) -> dict[str, Any]:
-    """The same two loads on MLflow; says why not where it cannot be had."""
-    platform.stop_executing()
-    try:
-        python = _install()
-    except (OSError, subprocess.CalledProcessError) as error:
-        return {"unavailable": f"MLflow could not be installed: {error}"}
+@asynccontextmanager
+async def _mlflow(python: Path, platform: Platform) -> AsyncIterator[Work]:
     with _serving(python, platform) as url:
-        async with httpx.AsyncClient(base_url=f"{url}/api/2.0/mlflow", timeout=120.0) as client:
-            made = await client.post("/experiments/create", json={"name": "bench"})
-            experiment = made.raise_for_status().json()["experiment_id"]
-            tags = [{"key": "lr", "value": "0.1"}]
+        async with Poster(f"{url}/api/2.0/mlflow") as client:
+            made = await client.post("/experiments/create", {"name": "bench"})
+            body = {
+                "experiment_id": made["experiment_id"],
+                "tags": [{"key": "lr", "value": "0.1"}],
+            }
 
             async def create() -> None:
-                answer = await client.post(
-                    "/runs/create", json={"experiment_id": experiment, "tags": tags}
-                )
-                answer.raise_for_status()
+                await client.post("/runs/create", body)
 
-            await timed(create, times=WARM_UP, at_once=4)
-            return {
-                f"in_flight_{at_once}": rate_and_percentiles(
-                    await timed(create, times=times // 3, at_once=at_once)
-                )
-                for at_once, times in TIMES.items()
-            }
+            yield create
 
 
 def _install() -> Path:

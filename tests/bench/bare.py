@@ -1,14 +1,14 @@
 """The bare workflow: as many ordinary activities as a no-op governed run, and nothing in them.
 
-`python -m tests.bench.bare ADDRESS NAMESPACE` is its worker, a process of its own like ours.
+`python -m tests.bench.bare ADDRESS NAMESPACE` is its worker: a process of its own, as ours is.
 """
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from datetime import timedelta
 
+import uvloop
 from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.worker import Worker
@@ -44,4 +44,4 @@ async def _work(address: str, namespace: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_work(sys.argv[1], sys.argv[2]))
+    uvloop.run(_work(sys.argv[1], sys.argv[2]))

@@ -16,10 +16,11 @@ TIMES = {1: 1_000, 16: 4_000}
 async def measure_commits(platform: Platform) -> dict[str, Any]:
     async with await psycopg.AsyncConnection.connect(platform.database_url, autocommit=True) as c:
         await c.execute("CREATE TABLE bench_commits (id bigserial PRIMARY KEY, note text)")
-    return {
+    figures = {
         f"in_flight_{at_once}": await _measure(platform, at_once, times)
         for at_once, times in TIMES.items()
     }
+    return {"postgres_commits": figures}
 
 
 async def _measure(platform: Platform, at_once: int, times: int) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""No-op governed runs from submit to succeeded, beside the bare workflow in the same run."""
+"""No-op governed runs from submit to succeeded, in turns with the bare workflow."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import asyncio
 import itertools
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import psycopg
@@ -15,40 +15,52 @@ from temporalio.client import Client
 
 from deploy.embedded.configuration import TEMPORAL_NAMESPACE
 from tests.bench.bare import LOCAL_ACTIVITIES, ORDINARY_ACTIVITIES, QUEUE, BareRun
-from tests.bench.figures import rate_and_percentiles, timed
+from tests.bench.figures import Work, figures_by_work, timed_in_turn
 from tests.bench.platform import Platform, development_run
 
-TIMES = {1: 40, 50: 300}
-POLL_SECONDS = 0.005
-WARM_UP = 5
+TIMES = {1: 45, 50: 240}
+ROUNDS = 3
+WARM_UP = 40
+PATIENCE = 120.0
+"""Seconds for one run, with 49 others before it."""
 
 
-async def measure_governed(platform: Platform) -> dict[str, Any]:
+async def measure_noop(platform: Platform) -> dict[str, Any]:
+    async with _governed(platform) as governed, _bare(platform) as bare:
+        works = {"governed_noop_run": governed, "bare_workflow": bare}
+        await timed_in_turn(works, times=WARM_UP, at_once=10, rounds=1)
+        loads = {
+            at_once: await timed_in_turn(works, times=times, at_once=at_once, rounds=ROUNDS)
+            for at_once, times in TIMES.items()
+        }
+    activities = {"ordinary": ORDINARY_ACTIVITIES, "local": LOCAL_ACTIVITIES}
+    return figures_by_work(works, loads) | {"activities_of_bare": activities}
+
+
+@asynccontextmanager
+async def _governed(platform: Platform) -> AsyncIterator[Work]:
+    """One run, from its submission to its end as the database says it."""
     async with (
         platform.client() as client,
         await psycopg.AsyncConnection.connect(platform.database_url, autocommit=True) as watcher,
     ):
-        ended = _Watch(watcher)
+        ends = Ends(watcher)
+        await ends.prepare()
         body = development_run()
 
         async def governed() -> None:
-            answer = await client.post("/runs", json=body)
-            await ended.wait(answer.raise_for_status().json()["id"])
+            submitted = await client.post("/runs", body)
+            await ends.wait_for(submitted["id"])
 
-        watching = asyncio.create_task(ended.watch())
+        watching = asyncio.create_task(ends.watch())
         try:
-            await timed(governed, times=WARM_UP, at_once=1)
-            return {
-                f"in_flight_{at_once}": rate_and_percentiles(
-                    await timed(governed, times=times, at_once=at_once)
-                )
-                for at_once, times in TIMES.items()
-            }
+            yield governed
         finally:
             watching.cancel()
 
 
-async def measure_bare(platform: Platform) -> dict[str, Any]:
+@asynccontextmanager
+async def _bare(platform: Platform) -> AsyncIterator[Work]:
     with _bare_worker(platform):
         client = await Client.connect(platform.temporal, namespace=TEMPORAL_NAMESPACE)
         numbers = itertools.count()
@@ -57,46 +69,50 @@ async def measure_bare(platform: Platform) -> dict[str, Any]:
             name = f"bare-{next(numbers)}"
             await client.execute_workflow(BareRun.run, id=name, task_queue=QUEUE)
 
-        await timed(bare, times=WARM_UP, at_once=1)
-        figures: dict[str, Any] = {
-            f"in_flight_{at_once}": rate_and_percentiles(
-                await timed(bare, times=times, at_once=at_once)
-            )
-            for at_once, times in TIMES.items()
-        }
-    return {
-        "ordinary_activities": ORDINARY_ACTIVITIES,
-        "local_activities": LOCAL_ACTIVITIES,
-        **figures,
-    }
+        yield bare
 
 
-class _Watch:
-    """One query for all runs that are waited for, again and again."""
+class Ends:
+    """Ends of runs as the database says them: a trigger of our own, since to ask again and again
+    would be measured too."""
 
     def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
         self._connection = connection
-        self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._states: dict[str, asyncio.Future[str]] = {}
 
-    async def wait(self, run_id: str) -> None:
-        future = self._waiting[run_id] = asyncio.get_running_loop().create_future()
-        await future
+    async def prepare(self) -> None:
+        for statement in (_FUNCTION, _TRIGGER, "LISTEN bench_ended"):
+            await self._connection.execute(statement)
+
+    async def wait_for(self, run_id: str) -> None:
+        async with asyncio.timeout(PATIENCE):
+            state = await self._state_of(run_id)
+        del self._states[run_id]
+        if state != "succeeded":
+            raise RuntimeError(f"run {run_id} is {state}")
 
     async def watch(self) -> None:
-        while True:
-            if self._waiting:
-                await self._look()
-            await asyncio.sleep(POLL_SECONDS)
+        async for said in self._connection.notifies():
+            run_id, _, state = said.payload.partition(" ")
+            self._state_of(run_id).set_result(state)
 
-    async def _look(self) -> None:
-        cursor = await self._connection.execute(
-            "SELECT id, state FROM runs WHERE id = ANY(%s::uuid[]) AND ended_at IS NOT NULL",
-            (list(self._waiting),),
-        )
-        for run_id, state in await cursor.fetchall():
-            if state != "succeeded":
-                raise RuntimeError(f"run {run_id} is {state}")
-            self._waiting.pop(str(run_id)).set_result(None)
+    def _state_of(self, run_id: str) -> asyncio.Future[str]:
+        """Whoever comes first, the end or who waits for it, makes the place for it."""
+        if run_id not in self._states:
+            self._states[run_id] = asyncio.get_running_loop().create_future()
+        return self._states[run_id]
+
+
+_FUNCTION = """
+CREATE OR REPLACE FUNCTION bench_say_ended() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    PERFORM pg_notify('bench_ended', NEW.id || ' ' || NEW.state);
+    RETURN NULL;
+END $$
+"""
+_TRIGGER = """
+CREATE OR REPLACE TRIGGER bench_ended AFTER UPDATE ON runs FOR EACH ROW
+WHEN (OLD.ended_at IS NULL AND NEW.ended_at IS NOT NULL) EXECUTE FUNCTION bench_say_ended()
+"""
 
 
 @contextmanager

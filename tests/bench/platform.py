@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from deploy.embedded.building import build_servers
 from deploy.embedded.configuration import StackConfig
 from deploy.embedded.console import Console
@@ -19,6 +17,7 @@ from deploy.embedded.ports import free_ports
 from deploy.embedded.stack import Stack
 from deploy.local.accounts import Accounts, Gateway
 from deploy.local.platform import settle
+from tests.bench.clients import Poster
 
 API_PROCESSES = 2
 EXECUTING = ("worker", "agent", "temporal-ui", "temporal")
@@ -36,14 +35,10 @@ class Platform:
     stop_executing: Callable[[], None]
     """From here on runs are accepted and wait: who is compared with us executes nothing either."""
 
-    def client(self) -> httpx.AsyncClient:
+    def client(self) -> Poster:
         """The engineer, at the project's part of the api."""
-        return httpx.AsyncClient(
-            base_url=f"{self.url}/api/v1/projects/{self.project}",
-            headers={"Authorization": f"Bearer {self.accounts.engineer}"},
-            timeout=60.0,
-            limits=httpx.Limits(max_connections=64, max_keepalive_connections=64),
-        )
+        base_url = f"{self.url}/api/v1/projects/{self.project}"
+        return Poster(base_url, token=self.accounts.engineer)
 
 
 @contextmanager

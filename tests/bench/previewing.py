@@ -28,18 +28,18 @@ async def measure_preview(platform: Platform) -> dict[str, Any]:
     async with platform.client() as client:
 
         async def preview() -> None:
-            answer = await client.post("/runs:preview", json=body)
-            answer.raise_for_status()
+            await client.post("/runs:preview", body)
 
         await timed(preview, times=5, at_once=1)
         *durations, _ = await timed(preview, times=TIMES, at_once=1)
-    return {
+    figures = {
         "steps": STEPS,
         "policies": POLICIES + 1,
         "rules": POLICIES * len(_RULES) + 2,
         "p50_ms": milliseconds(durations, 50),
         "p95_ms": milliseconds(durations, 95),
     }
+    return {"preview": figures}
 
 
 def _pipeline() -> dict[str, Any]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import resource
 import struct
 import sys
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import orjson
+from cel import Context
 
 from animus.adapters.rules.evaluation import answer, context_of, fault
 
@@ -24,21 +25,25 @@ def main() -> None:
     _write(sink, {"ready": True})
     while (header := source.read(LENGTH.size)) and len(header) == LENGTH.size:
         request = orjson.loads(source.read(LENGTH.unpack(header)[0]))
-        _serve(request["number"], request["plan"], request["expressions"], sink)
+        _serve(request, sink)
 
 
-def _serve(
-    number: int, plan: dict[str, object] | None, expressions: list[str], sink: BinaryIO
-) -> None:
-    """Each frame says which question it answers."""
+def _serve(request: dict[str, Any], sink: BinaryIO) -> None:
+    """Each frame says which question it answers, and from which of its rules on. Asked `singly`,
+    there is one for each rule, so that whoever waits sees which one hangs."""
+    plan, expressions = request["plan"], request["expressions"]
     context = context_of(plan) if plan is not None else None
-    for place, expression in enumerate(expressions):
-        asked = {"number": number, "place": place}
-        if context is None:
-            _write(sink, asked | {"fault": fault(expression)})
-        else:
-            said = answer(expression, context)
-            _write(sink, asked | {"answer": said.answer, "message": said.message})
+    size = 1 if request["singly"] else len(expressions)
+    for place in range(0, len(expressions), size):
+        said = [_answer(one, context) for one in expressions[place : place + size]]
+        _write(sink, {"number": request["number"], "place": place, "answers": said})
+
+
+def _answer(expression: str, context: Context | None) -> dict[str, object]:
+    if context is None:
+        return {"fault": fault(expression)}
+    said = answer(expression, context)
+    return {"answer": said.answer, "message": said.message}
 
 
 def _write(sink: BinaryIO, value: object) -> None:

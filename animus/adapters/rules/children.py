@@ -37,20 +37,28 @@ class RuleChild:
         await self._running()
 
     async def ask(self, plan: JsonObject | None, expressions: Sequence[str]) -> list[Frame | None]:
-        """Frames in order; None for a rule that was stopped, and for all after the whole time.
+        """Answers in order; None for a rule that was stopped, and for all after the whole time.
 
+        Rules are asked together first, within the time of one: a frame costs more than a
+        rule. Only if that fails they are asked singly, which shows the one that hangs.
         The time that a process needs to start is not the rules' time.
         """
         answers: list[Frame | None] = []
+        singly = False
         clock, left = asyncio.get_running_loop().time, ALL_RULES_SECONDS
         while len(answers) < len(expressions):
             process = await self._running()
             begun = clock()
             try:
                 async with asyncio.timeout(left):
-                    await self._exchange(process, plan, expressions[len(answers) :], answers)
+                    question = {
+                        "plan": plan, "expressions": expressions[len(answers) :], "singly": singly
+                    }  # fmt: skip
+                    await self._exchange(process, question, answers)
             except _Stopped:
-                answers.append(None)
+                if singly:
+                    answers.append(None)
+                singly = True
             except TimeoutError:
                 return [*answers, *[None] * (len(expressions) - len(answers))]
             left -= clock() - begun
@@ -63,14 +71,10 @@ class RuleChild:
             await process.wait()
 
     async def _exchange(
-        self,
-        process: Process,
-        plan: JsonObject | None,
-        expressions: Sequence[str],
-        answers: list[Frame | None],
+        self, process: Process, question: JsonObject, answers: list[Frame | None]
     ) -> None:
         try:
-            await self._question(process, plan, expressions, answers)
+            await self._ask(process, question, answers)
         except (TimeoutError, ConnectionError, asyncio.IncompleteReadError):
             self._kill()
             raise _Stopped from None
@@ -78,23 +82,20 @@ class RuleChild:
             self._kill()
             raise
 
-    async def _question(
-        self,
-        process: Process,
-        plan: JsonObject | None,
-        expressions: Sequence[str],
-        answers: list[Frame | None],
+    async def _ask(
+        self, process: Process, question: JsonObject, answers: list[Frame | None]
     ) -> None:
         assert process.stdin is not None
         self._asked += 1
-        question = {"number": self._asked, "plan": plan, "expressions": list(expressions)}
-        data = orjson.dumps(question)
+        data = orjson.dumps(question | {"number": self._asked})
         process.stdin.write(LENGTH.pack(len(data)) + data)
-        for place in range(len(expressions)):
+        place, last = 0, len(question["expressions"])
+        while place < last:
             frame = await _read(process, RULE_SECONDS)
             if (frame["number"], frame["place"]) != (self._asked, place):
                 raise Unavailable("The rule evaluator answered another question. Try again.")
-            answers.append(frame)
+            answers += frame["answers"]
+            place += len(frame["answers"])
 
     async def _running(self) -> Process:
         if self._process is None or self._process.returncode is not None:

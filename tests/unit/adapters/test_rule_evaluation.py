@@ -115,6 +115,15 @@ async def test_a_runaway_rule_is_stopped_and_the_others_are_answered(
     assert "was stopped" in said[1].message
 
 
+async def test_many_rules_are_answered_in_order_also_where_two_of_them_run_away(
+    judge: ProcessRuleJudge,
+) -> None:
+    rules = ["true", "false"] * 20
+    said = await judge.answer({"a": list(range(200))}, [*rules, RUNAWAY, *rules, RUNAWAY])
+    honest = [Answer.MATCHED, Answer.UNMATCHED] * 20
+    assert [one.answer for one in said] == [*honest, Answer.ERROR, *honest, Answer.ERROR]
+
+
 async def test_the_judge_says_which_library_judged(judge: ProcessRuleJudge) -> None:
     assert judge.library == LIBRARY
     assert LIBRARY.startswith("common-expression-language ")
@@ -134,7 +143,7 @@ async def test_answers_of_an_interrupted_question_are_nobody_elses(judge: Proces
 async def test_all_rules_of_a_plan_together_are_bounded(
     judge: ProcessRuleJudge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(children, "ALL_RULES_SECONDS", 0.2)
+    monkeypatch.setattr(children, "ALL_RULES_SECONDS", children.RULE_SECONDS + 0.2)
     said = await judge.answer({"a": list(range(200))}, ["true", RUNAWAY, "true", "true"])
     assert [one.answer for one in said] == [Answer.MATCHED, *[Answer.ERROR] * 3]
 

@@ -6,6 +6,7 @@ import struct
 from typing import Any
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -72,6 +73,19 @@ def test_keys_are_sorted_by_utf_16_code_units() -> None:
     keys = ["\u20ac", "\r", "\ufb33", "1", "\U0001f600", "\x80", "\xf6"]  # RFC 8785 section 3.2.3
     written = decode_strictly(canonical_bytes(dict.fromkeys(keys, 0)))
     assert list(written) == ["\r", "1", "\x80", "\xf6", "\u20ac", "\U0001f600", "\ufb33"]
+
+
+@given(VALUES)
+def test_bytes_are_those_of_the_reference_implementation(value: Any) -> None:
+    assert canonical_bytes(value) == rfc8785.dumps(value)
+
+
+@pytest.mark.parametrize("value", [2**53, float("nan"), "\ud800", {1: 2}, [object()]])
+def test_what_has_no_canonical_form_is_refused_as_the_reference_implementation_does(
+    value: Any,
+) -> None:
+    with pytest.raises(rfc8785.CanonicalizationError):
+        canonical_bytes(value)
 
 
 def test_text_is_escaped_only_where_it_must_be() -> None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import iter_modules
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 
 import pytest
 
-from animus.domain.documents import decode_document
+import animus.domain
+from animus.domain.documents import Document, SparseDocument, decode_document
 from animus.domain.environment_locks import EnvironmentDefinition, EnvironmentLock
 from animus.domain.errors import Fault, InvalidDocument
-from animus.domain.pipelines import PipelineSpec
+from animus.domain.pipelines import PipelineSpec, Step
+from animus.domain.plans import PlanBody
+from animus.domain.run_specs import RunSpec
 from tests.support.documents import DIGEST_A, environment, explicit_pipeline, explicit_step, lock
 
 
@@ -89,3 +96,29 @@ def test_values_are_not_repeated_in_what_is_said() -> None:
 
 def test_what_is_absent_is_left_out_of_the_content() -> None:
     assert "index_digest" not in EnvironmentLock.model_validate(lock()).content()["images"][0]
+
+
+def _documents(base: type[Document] = Document) -> Iterator[type[Document]]:
+    for document in base.__subclasses__():
+        yield document
+        yield from _documents(document)
+
+
+def _may_be_absent(annotation: Any) -> bool:
+    if annotation is None or annotation is type(None) or annotation is Any:
+        return True
+    is_union = get_origin(annotation) in (Union, UnionType)
+    return is_union and any(map(_may_be_absent, get_args(annotation)))
+
+
+def test_every_document_with_a_field_that_may_be_absent_leaves_it_out() -> None:
+    for module in iter_modules(animus.domain.__path__, "animus.domain."):
+        import_module(module.name)
+    sparse = [
+        document
+        for document in _documents()
+        if any(_may_be_absent(field.annotation) for field in document.model_fields.values())
+    ]
+    assert Step not in sparse
+    assert {RunSpec, PlanBody} <= set(sparse)
+    assert [document for document in sparse if not issubclass(document, SparseDocument)] == []

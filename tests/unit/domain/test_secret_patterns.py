@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from re import _parser  # type: ignore[attr-defined]  # knows how short a match can be
 
 import pytest
 
 from animus.domain.digests import sha256
 from animus.domain.errors import SecretSuspected
 from animus.domain.parameters import leaves
-from animus.domain.secret_patterns import PATTERNS, check_for_secrets
+from animus.domain.secret_patterns import PATTERNS, SHORTEST, check_for_secrets
 from animus.domain.tokens import ENTROPY_BYTES, TokenKind, make_token
 from tests.conftest import RecordCases
 
@@ -155,3 +156,10 @@ def test_every_place_is_named() -> None:
 )
 def test_a_long_text_is_read_and_not_stumbled_over(text: str) -> None:
     check_for_secrets([("/x", text)], allowed=frozenset())
+
+
+def test_no_shape_fits_a_text_that_is_too_short_to_be_looked_at() -> None:
+    shortest = min(_parser.parse(shape.pattern).getwidth()[0] for shape in PATTERNS.values())
+    assert shortest == SHORTEST
+    with pytest.raises(SecretSuspected):
+        check_for_secrets([("/env/URL", "s://:p@")], allowed=None)
