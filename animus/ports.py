@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -347,8 +347,16 @@ class Executor(Protocol):
     async def held(self) -> Set[AttemptId]:
         """Attempts of which there is something, whichever agent of the cluster began them."""
 
-    async def sweep(self, is_known: Callable[[AttemptId], bool], /) -> Sequence[str]:
-        """Remove what belongs to this agent and to no known attempt; say what it was."""
+    async def sweep(
+        self,
+        is_known: Callable[[AttemptId], bool],
+        announce: Callable[[str], Awaitable[None]],
+        /,
+    ) -> Sequence[str]:
+        """Remove what belongs to this agent and to no known attempt; say what it was.
+
+        Each thing is announced before it is removed, and stays where that fails.
+        """
 
 
 def _without_query(method: str, url: str) -> str:

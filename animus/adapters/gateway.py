@@ -19,6 +19,7 @@ from animus.domain.work_orders import OrderRefused
 
 CLAIM_PATH = "/api/v1/agent/attempts:claim"
 SETTLED_PATH = "/api/v1/agent/attempts:settled"
+REMOVALS_PATH = "/api/v1/agent/removals"
 UPLOADS_PATH = "/api/v1/attempt/uploads"
 MAX_ASKED = 1_000
 """Attempts in one question: as many as the api takes."""
@@ -104,6 +105,13 @@ class Gateway:
             except ValidationError:
                 raise Unavailable("The api's answer about attempts can't be read.") from None
         return found
+
+    async def record_removal(self, what: str) -> None:
+        """What the agent is about to remove, into the audit log."""
+        try:
+            await self._ask(REMOVALS_PATH, {"removed": what}, self._headers())
+        except _TokenRefused:
+            raise Unavailable("The api does not take the agent's token.") from None
 
     async def store_log(self, attempt_token: str, file: Path, sha256: str, size: int) -> bool:
         """The file into the object store, with the attempt's own rights; False where they are over.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Awaitable, Callable, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,5 +27,10 @@ class NoopExecutor(Executor):
     async def held(self) -> Set[AttemptId]:
         return frozenset()
 
-    async def sweep(self, is_known: Callable[[AttemptId], bool], /) -> Sequence[str]:
+    async def sweep(
+        self,
+        is_known: Callable[[AttemptId], bool],
+        announce: Callable[[str], Awaitable[None]],
+        /,
+    ) -> Sequence[str]:
         return ()

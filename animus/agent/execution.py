@@ -49,6 +49,9 @@ class ControlPlane(Protocol):
     async def find_settled(self, attempt_ids: Collection[AttemptId], /) -> Set[AttemptId]:
         """Those of our cluster that are not open in its records."""
 
+    async def record_removal(self, what: str, /) -> None:
+        """Have it audited that something which belongs to no open attempt is removed."""
+
 
 class AgentBusy(Unavailable):
     code = "agent_busy"
@@ -142,6 +145,7 @@ class Agent:
             is_busy=lambda attempt_id: attempt_id in self._tasks or attempt_id in self._clearing,
             is_open=is_open
             or (lambda attempt_id: may_be_asked_for(self._journals.open(attempt_id), now)),
+            announce=self._control.record_removal,
         )
 
     async def _find_open(self) -> Callable[[AttemptId], bool]:

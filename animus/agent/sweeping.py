@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime, timedelta
 
 import structlog
@@ -27,13 +27,17 @@ async def sweep(
     now: datetime,
     is_busy: Callable[[AttemptId], bool],
     is_open: Callable[[AttemptId], bool],
+    announce: Callable[[str], Awaitable[None]],
 ) -> list[str]:
-    """Remove what no open attempt needs; log what it was, and return it."""
+    """Remove what no open attempt needs; log what it was, and return it.
+
+    What ran or runs is announced first; the agent's own files are its own affair.
+    """
 
     def is_known(attempt_id: AttemptId) -> bool:
         return is_busy(attempt_id) or is_open(attempt_id)
 
-    removed = list(await executor.sweep(is_known))
+    removed = list(await executor.sweep(is_known, announce))
     for attempt_id in _idle(journals, is_known):
         journal = journals.open(attempt_id)
         if _has_files(journal):

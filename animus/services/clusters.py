@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from animus.domain.access import PrincipalKind
-from animus.domain.errors import Conflict, Invalid, NotFound
+from animus.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from animus.domain.ids import ClusterId, PrincipalId
 from animus.ledger.signatures import PUBLIC_KEY_BYTES, key_id
 from animus.services import principals
@@ -100,6 +100,22 @@ async def retire_cluster(uow: UnitOfWork, call: Call, cluster_id: ClusterId) -> 
     if await runs.retire_cluster(uow, cluster_id, at=call.now):
         record(uow, call, "cluster.retired", subjects={"cluster": cluster_id})
     return _view(await _get_row(uow, cluster_id))
+
+
+async def record_removal(uow: UnitOfWork, call: Call, *, removed: str) -> str:
+    """Before an agent removes what belongs to no open attempt; the cluster's name.
+
+    Written again where the agent was killed between the two: it says what it was about to do.
+    """
+    cluster = await runs.find_cluster_of(uow, call.by.principal_id)
+    if cluster is None:
+        raise Forbidden("Only a cluster's agent removes anything there.")
+    record(
+        uow, call, "cluster.orphan_removed",
+        subjects={"cluster": cluster.id},
+        payload={"removed": removed},
+    )  # fmt: skip
+    return cluster.name
 
 
 async def list_clusters(session: ReadSession) -> Sequence[ClusterView]:

@@ -141,6 +141,11 @@ async def find_cluster(session: ReadSession, cluster_id: UUID) -> Cluster | None
     return await session.first(select(Cluster).where(col(Cluster.id) == cluster_id))
 
 
+async def find_cluster_of(session: ReadSession, principal_id: UUID) -> Cluster | None:
+    """The cluster that this account is the agent of."""
+    return await session.first(select(Cluster).where(col(Cluster.principal_id) == principal_id))
+
+
 async def retire_cluster(uow: UnitOfWork, cluster_id: UUID, *, at: datetime) -> bool:
     """False where it was retired before."""
     statement = (

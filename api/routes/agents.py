@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 
 from animus.domain.digests import Digest
 from animus.domain.errors import Invalid
-from animus.services import claims
+from animus.services import claims, clusters
 from animus.services.blobs import WantedObject
 from api.callers import Agent, AttemptHolder
 from api.context import context_of
@@ -19,6 +19,8 @@ from api.schemas.execution import (
     ClaimAttempt,
     ClaimOut,
     FindSettled,
+    RecordRemoval,
+    RemovalOut,
     RequestUploads,
     SettledOut,
     StepInputOut,
@@ -54,6 +56,14 @@ async def find_settled_attempts(call: Agent, request: Request, body: FindSettled
     async with context_of(request).database.read() as session:
         settled = await claims.find_settled(session, call, body.attempt_ids)
     return SettledOut(settled=list(settled))
+
+
+@router.post("/agent/removals")
+async def record_removal(call: Agent, request: Request, body: RecordRemoval) -> RemovalOut:
+    """The agent is about to remove something of its cluster that belongs to no open attempt."""
+    async with context_of(request).database.write() as uow:
+        cluster = await clusters.record_removal(uow, call, removed=body.removed)
+    return RemovalOut(cluster=cluster)
 
 
 @router.get("/attempt/inputs")

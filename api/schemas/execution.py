@@ -11,6 +11,8 @@ from pydantic import Field, StringConstraints
 from api.schemas.data import DownloadOut, FileDownloadOut, UploadOut
 from api.schemas.fields import Body, DigestIn, ObjectSize, View
 
+PRINTABLE = r"^[ -~]+$"
+"""Kind and name of something on a cluster."""
 Base64 = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]*={0,2}$", max_length=100_000)]
 
 
@@ -38,6 +40,14 @@ class FindSettled(Body):
 
 class SettledOut(View):
     settled: list[UUID]
+
+
+class RecordRemoval(Body):
+    removed: Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=PRINTABLE)]
+
+
+class RemovalOut(View):
+    cluster: str
 
 
 class StepInputOut(View):

@@ -47,6 +47,7 @@ async def make_container(bench: Bench, naming: Naming, image: str, *, how: str) 
     return name
 
 
+@pytest.mark.usefixtures("platform")
 async def test_containers_that_no_attempt_knows_are_removed(
     bench: Bench, images: Images, record_cases: RecordCases
 ) -> None:
@@ -74,6 +75,7 @@ def _is_gone(group: str) -> bool:
     return group not in find_groups(group)
 
 
+@pytest.mark.usefixtures("platform")
 async def test_what_a_killed_client_half_started_is_removed(
     bench: Bench, images: Images, record_cases: RecordCases
 ) -> None:

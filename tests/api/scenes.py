@@ -195,6 +195,7 @@ def bodies(ids: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         "declare_source": {"pack_sha256": DIGEST_C, "size": 1, "commit": COMMIT},
         "define_environment": {"environment": environment(named["name"])},
         "find_settled_attempts": {"attempt_ids": [ids["run_id"]]},
+        "record_removal": {"removed": "job runs/one"},
         "grant_role": {"principal": "root", "role": "viewer"},
         "issue_own_token": {**named, "days": 1},
         "issue_person_token": {**named, "days": 1},

@@ -1,9 +1,10 @@
-"""What an agent is told of attempts that it has something of: which are over, and nothing else."""
+"""What an agent asks of attempts that it has something of, and says before it removes that."""
 
 from __future__ import annotations
 
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from animus.domain.ids import AttemptId
@@ -63,3 +64,32 @@ async def test_more_attempts_than_one_question_may_hold_are_refused(
     body = {"attempt_ids": many}
     refused = await client.refused(422, PATH, platform.cluster.agent, body)
     assert refused["code"]
+
+
+async def test_what_an_agent_is_about_to_remove_is_audited(
+    platform: Platform, client: Client
+) -> None:
+    what = f"job runs/{uuid4()}"
+    answer = await client.post("/agent/removals", platform.cluster.agent, {"removed": what})
+    assert answer == {"cluster": platform.cluster.name}
+    with psycopg.connect(platform.owner_url) as connection:
+        rows = connection.execute(
+            "SELECT e.actor_id, p.payload FROM audit_events e JOIN audit_payloads p "
+            "ON p.event_id = e.id WHERE e.action = 'cluster.orphan_removed'"
+        ).fetchall()
+    said = {str(payload): actor for actor, payload in rows}
+    assert [actor for text, actor in said.items() if what in text] == [platform.cluster.agent.id]
+
+
+async def test_only_an_agent_says_that_it_removes_something(
+    platform: Platform, client: Client, team: Team
+) -> None:
+    account = await make_service_account(platform, team, accountable=team.admin, roles=[])
+    await client.refused(403, "/agent/removals", account, {"removed": "job runs/one"})
+
+
+@pytest.mark.parametrize("removed", ["", "x" * 513, "a\nline", "\x1b[2J"])
+async def test_a_removal_is_one_plain_line(
+    platform: Platform, client: Client, removed: str
+) -> None:
+    await client.refused(422, "/agent/removals", platform.cluster.agent, {"removed": removed})

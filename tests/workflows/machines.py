@@ -7,7 +7,7 @@ the object store as collect would bring them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -124,7 +124,12 @@ class Machine(Executor):
     async def held(self) -> Set[AttemptId]:
         return frozenset()
 
-    async def sweep(self, is_known: Callable[[AttemptId], bool], /) -> Sequence[str]:
+    async def sweep(
+        self,
+        is_known: Callable[[AttemptId], bool],
+        announce: Callable[[str], Awaitable[None]],
+        /,
+    ) -> Sequence[str]:
         return ()
 
     def _act(self, task: AttemptTask) -> Act:

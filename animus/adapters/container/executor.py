@@ -7,7 +7,7 @@ was done is in the attempt's journal, and nothing is removed before the answer i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -94,13 +94,26 @@ class ContainerExecutor(Executor):
         found = (_attempt_id(self.naming.attempt_in(name)) for name in listed.values())
         return frozenset(attempt_id for attempt_id in found if attempt_id is not None)
 
-    async def sweep(self, is_known: Callable[[AttemptId], bool], /) -> Sequence[str]:
+    async def sweep(
+        self,
+        is_known: Callable[[AttemptId], bool],
+        announce: Callable[[str], Awaitable[None]],
+        /,
+    ) -> Sequence[str]:
+        removed: list[str] = []
+
+        async def tell(kind: str, names: Iterable[str]) -> None:
+            for name in names:
+                removed.append(f"{kind} {name}")
+                await announce(removed[-1])
+
         def is_orphan(name: str) -> bool:
             attempt_id = _attempt_id(self.naming.attempt_in(name))
             return attempt_id is None or not is_known(attempt_id)
 
         listed = await self.engine.list_containers(self.naming.labels)
         orphans = {identity: name for identity, name in listed.items() if is_orphan(name)}
+        await tell("container", orphans.values())
         await self._remove(orphans)
         halves = {
             identity: name
@@ -111,11 +124,12 @@ class ContainerExecutor(Executor):
             # Listed again: one of them may just have been begun.
             now_listed = await self.engine.list_containers(self.naming.labels)
             halves = {key: name for key, name in halves.items() if key not in now_listed}
+            await tell("container", halves.values())
             await self._end_processes(halves)
         groups = {name for name in self._groups() if is_orphan(name)}
+        await tell("control group", sorted(groups))
         self._remove_groups(groups)
-        containers = (f"container {name}" for name in (*orphans.values(), *halves.values()))
-        return [*containers, *(f"control group {name}" for name in sorted(groups))]
+        return removed
 
     async def _run(
         self,

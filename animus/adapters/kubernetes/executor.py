@@ -137,12 +137,18 @@ class KubernetesExecutor(Executor):
     async def held(self) -> Set[AttemptId]:
         return frozenset(attempt_id for attempt_id, _ in await self._jobs())
 
-    async def sweep(self, is_known: Callable[[AttemptId], bool], /) -> Sequence[str]:
+    async def sweep(
+        self,
+        is_known: Callable[[AttemptId], bool],
+        announce: Callable[[str], Awaitable[None]],
+        /,
+    ) -> Sequence[str]:
         removed = []
         for attempt_id, name in await self._jobs():
             if not is_known(attempt_id):
-                await self.clear(attempt_id)
                 removed.append(f"job {self.client.namespace}/{name}")
+                await announce(removed[-1])
+                await self.clear(attempt_id)
         return removed
 
     def close(self) -> None:
