@@ -1,7 +1,7 @@
 # Thin: each target runs one program that can be run by hand as well. 'make help' lists them.
 .DEFAULT_GOAL := help
 .PHONY: help setup servers demo demo-smoke demo-down lint fmt build check test bench lock
-.PHONY: cluster-up cluster-down cluster-status test-cluster
+.PHONY: cluster-up cluster-down cluster-status test-cluster bench-cluster
 
 PYTHON := .venv/bin/python
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
@@ -59,6 +59,9 @@ test-cluster: setup ## tests on real Kubernetes nodes of their own (needs root)
 
 bench: setup servers ## measure, and print one JSON object
 	@$(PYTHON) -m tests.bench
+
+bench-cluster: setup ## what a step costs beside a bare Job on a real node, as one JSON object (needs root)
+	@$(PYTHON) -m tests.bench.cluster
 
 lock: setup ## resolve the dependencies again and pin them with hashes (needs uv on PATH)
 	@deploy/embedded/lock.sh
