@@ -12,7 +12,7 @@ from deploy.embedded.configuration import CHECKOUT
 TARGETS = {
     *("help", "setup", "servers", "demo", "demo-smoke", "demo-down"),
     *("lint", "fmt", "build", "check", "test", "bench", "lock"),
-    *("cluster-up", "cluster-down", "cluster-status", "test-cluster"),
+    *("cluster-up", "cluster-down", "cluster-status", "test-cluster", "bench-cluster"),
 }
 
 
