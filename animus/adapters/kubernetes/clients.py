@@ -2,7 +2,7 @@
 
 That one knows how to sign in, to trust and to keep connections. Objects go in and come out as JSON:
 what a cluster answers is read by pure functions. The client blocks, so a call runs in a thread;
-streams have threads of their own (see `streams`).
+streams have threads of their own (see `watching` and `logs`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import urllib3
 from kubernetes import config
-from kubernetes.client import ApiClient, Configuration
+from kubernetes.client import ApiClient, ApiException, Configuration
 
 from animus.domain.canonical import JsonObject
 from animus.domain.errors import Unavailable
@@ -347,7 +347,8 @@ def _selecting(kind: Kind, selector: str) -> dict[str, str]:
 def _answering() -> Iterator[None]:
     try:
         yield
-    except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+    except (urllib3.exceptions.HTTPError, ApiException, OSError, ValueError) as error:
+        # ApiException: the official client's own, for a TLS connection that broke or never was.
         raise ClusterUnavailable("The cluster does not answer.", detail=repr(error)) from None
 
 
