@@ -29,7 +29,11 @@ ANSWER_SECONDS = 30.0
 _PATIENCE = (CONNECT_SECONDS, ANSWER_SECONDS)
 _MERGE = "application/strategic-merge-patch+json"
 _SAID = 300
-_BAD, _FORBIDDEN, _MISSING, _TAKEN, _GONE, _UNFIT = 400, 403, 404, 409, 410, 422
+_BAD, _FORBIDDEN, _MISSING, _GONE, _UNFIT = 400, 403, 404, 410, 422
+_EXISTS = "AlreadyExists"
+"""The reason beside a 409; a quota that others are changing has the same status and another one."""
+NO_QUOTA = "exceeded quota"
+"""In the api server's sentence: the status and the reason are those of a refusal for good."""
 
 
 class ClusterUnavailable(Unavailable):
@@ -42,6 +46,14 @@ class ListExpired(Exception):
 
 class NotAdmitted(Exception):
     """The cluster refuses an object for good: by admission, by validation, for want of rights."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(said)
+        self.said = said
+
+
+class NoQuota(Exception):
+    """The namespace's quota has no room for an object now."""
 
     def __init__(self, said: str) -> None:
         super().__init__(said)
@@ -75,10 +87,10 @@ class Listing:
 
 
 class _Refusal(Exception):
-    def __init__(self, status: int, said: str) -> None:
-        super().__init__(f"{status} {said}")
+    def __init__(self, status: int, content: bytes) -> None:
         self.status = status
-        self.said = said
+        self.said, self.reason = _said(content)
+        super().__init__(f"{status} {self.said}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,11 +138,12 @@ class KubernetesClient:
         return await self._find(self._path(Kind.JOBS, name))
 
     async def create_job(self, manifest: JsonObject) -> JsonObject | None:
-        """The Job as it was stored; None where there is one of this name. Raises `NotAdmitted`."""
+        """The Job as it was stored; None where there is one of this name. Raises `NotAdmitted`,
+        `NoQuota`."""
         return await self._create(self._path(Kind.JOBS), manifest)
 
     async def create_secret(self, manifest: JsonObject) -> None:
-        """Leaves one that is there as it is. Raises `NotAdmitted`."""
+        """Leaves one that is there as it is. Raises `NotAdmitted`, `NoQuota`."""
         await self._create(self._path("secrets"), manifest)
 
     async def delete_secret(self, name: str) -> None:
@@ -219,8 +232,10 @@ class KubernetesClient:
         try:
             return await self._asked("POST", path, body=manifest)
         except _Refusal as refusal:
-            if refusal.status == _TAKEN:
+            if refusal.reason == _EXISTS:
                 return None
+            if refusal.status == _FORBIDDEN and NO_QUOTA in refusal.said:
+                raise NoQuota(refusal.said) from None
             if refusal.status in (_BAD, _FORBIDDEN, _UNFIT):
                 raise NotAdmitted(refusal.said) from None
             raise _unavailable(refusal) from None
@@ -274,14 +289,14 @@ class KubernetesClient:
             answer = self._send(method, path, query, body=body, form=form, timeout=_PATIENCE)
             content: bytes = answer.read()
         if answer.status >= _BAD:
-            raise _Refusal(answer.status, _said(content))
+            raise _Refusal(answer.status, content)
         return content
 
     def _open(self, path: str, query: Mapping[str, str], *, silence: float | None) -> Stream:
         with _answering():
             answer = self._send("GET", path, query, timeout=(CONNECT_SECONDS, silence))
             if answer.status >= _BAD:
-                raise _Refusal(answer.status, _said(answer.read()))
+                raise _Refusal(answer.status, answer.read())
         stream: Stream = answer.response
         return stream
 
@@ -358,9 +373,10 @@ def _unavailable(refusal: _Refusal) -> ClusterUnavailable:
     )
 
 
-def _said(content: bytes) -> str:
-    """The api server's own words."""
+def _said(content: bytes) -> tuple[str, str]:
+    """The api server's own words, and its word for the reason."""
     try:
-        return str(json.loads(content)["message"])[:_SAID]
-    except (ValueError, KeyError, TypeError):
-        return content[:_SAID].decode(errors="replace")
+        status = json.loads(content)
+        return str(status["message"])[:_SAID], str(status.get("reason") or "")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return content[:_SAID].decode(errors="replace"), ""

@@ -16,6 +16,7 @@ from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
@@ -23,6 +24,7 @@ from animus.adapters.kubernetes.clients import (
     ClusterUnavailable,
     Kind,
     KubernetesClient,
+    NoQuota,
     NotAdmitted,
 )
 from animus.adapters.kubernetes.logs import LogFiles, LogFollower
@@ -49,6 +51,7 @@ from animus.adapters.kubernetes.reasons import (
     find_trouble,
     gone,
     not_admitted,
+    quota_exceeded,
 )
 from animus.adapters.kubernetes.reports import (
     IN_LOG,
@@ -72,6 +75,8 @@ from animus.ports import AttemptEnd, AttemptTask, Executor, Progress
 LISTED_WITHIN = 30.0
 LOOK_EVERY = 30.0
 """Seconds after which an attempt is looked at although nothing was heard of it."""
+ROOM_EVERY = 10.0
+"""Seconds after which a full quota is tried again."""
 CLEAR_WITHIN = 120.0
 LOG_WITHIN = 60.0
 END_GRACE_SECONDS = 1
@@ -81,6 +86,8 @@ _LOG = "main.log"
 KeepLog = Callable[[str, Path, str, int], Awaitable[bool]]
 """Attempt token, file, digest and size: the file into the object store; False where the token is
 good no more. Raises `Unavailable`."""
+
+T = TypeVar("T")
 
 _log = structlog.get_logger()
 
@@ -160,32 +167,46 @@ class KubernetesExecutor(Executor):
         if job is None:
             if journal.find(JobFact.CREATED) is not None:
                 raise Unrunnable(gone(Seen(job=None, pods=(), events=())))
-            job = await self._create_job(task, name)
+            job, has_begun = await self._create_job(task, name), False
         else:
             _log.info("job_adopted", job=name)
+            has_begun = JobSighting(job).has_ended or await self._has_begun(name)
         if journal.find(JobFact.CREATED) is None:
             journal.record(JobFact.CREATED, {"uid": job["metadata"]["uid"]})
-        if not JobSighting(job).has_ended:
-            await self._create_secrets(task, job)
+        if not has_begun:
+            for secret in secrets_of(task, job):
+                await self._create(lambda secret=secret: self.client.create_secret(secret))  # type: ignore[misc]  # bound now
 
     async def _create_job(self, task: AttemptTask, name: str) -> JsonObject:
         try:
             manifest = job_of(task, self.site)
-            job = await self.client.create_job(manifest) or await self.client.find_job(name)
         except Uncommanded:
             raise Unrunnable(_UNCOMMANDED) from None
-        except NotAdmitted as refusal:
-            raise Unrunnable(not_admitted(refusal.said)) from None
+        created = await self._create(lambda: self.client.create_job(manifest))
+        job = created or await self.client.find_job(name)
         if job is None:
             raise ClusterUnavailable("The Job was gone as soon as it was there.")
         return job
 
-    async def _create_secrets(self, task: AttemptTask, job: JsonObject) -> None:
-        try:
-            for secret in secrets_of(task, job):
-                await self.client.create_secret(secret)
-        except NotAdmitted as refusal:
-            raise Unrunnable(not_admitted(refusal.said)) from None
+    async def _create(self, create: Callable[[], Awaitable[T]]) -> T:
+        """Asked again while a quota may get room. Raises `Unrunnable`."""
+        stuck = _Stuck()
+        while True:
+            try:
+                return await create()
+            except NotAdmitted as refusal:
+                raise Unrunnable(not_admitted(refusal.said)) from None
+            except NoQuota as refusal:
+                trouble = Trouble(failure=quota_exceeded(refusal.said), patience=self.patience.room)
+            if (failure := stuck.note(trouble)) is not None:
+                raise Unrunnable(failure)
+            await asyncio.sleep(min(ROOM_EVERY, stuck.seconds_left))
+
+    async def _has_begun(self, name: str) -> bool:
+        """Whether its pod has what it mounts, so that it needs no Secret that is not there."""
+        pods = (await self.client.list(Kind.PODS, _pods_of(name))).items
+        fetches = [PodSighting(pod).container(FETCH) for pod in pods]
+        return any(fetch.is_running or fetch.has_ended for fetch in fetches)
 
     async def _sightings(self, task: AttemptTask, name: str) -> AsyncIterator[PodSighting]:
         """Its pod whenever it may have changed; the last one has ended. Raises `Unrunnable`."""
@@ -209,7 +230,7 @@ class KubernetesExecutor(Executor):
     async def _confirm(self, name: str) -> Seen:
         """What the api server itself says: a watch may be behind. Raises `Unrunnable`."""
         job = await self.client.find_job(name)
-        pods = await self.client.list(Kind.PODS, f"batch.kubernetes.io/job-name={name}")
+        pods = await self.client.list(Kind.PODS, _pods_of(name))
         seen = Seen(job=job, pods=tuple(pods.items), events=())
         if not seen.pods and (job is None or JobSighting(job).has_ended):
             raise Unrunnable(gone(seen))
@@ -217,7 +238,7 @@ class KubernetesExecutor(Executor):
 
     async def _end_job(self, name: str) -> None:
         """An attempt that has failed for good must not start later, when the trouble is over."""
-        await self._end_pods(f"batch.kubernetes.io/job-name={name}")
+        await self._end_pods(_pods_of(name))
         await self.client.suspend_job(name)
 
     async def _end_pods(self, selector: str) -> bool:
@@ -319,6 +340,10 @@ class _Stuck:
         left = trouble.patience.total_seconds() - (now - self._since)
         self.seconds_left = max(left, 0.0)
         return trouble.failure if left <= 0 else None
+
+
+def _pods_of(job: str) -> str:
+    return f"batch.kubernetes.io/job-name={job}"
 
 
 def _pod_in(seen: Seen) -> PodSighting | None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+from animus.adapters.kubernetes.clients import NO_QUOTA
 from animus.adapters.kubernetes.manifests import COLLECT, FETCH, MAIN
 from animus.adapters.kubernetes.reports import LaunchReport
 from animus.adapters.kubernetes.sightings import ContainerSighting, JobSighting, PodSighting
@@ -126,17 +127,20 @@ def not_admitted(said: str) -> Failure:
     )
 
 
+def quota_exceeded(said: str) -> Failure:
+    return environment_failure(
+        "quota_exceeded",
+        "The namespace's quota has no room for it. Wait, ask for less, or ask the "
+        f"cluster's administrator for more. ({_quota_in(said)})",
+    )
+
+
 def _trouble_without_pod(seen: Seen, patience: Patience) -> Trouble | None:
     """Only the Job's events say why there is none."""
     said = [str(event.get("message") or "") for event in _latest_first(seen)]
     for text in said:
-        if "exceeded quota" in text:
-            failure = environment_failure(
-                "quota_exceeded",
-                "The namespace's quota has no room for it. Wait, ask for less, or ask the "
-                f"cluster's administrator for more. ({_quota_in(text)})",
-            )
-            return Trouble(failure=failure, patience=patience.room)
+        if NO_QUOTA in text:
+            return Trouble(failure=quota_exceeded(text), patience=patience.room)
         if _NOT_ADMITTED.search(text):
             return Trouble(failure=not_admitted(_without_names(text)), patience=AT_ONCE)
     if said:
@@ -260,7 +264,7 @@ def _has_timed_out(main: ContainerSighting, step: Step, launched: LaunchReport |
 
 def _quota_in(text: str) -> str:
     """The part of the api server's sentence that names amounts."""
-    return text.partition("exceeded quota: ")[2][:_SAID] or "no amounts were said"
+    return text.partition(f"{NO_QUOTA}: ")[2][:_SAID] or "no amounts were said"
 
 
 def _without_names(text: str) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from animus.adapters.kubernetes.clients import ClusterUnavailable
-from tests.unit.adapters.kubernetes.api_servers import client_of
+from animus.adapters.kubernetes.clients import ClusterUnavailable, NoQuota, NotAdmitted
+from tests.unit.adapters.kubernetes.api_servers import client_of, refusal, serving
 
 
 @pytest.fixture
@@ -38,3 +38,23 @@ async def test_a_tls_connection_that_breaks_off_is_a_cluster_that_does_not_answe
 ) -> None:
     with pytest.raises(ClusterUnavailable):
         await client_of(hanging_up, tmp_path).find_job("any")
+
+
+async def test_only_an_object_that_is_there_counts_as_there(tmp_path: Path) -> None:
+    """A quota that many are changing at once refuses with the same status."""
+    taken = refusal(409, "AlreadyExists", 'secrets "x" already exists')
+    changing = refusal(409, "Conflict", 'Operation cannot be fulfilled on resourcequotas "runs"')
+    with serving(lambda asked: taken) as server:
+        await client_of(server.url, tmp_path).create_secret({})
+    with serving(lambda asked: changing) as server, pytest.raises(ClusterUnavailable):
+        await client_of(server.url, tmp_path).create_secret({})
+
+
+async def test_a_quota_without_room_is_told_from_a_refusal_for_good(tmp_path: Path) -> None:
+    said = 'jobs.batch "x" is forbidden: exceeded quota: runs, requested: count/jobs.batch=1'
+    full = refusal(403, "Forbidden", said)
+    denied = refusal(403, "Forbidden", "jobs.batch is forbidden")
+    with serving(lambda asked: full) as server, pytest.raises(NoQuota):
+        await client_of(server.url, tmp_path).create_job({})
+    with serving(lambda asked: denied) as server, pytest.raises(NotAdmitted):
+        await client_of(server.url, tmp_path).create_job({})
