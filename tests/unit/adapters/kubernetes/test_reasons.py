@@ -198,6 +198,7 @@ def test_what_user_code_wrote_over_the_launchers_words_is_not_taken_for_them() -
     assert read_launch("anything") is None
     assert read_launch('{"ended":"flown"}') is None
     assert read_launch(json.dumps({"ended": "timed_out", "cpu_milliseconds": -1})) is None
+    assert read_launch(json.dumps({"ended": "exited", "peak_memory_bytes": 2**53})) is None
     said = {"ended": "exited", "cpu_milliseconds": 5, "peak_memory_bytes": None}
     assert read_launch(json.dumps(said)) == LaunchReport(ended="exited", cpu_milliseconds=5)
 
