@@ -200,6 +200,8 @@ def _of_fetch(pod: PodSighting, fetched: FetchReport | None) -> Failure | None:
         return None
     if fetched is not None and fetched.failure is not None:
         return fetched.failure.failure()
+    if pod.is_being_deleted:
+        return _DELETED
     if container.reason == "OOMKilled":
         return platform_failure("fetch_failed", "Fetch needed more memory than it is given.")
     if pod.reason:

@@ -109,6 +109,15 @@ def test_what_somebody_deleted_is_not_the_steps_fault() -> None:
     assert code_of(found) == "platform/lost"
 
 
+def test_a_pod_that_was_deleted_in_fetch_is_lost() -> None:
+    raw = pod_status(initContainerStatuses=[ended("fetch", 143, reason="Error")])
+    raw["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:05Z"
+    found = failure_of(
+        PodSighting(raw), TASK.assignment, fetched=None, launched=None, collected=None
+    )
+    assert code_of(found) == "platform/lost"
+
+
 def test_what_collect_says_matters_where_main_ended_well() -> None:
     report = {"class": "user", "code": "link_leaves", "message": "It has a link."}
     failed = CollectReport.model_validate({"ok": False, "failure": report})
