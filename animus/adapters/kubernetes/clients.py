@@ -26,6 +26,7 @@ from animus.domain.errors import Unavailable
 FIELD_MANAGER = "animus-agent"
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
+QUIET_SECONDS = 300.0
 _PATIENCE = (CONNECT_SECONDS, ANSWER_SECONDS)
 _MERGE = "application/strategic-merge-patch+json"
 _SAID = 300
@@ -197,13 +198,14 @@ class KubernetesClient:
     def follow_log(self, pod: str, container: str, *, since: str | None) -> Stream | None:
         """What a container says, with times, from then on and until it ends. Blocking.
 
+        It breaks off where the container says nothing for long: so does a connection that is dead.
         None where there is nothing to read: the pod is gone, or the container has not started.
         """
         query = {"container": container, "follow": "true", "timestamps": "true"}
         if since is not None:
             query["sinceTime"] = since
         try:
-            return self._open(f"{self._path(Kind.PODS, pod)}/log", query, silence=None)
+            return self._open(f"{self._path(Kind.PODS, pod)}/log", query, silence=QUIET_SECONDS)
         except _Refusal as refusal:
             if refusal.status in (_BAD, _MISSING):
                 return None
@@ -332,7 +334,7 @@ class KubernetesClient:
         return f"{whole}/{name}" if name else whole
 
 
-def lines_of(stream: Stream, *, longest: int | None = None) -> Iterator[tuple[bytes, bool]]:
+def lines_of(stream: Stream, *, longest: int | None = None) -> Iterator[list[tuple[bytes, bool]]]:
     """Lines as they come, without their ends, and whether they are at their end with it: a line
     that is too long comes in parts. Raises `ClusterUnavailable` where the stream breaks off.
     """
@@ -340,15 +342,16 @@ def lines_of(stream: Stream, *, longest: int | None = None) -> Iterator[tuple[by
     try:
         for chunk in stream.stream(None, False):
             *whole, rest = (rest + chunk).split(b"\n")
-            yield from ((line, True) for line in whole)
+            lines = [(line, True) for line in whole]
             if longest is not None and len(rest) > longest:
-                yield rest, False
+                lines.append((rest, False))
                 rest = b""
+            yield lines
     except (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError) as error:
         # AttributeError: urllib3's, where another thread has closed the connection.
         raise ClusterUnavailable("A stream broke off.", detail=repr(error)) from None
     if rest:
-        yield rest, True
+        yield [(rest, True)]
 
 
 def _selecting(kind: Kind, selector: str) -> dict[str, str]:

@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from animus.adapters.kubernetes.clients import ClusterUnavailable, ListExpired
 from animus.adapters.kubernetes.watching import changes_of
-
-
-class Chunks:
-    """A stream that says this and ends."""
-
-    def __init__(self, *chunks: bytes) -> None:
-        self._chunks = chunks
-
-    def stream(self, _amt: int | None, _decode: bool) -> Iterator[bytes]:
-        yield from self._chunks
-
-    def shutdown(self) -> None:
-        """Nothing is open."""
-
-    def close(self) -> None:
-        """Nothing is open."""
+from tests.unit.adapters.kubernetes.streams import Chunks
 
 
 def test_changes_are_read_however_they_are_cut_into_pieces() -> None:
