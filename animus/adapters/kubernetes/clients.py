@@ -157,6 +157,10 @@ class KubernetesClient:
         """With its pods first: it is gone when they are."""
         await self._delete(self._path(Kind.JOBS, name), propagationPolicy="Foreground")
 
+    async def annotate_job(self, name: str, annotations: Mapping[str, str]) -> None:
+        change = {"metadata": {"annotations": dict(annotations)}}
+        await self._patch(self._path(Kind.JOBS, name), change)
+
     async def suspend_job(self, name: str) -> None:
         """Have its pod ended, and no other made."""
         await self._patch(self._path(Kind.JOBS, name), {"spec": {"suspend": True}})

@@ -43,6 +43,7 @@ from animus.adapters.kubernetes.names import (
     job_name,
     run_secret_name,
 )
+from animus.adapters.kubernetes.notes import find_noted, note_of
 from animus.adapters.kubernetes.postures import posture_of
 from animus.adapters.kubernetes.reasons import (
     Patience,
@@ -124,7 +125,7 @@ class KubernetesExecutor(Executor):
             assert pod is not None  # the last one has ended
             return await self._describe(task, journal, pod, follower)
         except Unrunnable as unrunnable:
-            await self._end_job(name)
+            await self._end_job(name, unrunnable.failure)
             return AttemptEnd(finished_at=self.now(), failure=unrunnable.failure)
         finally:
             self.watcher.forget(name)
@@ -170,6 +171,8 @@ class KubernetesExecutor(Executor):
             job, has_begun = await self._create_job(task, name), False
         else:
             _log.info("job_adopted", job=name)
+            if (noted := find_noted(job)) is not None:
+                raise Unrunnable(noted)
             has_begun = JobSighting(job).has_ended or await self._has_begun(name)
         if journal.find(JobFact.CREATED) is None:
             journal.record(JobFact.CREATED, {"uid": job["metadata"]["uid"]})
@@ -215,7 +218,7 @@ class KubernetesExecutor(Executor):
         while True:
             seen = self.watcher.look(name)
             pod = _pod_in(seen)
-            if pod is None and (seen.job is None or JobSighting(seen.job).has_ended):
+            if pod is None and (seen.job is None or JobSighting(seen.job).makes_no_pod):
                 seen = await self._confirm(name)
                 pod = _pod_in(seen)
             if pod is not None:
@@ -232,12 +235,14 @@ class KubernetesExecutor(Executor):
         job = await self.client.find_job(name)
         pods = await self.client.list(Kind.PODS, _pods_of(name))
         seen = Seen(job=job, pods=tuple(pods.items), events=())
-        if not seen.pods and (job is None or JobSighting(job).has_ended):
+        if not seen.pods and (job is None or JobSighting(job).makes_no_pod):
             raise Unrunnable(gone(seen))
         return seen
 
-    async def _end_job(self, name: str) -> None:
-        """An attempt that has failed for good must not start later, when the trouble is over."""
+    async def _end_job(self, name: str, failure: Failure) -> None:
+        """An attempt that has failed for good must not start later, when the trouble is over; and
+        an agent that comes after this one is killed must not take it for another failure."""
+        await self.client.annotate_job(name, note_of(failure))
         await self._end_pods(_pods_of(name))
         await self.client.suspend_job(name)
 

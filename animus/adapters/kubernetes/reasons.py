@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from animus.adapters.kubernetes.clients import NO_QUOTA
 from animus.adapters.kubernetes.manifests import COLLECT, FETCH, MAIN
+from animus.adapters.kubernetes.notes import find_noted
 from animus.adapters.kubernetes.reports import LaunchReport
 from animus.adapters.kubernetes.sightings import ContainerSighting, JobSighting, PodSighting
 from animus.adapters.kubernetes.watching import Seen
@@ -104,11 +105,17 @@ def failure_of(
 
 
 def gone(seen: Seen) -> Failure:
-    """The Job's pod is not there any more, and was not seen to end."""
+    """There is no pod of the Job, and there will be none."""
+    if (noted := find_noted(seen.job)) is not None:
+        return noted
     job = JobSighting(seen.job) if seen.job is not None else None
     if job is None or job.is_being_deleted:
         return platform_failure(
             "lost", "Its Job was deleted by somebody else: it is not started again."
+        )
+    if job.is_suspended:
+        return platform_failure(
+            "lost", "Its Job was suspended by somebody else: it is not started again."
         )
     return _DELETED
 

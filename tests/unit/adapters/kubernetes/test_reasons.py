@@ -7,9 +7,18 @@ from typing import Any
 
 import pytest
 
-from animus.adapters.kubernetes.reasons import AT_ONCE, Patience, failure_of, find_trouble
+from animus.adapters.kubernetes.names import FAILURE
+from animus.adapters.kubernetes.notes import note_of
+from animus.adapters.kubernetes.reasons import (
+    AT_ONCE,
+    Patience,
+    failure_of,
+    find_trouble,
+    gone,
+    not_admitted,
+)
 from animus.adapters.kubernetes.reports import LaunchReport, read_launch, report_in
-from animus.adapters.kubernetes.sightings import PodSighting
+from animus.adapters.kubernetes.sightings import JobSighting, PodSighting
 from animus.adapters.kubernetes.watching import Seen
 from animus.adapters.steps.reports import CollectReport, FetchReport
 from animus.domain.canonical import JsonObject
@@ -217,3 +226,41 @@ def test_the_last_report_in_a_log_counts() -> None:
     assert report_in(log) == b'{"ok":true}'
     assert report_in(b"noise") is None
     assert report_in(None) is None
+
+
+def job_that(*, annotations: JsonObject | None = None, **said: Any) -> JsonObject:
+    return {"metadata": {"annotations": annotations or {}}, **said}
+
+
+@pytest.mark.parametrize(
+    ("job", "sentence"),
+    [
+        (None, "Its Job was deleted"),
+        ({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}, "Its Job was deleted"),
+        (job_that(spec={"suspend": True}), "Its Job was suspended"),
+        (job_that(annotations={FAILURE: "{}"}), "Its pod was deleted"),
+    ],
+)
+def test_what_is_said_of_a_job_without_a_pod(job: JsonObject | None, sentence: str) -> None:
+    found = gone(Seen(job=job, pods=(), events=()))
+    assert code_of(found) == "platform/lost"
+    assert found.message.startswith(sentence)
+
+
+def test_a_reason_that_was_noted_on_the_job_stays_the_reason() -> None:
+    failure = not_admitted("violates PodSecurity")
+    job = job_that(annotations=note_of(failure), spec={"suspend": True})
+    assert gone(Seen(job=job, pods=(), events=())) == failure
+
+
+@pytest.mark.parametrize(
+    ("job", "expected"),
+    [
+        ({"metadata": {}, "spec": {}}, False),
+        ({"metadata": {}, "spec": {"suspend": True}}, True),
+        ({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}, True),
+        ({"metadata": {}, "status": {"conditions": [{"type": "Failed", "status": "True"}]}}, True),
+    ],
+)
+def test_of_which_jobs_no_pod_is_to_be_waited_for(job: JsonObject, expected: bool) -> None:
+    assert JobSighting(job).makes_no_pod is expected
