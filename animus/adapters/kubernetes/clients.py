@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import urllib3
 from kubernetes import config
@@ -35,6 +35,8 @@ _EXISTS = "AlreadyExists"
 """The reason beside a 409; a quota that others are changing has the same status and another one."""
 NO_QUOTA = "exceeded quota"
 """In the api server's sentence: the status and the reason are those of a refusal for good."""
+
+T = TypeVar("T")
 
 
 class ClusterUnavailable(Unavailable):
@@ -236,7 +238,7 @@ class KubernetesClient:
 
     async def _create(self, path: str, manifest: JsonObject) -> JsonObject | None:
         try:
-            return await self._asked("POST", path, body=manifest)
+            return await _to_its_end(self._asked("POST", path, body=manifest))
         except _Refusal as refusal:
             if refusal.reason == _EXISTS:
                 return None
@@ -336,6 +338,17 @@ class KubernetesClient:
         group = "/apis/batch/v1" if kind == Kind.JOBS else "/api/v1"
         whole = f"{group}/namespaces/{self.namespace}/{kind}"
         return f"{whole}/{name}" if name else whole
+
+
+async def _to_its_end(call: Coroutine[Any, Any, T]) -> T:
+    """A thread can't be called back: who is told to go away waits until it has made its object, so
+    that what removes everything afterwards finds it."""
+    running = asyncio.create_task(call)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.gather(running, return_exceptions=True)
+        raise
 
 
 def lines_of(stream: Stream, *, longest: int | None = None) -> Iterator[list[tuple[bytes, bool]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from animus.adapters.kubernetes.clients import ClusterUnavailable, NoQuota, NotAdmitted
-from tests.unit.adapters.kubernetes.api_servers import client_of, refusal, serving
+from tests.unit.adapters.kubernetes.api_servers import Asked, Said, client_of, refusal, serving
 
 
 @pytest.fixture
@@ -58,3 +59,23 @@ async def test_a_quota_without_room_is_told_from_a_refusal_for_good(tmp_path: Pa
         await client_of(server.url, tmp_path).create_job({})
     with serving(lambda asked: denied) as server, pytest.raises(NotAdmitted):
         await client_of(server.url, tmp_path).create_job({})
+
+
+async def test_who_is_told_to_go_while_an_object_is_made_waits_until_it_is(tmp_path: Path) -> None:
+    """Else it would be there after everything was removed."""
+    is_asked, may_answer = threading.Event(), threading.Event()
+
+    def answer(_: Asked) -> Said:
+        is_asked.set()
+        may_answer.wait()
+        return Said()
+
+    with serving(answer) as server:
+        making = asyncio.create_task(client_of(server.url, tmp_path).create_job({}))
+        await asyncio.to_thread(is_asked.wait)
+        making.cancel()
+        done, _ = await asyncio.wait([making], timeout=0.2)
+        assert not done
+        may_answer.set()
+        with pytest.raises(asyncio.CancelledError):
+            await making
