@@ -316,6 +316,12 @@ class Progress:
     """What an operator would look at: the container's or the Job's name."""
 
 
+class StillThere(Unavailable):
+    """Something of an attempt does not go away: its node is lost, or somebody holds it."""
+
+    code = "attempt_still_there"
+
+
 class Executor(Protocol):
     """Runs attempts on one kind of machinery, which outlives the agent.
 
@@ -341,14 +347,17 @@ class Executor(Protocol):
     async def clear(self, attempt_id: AttemptId, /) -> None:
         """Kill and remove whatever there is of an attempt; return when nothing is left. Idempotent.
 
-        Never while `run` runs for it.
+        Never while `run` runs for it. Raises `StillThere` for what does not go away in time.
         """
 
     async def held(self) -> Set[AttemptId]:
         """Attempts of which there is something, whichever agent of the cluster began them."""
 
     async def sweep(self, is_known: Callable[[AttemptId], bool], /) -> Sequence[str]:
-        """Remove what belongs to this agent and to no known attempt; say what it was."""
+        """Remove what belongs to this agent and to no known attempt; say what it was.
+
+        What does not go away keeps nothing else from going, and no agent from starting.
+        """
 
 
 def _without_query(method: str, url: str) -> str:

@@ -71,7 +71,7 @@ from animus.domain.canonical import JsonObject
 from animus.domain.digests import format_digest
 from animus.domain.ids import AttemptId
 from animus.domain.work_orders import Failure, ResultLog, Usage
-from animus.ports import AttemptEnd, AttemptTask, Executor, Progress
+from animus.ports import AttemptEnd, AttemptTask, Executor, Progress, StillThere
 
 LISTED_WITHIN = 30.0
 LOOK_EVERY = 30.0
@@ -138,7 +138,7 @@ class KubernetesExecutor(Executor):
         pauses = iter(_CLEAR_PAUSES)
         while await self._remove(selector):
             if time.monotonic() > deadline:
-                raise ClusterUnavailable("What there is of an attempt does not go away.")
+                raise StillThere("What there is of an attempt in the cluster does not go away.")
             await asyncio.sleep(next(pauses, _CLEAR_PAUSES[-1]))
         await asyncio.to_thread(self._remove_files, attempt_id)
 
@@ -146,12 +146,18 @@ class KubernetesExecutor(Executor):
         return frozenset(attempt_id for attempt_id, _ in await self._jobs())
 
     async def sweep(self, is_known: Callable[[AttemptId], bool], /) -> Sequence[str]:
-        removed = []
-        for attempt_id, name in await self._jobs():
-            if not is_known(attempt_id):
-                await self.clear(attempt_id)
-                removed.append(f"job {self.client.namespace}/{name}")
-        return removed
+        left = [each for each in await self._jobs() if not is_known(each[0])]
+        are_gone = await asyncio.gather(*(self._is_cleared(attempt_id) for attempt_id, _ in left))
+        named = zip(left, are_gone, strict=True)
+        return [f"job {self.client.namespace}/{name}" for (_, name), is_gone in named if is_gone]
+
+    async def _is_cleared(self, attempt_id: AttemptId) -> bool:
+        try:
+            await self.clear(attempt_id)
+        except StillThere as error:
+            _log.warning("job_not_swept", attempt=str(attempt_id), detail=error.message)
+            return False
+        return True
 
     def close(self) -> None:
         """Stop watching."""
