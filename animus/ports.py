@@ -316,6 +316,12 @@ class Progress:
     """What an operator would look at: the container's or the Job's name."""
 
 
+class StillThere(Unavailable):
+    """Something of an attempt does not go away: its node is lost, or somebody holds it."""
+
+    code = "attempt_still_there"
+
+
 class Executor(Protocol):
     """Runs attempts on one kind of machinery, which outlives the agent.
 
@@ -341,7 +347,7 @@ class Executor(Protocol):
     async def clear(self, attempt_id: AttemptId, /) -> None:
         """Kill and remove whatever there is of an attempt; return when nothing is left. Idempotent.
 
-        Never while `run` runs for it.
+        Never while `run` runs for it. Raises `StillThere` for what does not go away in time.
         """
 
     async def held(self) -> Set[AttemptId]:
@@ -355,7 +361,8 @@ class Executor(Protocol):
     ) -> Sequence[str]:
         """Remove what belongs to this agent and to no known attempt; say what it was.
 
-        Each thing is announced before it is removed, and stays where that fails.
+        Each thing is announced before it is removed, and stays where that fails. What does not go
+        away keeps nothing else from going, and no agent from starting.
         """
 
 

@@ -10,10 +10,10 @@ import asyncio
 import fcntl
 import os
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from temporalio.client import Client
@@ -93,13 +93,21 @@ async def _serve(settings: AgentSettings, agent: Agent) -> None:
         activities=[activities.execute_attempt, activities.stop_attempt],
         max_concurrent_activities=section.concurrency * (1 + WAITING_PER_SLOT) + STOP_SLOTS,
     )
-    chores = [asyncio.create_task(chore) for chore in (_keep_house(agent), _release(agent))]
+    _mark_ready(section.ready_file)
+    await until_one_ends(worker.run(), _keep_house(agent), _release(agent))
+
+
+async def until_one_ends(*works: Coroutine[Any, Any, None]) -> None:
+    """An agent whose chores have died must not go on without them: who leads it starts it again."""
+    tasks = [asyncio.create_task(work) for work in works]
     try:
-        _mark_ready(section.ready_file)
-        await worker.run()
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()
     finally:
-        for chore in chores:
-            chore.cancel()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _keep_house(agent: Agent) -> None:

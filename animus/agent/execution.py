@@ -31,7 +31,15 @@ from animus.domain.work_orders import (
     StopReceipt,
     sealed,
 )
-from animus.ports import AttemptEnd, AttemptTask, ExecutionPhase, Executor, Progress, Signer
+from animus.ports import (
+    AttemptEnd,
+    AttemptTask,
+    ExecutionPhase,
+    Executor,
+    Progress,
+    Signer,
+    StillThere,
+)
 
 WAITING_PER_SLOT = 3
 """Attempts that may wait here for each that runs; more are sent back to their queue."""
@@ -47,7 +55,7 @@ class ControlPlane(Protocol):
         """The work that an order permits. Raises `Refused`."""
 
     async def find_settled(self, attempt_ids: Collection[AttemptId], /) -> Set[AttemptId]:
-        """Those of our cluster that are not open in its records."""
+        """Those that are not open in its records."""
 
     async def record_removal(self, what: str, /) -> None:
         """Have it audited that something which belongs to no open attempt is removed."""
@@ -159,9 +167,15 @@ class Agent:
     async def release(self) -> None:
         """Remove what is left of attempts whose outcome has been recorded meanwhile."""
         waiting = self._answered - self._tasks.keys()
-        for attempt_id in await self._control.find_settled(waiting) if waiting else ():
+        settled = await self._control.find_settled(waiting) if waiting else ()
+        await asyncio.gather(*(self._release(attempt_id) for attempt_id in settled))
+
+    async def _release(self, attempt_id: AttemptId) -> None:
+        try:
             await self._clear(attempt_id)
-            self._answered.discard(attempt_id)
+        except StillThere as error:  # the sweep tries it again
+            _log.warning("not_released", attempt=str(attempt_id), detail=error.message)
+        self._answered.discard(attempt_id)
 
     async def close(self) -> None:
         """Stop watching. What runs goes on, and is adopted by the next agent."""

@@ -9,7 +9,7 @@ import structlog
 
 from animus.agent.journals import AttemptJournal, Fact, Journals
 from animus.domain.ids import AttemptId
-from animus.ports import Executor
+from animus.ports import Executor, StillThere
 
 KEEP_CLOSED = timedelta(days=7)
 """How long an answer is kept after it was given, for whoever could not hear it: without it the
@@ -40,8 +40,7 @@ async def sweep(
     removed = list(await executor.sweep(is_known, announce))
     for attempt_id in _idle(journals, is_known):
         journal = journals.open(attempt_id)
-        if _has_files(journal):
-            await executor.clear(attempt_id)
+        if _has_files(journal) and await _is_cleared(executor, attempt_id):
             removed.append(f"files of attempt {attempt_id}")
         if _is_old(journal, now):
             journal.forget()
@@ -49,6 +48,15 @@ async def sweep(
     for what in removed:
         _log.info("swept", removed=what)
     return removed
+
+
+async def _is_cleared(executor: Executor, attempt_id: AttemptId) -> bool:
+    try:
+        await executor.clear(attempt_id)
+    except StillThere as error:
+        _log.warning("not_swept", attempt=str(attempt_id), detail=error.message)
+        return False
+    return True
 
 
 def _idle(journals: Journals, is_known: Callable[[AttemptId], bool]) -> Iterator[AttemptId]:

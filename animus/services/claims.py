@@ -133,11 +133,13 @@ async def claim_attempt(uow: UnitOfWork, call: Call, *, order: bytes, signature:
     )
 
 
-async def find_settled(
-    session: ReadSession, call: Call, attempt_ids: Sequence[UUID]
-) -> Sequence[UUID]:
-    """Those of them that are not open on a cluster of the caller's; the caller is its agent."""
-    is_open = await execution.find_open_attempts(session, call.by.principal_id, attempt_ids)
+async def find_settled(session: ReadSession, attempt_ids: Sequence[UUID]) -> Sequence[UUID]:
+    """Those of them that are not open.
+
+    Who asks removes what is settled: so whose attempt it is does not matter. An agent that was
+    given another's token must not hear that its own attempts are over.
+    """
+    is_open = await execution.find_open_attempts(session, attempt_ids)
     return sorted(set(attempt_ids) - is_open)
 
 

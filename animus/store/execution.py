@@ -96,17 +96,13 @@ async def find_attempt_of_order(session: ReadSession, digest: bytes) -> tuple[UU
     return next(((project_id, attempt_id) for project_id, attempt_id in rows), None)
 
 
-async def find_open_attempts(
-    session: ReadSession, principal_id: UUID, attempt_ids: Sequence[UUID]
-) -> set[UUID]:
-    """Those that this agent has an order for, and that have no outcome yet."""
+async def find_open_attempts(session: ReadSession, attempt_ids: Sequence[UUID]) -> set[UUID]:
+    """Those that there is an order for, on any cluster, and that have no outcome yet."""
     # lint-skip: project-scope: an agent serves its cluster, whatever project an order is of
     rows = await session.fetch(
-        "SELECT o.attempt_id FROM work_orders o JOIN clusters c ON c.id = o.cluster_id "
-        "WHERE c.principal_id = %s AND o.attempt_id = ANY(%s) AND NOT EXISTS ("
+        "SELECT o.attempt_id FROM work_orders o WHERE o.attempt_id = ANY(%s) AND NOT EXISTS ("
         "SELECT FROM attempt_outcomes e "
         "WHERE e.project_id = o.project_id AND e.attempt_id = o.attempt_id)",
-        principal_id,
         list(attempt_ids),
     )
     return {attempt_id for (attempt_id,) in rows}

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from temporalio.exceptions import ApplicationError
@@ -18,12 +19,13 @@ from animus.adapters.signing import FileSigner, make_key
 from animus.agent.orders import ClaimedWork
 from animus.contracts.runs import SignedOrder
 from animus.domain.canonical import JsonObject, canonical_bytes, decode_strictly
+from animus.domain.ids import AttemptId
 from animus.domain.work_orders import ORDER_TAG, RESULT_TAG
 from animus.ports import Signer
 from animusd import agent_wiring
 from animusd.agent_wiring import build_agent
 from tests.agent.agents import Bench
-from tests.agent.conftest import Images, MakeAgent
+from tests.agent.conftest import AgentFiles, Images, MakeAgent
 from tests.agent.platforms import Order, Platform
 from tests.agent.steps import python_step
 from tests.conftest import RecordCases
@@ -230,6 +232,17 @@ async def test_what_the_agent_can_be_helped_with_is_tried_again(
         assert not refused.value.non_retryable
     assert (await bench.result(order)).failure is None
     record_cases("helpable refusals", len(cases))
+
+
+async def test_an_attempt_that_is_open_is_settled_for_no_agent(
+    platform: Platform, bench: Bench, order: Order, agent_files: AgentFiles
+) -> None:
+    """Whatever is settled, an agent removes: also one that has another cluster's token."""
+    for token in agent_files.tokens.values():
+        gateway = Gateway(bench.section.api_url, token_file=token)
+        unknown = AttemptId(uuid4())
+        assert await gateway.find_settled({order.attempt_id, unknown}) == {unknown}
+        await gateway.close()
 
 
 async def check_refused(bench: Bench, order: Order) -> None:

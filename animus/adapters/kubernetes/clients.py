@@ -2,23 +2,23 @@
 
 That one knows how to sign in, to trust and to keep connections. Objects go in and come out as JSON:
 what a cluster answers is read by pure functions. The client blocks, so a call runs in a thread;
-streams have threads of their own (see `streams`).
+streams have threads of their own (see `watching` and `logs`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import urllib3
 from kubernetes import config
-from kubernetes.client import ApiClient, Configuration
+from kubernetes.client import ApiClient, ApiException, Configuration
 
 from animus.domain.canonical import JsonObject
 from animus.domain.errors import Unavailable
@@ -26,11 +26,18 @@ from animus.domain.errors import Unavailable
 FIELD_MANAGER = "animus-agent"
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
+QUIET_SECONDS = 300.0
 _PATIENCE = (CONNECT_SECONDS, ANSWER_SECONDS)
 _MERGE = "application/strategic-merge-patch+json"
 _RIGHTS, _SIGNING_IN = "/apis/authorization.k8s.io/v1", "/apis/authentication.k8s.io/v1"
 _SAID = 300
-_BAD, _FORBIDDEN, _MISSING, _TAKEN, _GONE, _UNFIT = 400, 403, 404, 409, 410, 422
+_BAD, _FORBIDDEN, _MISSING, _GONE, _UNFIT = 400, 403, 404, 410, 422
+_EXISTS = "AlreadyExists"
+"""The reason beside a 409; a quota that others are changing has the same status and another one."""
+NO_QUOTA = "exceeded quota"
+"""In the api server's sentence: the status and the reason are those of a refusal for good."""
+
+T = TypeVar("T")
 
 
 class ClusterUnavailable(Unavailable):
@@ -43,6 +50,14 @@ class ListExpired(Exception):
 
 class NotAdmitted(Exception):
     """The cluster refuses an object for good: by admission, by validation, for want of rights."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(said)
+        self.said = said
+
+
+class NoQuota(Exception):
+    """The namespace's quota has no room for an object now."""
 
     def __init__(self, said: str) -> None:
         super().__init__(said)
@@ -76,10 +91,10 @@ class Listing:
 
 
 class _Refusal(Exception):
-    def __init__(self, status: int, said: str) -> None:
-        super().__init__(f"{status} {said}")
+    def __init__(self, status: int, content: bytes) -> None:
         self.status = status
-        self.said = said
+        self.said, self.reason = _said(content)
+        super().__init__(f"{status} {self.said}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,11 +165,12 @@ class KubernetesClient:
         return await self._find(self._path(Kind.JOBS, name))
 
     async def create_job(self, manifest: JsonObject) -> JsonObject | None:
-        """The Job as it was stored; None where there is one of this name. Raises `NotAdmitted`."""
+        """The Job as it was stored; None where there is one of this name. Raises `NotAdmitted`,
+        `NoQuota`."""
         return await self._create(self._path(Kind.JOBS), manifest)
 
     async def create_secret(self, manifest: JsonObject) -> None:
-        """Leaves one that is there as it is. Raises `NotAdmitted`."""
+        """Leaves one that is there as it is. Raises `NotAdmitted`, `NoQuota`."""
         await self._create(self._path("secrets"), manifest)
 
     async def delete_secret(self, name: str) -> None:
@@ -166,6 +182,10 @@ class KubernetesClient:
     async def delete_job(self, name: str) -> None:
         """With its pods first: it is gone when they are."""
         await self._delete(self._path(Kind.JOBS, name), propagationPolicy="Foreground")
+
+    async def annotate_job(self, name: str, annotations: Mapping[str, str]) -> None:
+        change = {"metadata": {"annotations": dict(annotations)}}
+        await self._patch(self._path(Kind.JOBS, name), change)
 
     async def suspend_job(self, name: str) -> None:
         """Have its pod ended, and no other made."""
@@ -208,13 +228,14 @@ class KubernetesClient:
     def follow_log(self, pod: str, container: str, *, since: str | None) -> Stream | None:
         """What a container says, with times, from then on and until it ends. Blocking.
 
+        It breaks off where the container says nothing for long: so does a connection that is dead.
         None where there is nothing to read: the pod is gone, or the container has not started.
         """
         query = {"container": container, "follow": "true", "timestamps": "true"}
         if since is not None:
             query["sinceTime"] = since
         try:
-            return self._open(f"{self._path(Kind.PODS, pod)}/log", query, silence=None)
+            return self._open(f"{self._path(Kind.PODS, pod)}/log", query, silence=QUIET_SECONDS)
         except _Refusal as refusal:
             if refusal.status in (_BAD, _MISSING):
                 return None
@@ -246,10 +267,11 @@ class KubernetesClient:
         with _answering():
             answer = self._send("POST", path, pretending, body=manifest, timeout=_PATIENCE)
             content = answer.read()
-        if answer.status in (_BAD, _FORBIDDEN, _UNFIT):
-            raise NotAdmitted(_said(content))
         if answer.status >= _BAD:
-            raise _unavailable(_Refusal(answer.status, _said(content)))
+            refusal = _Refusal(answer.status, content)
+            if refusal.status in (_BAD, _FORBIDDEN, _UNFIT):
+                raise NotAdmitted(refusal.said)
+            raise _unavailable(refusal)
         said = answer.response.headers.getlist("Warning")  # as RFC 7234: 299 - "text"
         return [each.partition('"')[2].removesuffix('"') for each in said]
 
@@ -263,10 +285,12 @@ class KubernetesClient:
 
     async def _create(self, path: str, manifest: JsonObject) -> JsonObject | None:
         try:
-            return await self._asked("POST", path, body=manifest)
+            return await _to_its_end(self._asked("POST", path, body=manifest))
         except _Refusal as refusal:
-            if refusal.status == _TAKEN:
+            if refusal.reason == _EXISTS:
                 return None
+            if refusal.status == _FORBIDDEN and NO_QUOTA in refusal.said:
+                raise NoQuota(refusal.said) from None
             if refusal.status in (_BAD, _FORBIDDEN, _UNFIT):
                 raise NotAdmitted(refusal.said) from None
             raise _unavailable(refusal) from None
@@ -320,14 +344,14 @@ class KubernetesClient:
             answer = self._send(method, path, query, body=body, form=form, timeout=_PATIENCE)
             content: bytes = answer.read()
         if answer.status >= _BAD:
-            raise _Refusal(answer.status, _said(content))
+            raise _Refusal(answer.status, content)
         return content
 
     def _open(self, path: str, query: Mapping[str, str], *, silence: float | None) -> Stream:
         with _answering():
             answer = self._send("GET", path, query, timeout=(CONNECT_SECONDS, silence))
             if answer.status >= _BAD:
-                raise _Refusal(answer.status, _said(answer.read()))
+                raise _Refusal(answer.status, answer.read())
         stream: Stream = answer.response
         return stream
 
@@ -363,7 +387,18 @@ class KubernetesClient:
         return f"{whole}/{name}" if name else whole
 
 
-def lines_of(stream: Stream, *, longest: int | None = None) -> Iterator[tuple[bytes, bool]]:
+async def _to_its_end(call: Coroutine[Any, Any, T]) -> T:
+    """A thread can't be called back: who is told to go away waits until it has made its object, so
+    that what removes everything afterwards finds it."""
+    running = asyncio.create_task(call)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.gather(running, return_exceptions=True)
+        raise
+
+
+def lines_of(stream: Stream, *, longest: int | None = None) -> Iterator[list[tuple[bytes, bool]]]:
     """Lines as they come, without their ends, and whether they are at their end with it: a line
     that is too long comes in parts. Raises `ClusterUnavailable` where the stream breaks off.
     """
@@ -371,15 +406,16 @@ def lines_of(stream: Stream, *, longest: int | None = None) -> Iterator[tuple[by
     try:
         for chunk in stream.stream(None, False):
             *whole, rest = (rest + chunk).split(b"\n")
-            yield from ((line, True) for line in whole)
+            lines = [(line, True) for line in whole]
             if longest is not None and len(rest) > longest:
-                yield rest, False
+                lines.append((rest, False))
                 rest = b""
+            yield lines
     except (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError) as error:
         # AttributeError: urllib3's, where another thread has closed the connection.
         raise ClusterUnavailable("A stream broke off.", detail=repr(error)) from None
     if rest:
-        yield rest, True
+        yield [(rest, True)]
 
 
 def _selecting(kind: Kind, selector: str) -> dict[str, str]:
@@ -393,7 +429,8 @@ def _selecting(kind: Kind, selector: str) -> dict[str, str]:
 def _answering() -> Iterator[None]:
     try:
         yield
-    except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+    except (urllib3.exceptions.HTTPError, ApiException, OSError, ValueError) as error:
+        # ApiException: the official client's own, for a TLS connection that broke or never was.
         raise ClusterUnavailable("The cluster does not answer.", detail=repr(error)) from None
 
 
@@ -403,9 +440,10 @@ def _unavailable(refusal: _Refusal) -> ClusterUnavailable:
     )
 
 
-def _said(content: bytes) -> str:
-    """The api server's own words."""
+def _said(content: bytes) -> tuple[str, str]:
+    """The api server's own words, and its word for the reason."""
     try:
-        return str(json.loads(content)["message"])[:_SAID]
-    except (ValueError, KeyError, TypeError):
-        return content[:_SAID].decode(errors="replace")
+        status = json.loads(content)
+        return str(status["message"])[:_SAID], str(status.get("reason") or "")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return content[:_SAID].decode(errors="replace"), ""

@@ -16,6 +16,7 @@ from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
@@ -23,6 +24,7 @@ from animus.adapters.kubernetes.clients import (
     ClusterUnavailable,
     Kind,
     KubernetesClient,
+    NoQuota,
     NotAdmitted,
 )
 from animus.adapters.kubernetes.logs import LogFiles, LogFollower
@@ -41,6 +43,7 @@ from animus.adapters.kubernetes.names import (
     job_name,
     run_secret_name,
 )
+from animus.adapters.kubernetes.notes import find_noted, note_of
 from animus.adapters.kubernetes.postures import posture_of
 from animus.adapters.kubernetes.reasons import (
     Patience,
@@ -49,6 +52,7 @@ from animus.adapters.kubernetes.reasons import (
     find_trouble,
     gone,
     not_admitted,
+    quota_exceeded,
 )
 from animus.adapters.kubernetes.reports import (
     IN_LOG,
@@ -67,11 +71,13 @@ from animus.domain.canonical import JsonObject
 from animus.domain.digests import format_digest
 from animus.domain.ids import AttemptId
 from animus.domain.work_orders import Failure, ResultLog, Usage
-from animus.ports import AttemptEnd, AttemptTask, Executor, Progress
+from animus.ports import AttemptEnd, AttemptTask, Executor, Progress, StillThere
 
 LISTED_WITHIN = 30.0
 LOOK_EVERY = 30.0
 """Seconds after which an attempt is looked at although nothing was heard of it."""
+ROOM_EVERY = 10.0
+"""Seconds after which a full quota is tried again."""
 CLEAR_WITHIN = 120.0
 LOG_WITHIN = 60.0
 END_GRACE_SECONDS = 1
@@ -81,6 +87,8 @@ _LOG = "main.log"
 KeepLog = Callable[[str, Path, str, int], Awaitable[bool]]
 """Attempt token, file, digest and size: the file into the object store; False where the token is
 good no more. Raises `Unavailable`."""
+
+T = TypeVar("T")
 
 _log = structlog.get_logger()
 
@@ -117,7 +125,7 @@ class KubernetesExecutor(Executor):
             assert pod is not None  # the last one has ended
             return await self._describe(task, journal, pod, follower)
         except Unrunnable as unrunnable:
-            await self._end_job(name)
+            await self._end_job(name, unrunnable.failure)
             return AttemptEnd(finished_at=self.now(), failure=unrunnable.failure)
         finally:
             self.watcher.forget(name)
@@ -130,7 +138,7 @@ class KubernetesExecutor(Executor):
         pauses = iter(_CLEAR_PAUSES)
         while await self._remove(selector):
             if time.monotonic() > deadline:
-                raise ClusterUnavailable("What there is of an attempt does not go away.")
+                raise StillThere("What there is of an attempt in the cluster does not go away.")
             await asyncio.sleep(next(pauses, _CLEAR_PAUSES[-1]))
         await asyncio.to_thread(self._remove_files, attempt_id)
 
@@ -143,13 +151,20 @@ class KubernetesExecutor(Executor):
         announce: Callable[[str], Awaitable[None]],
         /,
     ) -> Sequence[str]:
-        removed = []
-        for attempt_id, name in await self._jobs():
-            if not is_known(attempt_id):
-                removed.append(f"job {self.client.namespace}/{name}")
-                await announce(removed[-1])
-                await self.clear(attempt_id)
-        return removed
+        left = [(each, f"job {self.client.namespace}/{name}") for each, name in await self._jobs()]
+        left = [(attempt_id, what) for attempt_id, what in left if not is_known(attempt_id)]
+        for _, what in left:
+            await announce(what)
+        are_gone = await asyncio.gather(*(self._is_cleared(attempt_id) for attempt_id, _ in left))
+        return [what for (_, what), is_gone in zip(left, are_gone, strict=True) if is_gone]
+
+    async def _is_cleared(self, attempt_id: AttemptId) -> bool:
+        try:
+            await self.clear(attempt_id)
+        except StillThere as error:
+            _log.warning("job_not_swept", attempt=str(attempt_id), detail=error.message)
+            return False
+        return True
 
     def close(self) -> None:
         """Stop watching."""
@@ -166,32 +181,48 @@ class KubernetesExecutor(Executor):
         if job is None:
             if journal.find(JobFact.CREATED) is not None:
                 raise Unrunnable(gone(Seen(job=None, pods=(), events=())))
-            job = await self._create_job(task, name)
+            job, has_begun = await self._create_job(task, name), False
         else:
             _log.info("job_adopted", job=name)
+            if (noted := find_noted(job)) is not None:
+                raise Unrunnable(noted)
+            has_begun = JobSighting(job).has_ended or await self._has_begun(name)
         if journal.find(JobFact.CREATED) is None:
             journal.record(JobFact.CREATED, {"uid": job["metadata"]["uid"]})
-        if not JobSighting(job).has_ended:
-            await self._create_secrets(task, job)
+        if not has_begun:
+            for secret in secrets_of(task, job):
+                await self._create(lambda secret=secret: self.client.create_secret(secret))  # type: ignore[misc]  # bound now
 
     async def _create_job(self, task: AttemptTask, name: str) -> JsonObject:
         try:
             manifest = job_of(task, self.site)
-            job = await self.client.create_job(manifest) or await self.client.find_job(name)
         except Uncommanded:
             raise Unrunnable(_UNCOMMANDED) from None
-        except NotAdmitted as refusal:
-            raise Unrunnable(not_admitted(refusal.said)) from None
+        created = await self._create(lambda: self.client.create_job(manifest))
+        job = created or await self.client.find_job(name)
         if job is None:
             raise ClusterUnavailable("The Job was gone as soon as it was there.")
         return job
 
-    async def _create_secrets(self, task: AttemptTask, job: JsonObject) -> None:
-        try:
-            for secret in secrets_of(task, job):
-                await self.client.create_secret(secret)
-        except NotAdmitted as refusal:
-            raise Unrunnable(not_admitted(refusal.said)) from None
+    async def _create(self, create: Callable[[], Awaitable[T]]) -> T:
+        """Asked again while a quota may get room. Raises `Unrunnable`."""
+        stuck = _Stuck()
+        while True:
+            try:
+                return await create()
+            except NotAdmitted as refusal:
+                raise Unrunnable(not_admitted(refusal.said)) from None
+            except NoQuota as refusal:
+                trouble = Trouble(failure=quota_exceeded(refusal.said), patience=self.patience.room)
+            if (failure := stuck.note(trouble)) is not None:
+                raise Unrunnable(failure)
+            await asyncio.sleep(min(ROOM_EVERY, stuck.seconds_left))
+
+    async def _has_begun(self, name: str) -> bool:
+        """Whether its pod has what it mounts, so that it needs no Secret that is not there."""
+        pods = (await self.client.list(Kind.PODS, _pods_of(name))).items
+        fetches = [PodSighting(pod).container(FETCH) for pod in pods]
+        return any(fetch.is_running or fetch.has_ended for fetch in fetches)
 
     async def _sightings(self, task: AttemptTask, name: str) -> AsyncIterator[PodSighting]:
         """Its pod whenever it may have changed; the last one has ended. Raises `Unrunnable`."""
@@ -200,7 +231,7 @@ class KubernetesExecutor(Executor):
         while True:
             seen = self.watcher.look(name)
             pod = _pod_in(seen)
-            if pod is None and (seen.job is None or JobSighting(seen.job).has_ended):
+            if pod is None and (seen.job is None or JobSighting(seen.job).makes_no_pod):
                 seen = await self._confirm(name)
                 pod = _pod_in(seen)
             if pod is not None:
@@ -215,15 +246,17 @@ class KubernetesExecutor(Executor):
     async def _confirm(self, name: str) -> Seen:
         """What the api server itself says: a watch may be behind. Raises `Unrunnable`."""
         job = await self.client.find_job(name)
-        pods = await self.client.list(Kind.PODS, f"batch.kubernetes.io/job-name={name}")
+        pods = await self.client.list(Kind.PODS, _pods_of(name))
         seen = Seen(job=job, pods=tuple(pods.items), events=())
-        if not seen.pods and (job is None or JobSighting(job).has_ended):
+        if not seen.pods and (job is None or JobSighting(job).makes_no_pod):
             raise Unrunnable(gone(seen))
         return seen
 
-    async def _end_job(self, name: str) -> None:
-        """An attempt that has failed for good must not start later, when the trouble is over."""
-        await self._end_pods(f"batch.kubernetes.io/job-name={name}")
+    async def _end_job(self, name: str, failure: Failure) -> None:
+        """An attempt that has failed for good must not start later, when the trouble is over; and
+        an agent that comes after this one is killed must not take it for another failure."""
+        await self.client.annotate_job(name, note_of(failure))
+        await self._end_pods(_pods_of(name))
         await self.client.suspend_job(name)
 
     async def _end_pods(self, selector: str) -> bool:
@@ -325,6 +358,10 @@ class _Stuck:
         left = trouble.patience.total_seconds() - (now - self._since)
         self.seconds_left = max(left, 0.0)
         return trouble.failure if left <= 0 else None
+
+
+def _pods_of(job: str) -> str:
+    return f"batch.kubernetes.io/job-name={job}"
 
 
 def _pod_in(seen: Seen) -> PodSighting | None:

@@ -6,10 +6,12 @@ Of what is too long the beginning and the end are kept, as they are in the log t
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
@@ -23,8 +25,10 @@ from animus.adapters.kubernetes.clients import (
 from animus.adapters.steps.logs import MAX_LINE_BYTES, Piece, read_k8s_file, write_log
 
 PAUSE_SECONDS = 1.0
+STALE_SECONDS = 5.0
+"""Without a byte of a container that has ended: the connection is dead, and another is made."""
 _HEAD, _OLDER, _NEWER = "head", "tail.0", "tail.1"
-_TIME_LENGTH = len("2026-01-01T00:00:00.000000000Z")
+_STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{9})(Z|[+-]\d\d:\d\d) ")
 
 _log = structlog.get_logger()
 
@@ -38,7 +42,11 @@ class LogFiles:
     """Bytes of the stored log; on disk are at most three times as many."""
 
     def prepare(self) -> None:
+        """A line that an agent was killed in is taken away: it is read again."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        newest = self.directory / (_NEWER if self._has_tail() else _HEAD)
+        if newest.exists():
+            _cut_to_whole_lines(newest)
 
     def append(self, lines: bytes) -> None:
         """To the beginning while that has room, else to the end, whose oldest part goes."""
@@ -84,71 +92,120 @@ class LogFollower:
         self.files = files
         self._pod = pod
         self._container = container
+        self._loop = asyncio.get_running_loop()
         self._has_ended = threading.Event()
         self._closed = threading.Event()
+        self._over = asyncio.Event()
+        self._is_whole = False
+        self._taken = 0
         self._stream: Stream | None = None
         files.prepare()
-        self._thread = threading.Thread(target=self._keep, name=f"log-{pod}", daemon=True)
+        self._thread = threading.Thread(target=self._live, name=f"log-{pod}", daemon=True)
         self._thread.start()
 
     async def finish(self, *, within: float) -> bool:
         """Once the container has ended: whether all that it said has been read in this time."""
         self._has_ended.set()
-        await asyncio.to_thread(self._thread.join, within)
-        is_whole = not self._thread.is_alive()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._wait_over()
         self.close()
-        return is_whole
+        return self._is_whole
 
     def close(self) -> None:
         self._closed.set()
+        self._interrupt()
+
+    async def _wait_over(self) -> None:
+        """A connection that says nothing any more is given up for another."""
+        while not self._over.is_set():
+            before = self._taken
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STALE_SECONDS):
+                    await self._over.wait()
+            if self._taken == before:
+                self._interrupt()
+
+    def _interrupt(self) -> None:
         if (stream := self._stream) is not None:
             with suppress(OSError, ValueError, AttributeError):
                 stream.shutdown()
 
+    def _live(self) -> None:
+        try:
+            self._keep()
+        finally:
+            with suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._over.set)
+
     def _keep(self) -> None:
-        """A thread's whole life: until it was read to its end after the container had ended."""
+        """Until it was read to its end after the container had ended."""
         while not self._closed.is_set():
             is_last = self._has_ended.is_set()
             try:
-                self._read()
+                is_read = self._read()
             except ClusterUnavailable as error:
                 _log.info("log_interrupted", pod=self._pod, detail=error.detail)
             except OSError as error:
                 _log.warning("log_not_kept", pod=self._pod, detail=str(error))
             else:
                 if is_last:
+                    self._is_whole = is_read
                     return
-            self._has_ended.wait(PAUSE_SECONDS)
+            (self._closed if is_last else self._has_ended).wait(PAUSE_SECONDS)
 
-    def _read(self) -> None:
+    def _read(self) -> bool:
+        """To its end; False where nobody knows it (any more)."""
         since = self.files.last_time()
         stream = self._client.follow_log(self._pod, self._container, since=since)
         if stream is None:
-            return
+            return False
         self._stream = stream
         try:
             for lines in _batches(stream, after=since):
+                if self._closed.is_set():
+                    return False
                 self.files.append(lines)
+                self._taken += len(lines)
         finally:
             self._stream = None
             stream.close()
+        return not self._closed.is_set()
 
 
 def _batches(stream: Stream, *, after: str | None) -> Iterator[bytes]:
     """Lines in the engines' form. The node rounds the time to go on from down to a second."""
-    time = ""
-    for line, is_end in lines_of(stream, longest=MAX_LINE_BYTES):
-        said, _, text = line.partition(b" ")
-        if len(said) == _TIME_LENGTH and said[:4].isdigit():
-            time = said.decode()
-        else:
-            text = line  # the rest of a long one
-        if after is None or time > after:
-            yield f"{time} stdout {'F' if is_end else 'P'} ".encode() + text + b"\n"
+    time, is_within = "", False
+    for lines in lines_of(stream, longest=MAX_LINE_BYTES):
+        batch = []
+        for line, is_end in lines:
+            text = line  # the rest of a long one has no time of its own, whatever it looks like
+            if not is_within and (stamp := _STAMP.match(line)) is not None:
+                time, text = _in_utc(stamp), line[stamp.end() :]
+            is_within = not is_end
+            if after is None or time > after:
+                batch.append(b"%s stdout %s %s\n" % (time.encode(), b"F" if is_end else b"P", text))
+        yield b"".join(batch)
+
+
+def _in_utc(stamp: re.Match[bytes]) -> str:
+    """Nodes tell the time of their own zone, and nanoseconds."""
+    seconds, fraction, zone = (part.decode() for part in stamp.groups())
+    if zone != "Z":
+        moment = datetime.fromisoformat(seconds + zone).astimezone(UTC)
+        seconds = f"{moment:%Y-%m-%dT%H:%M:%S}"
+    return f"{seconds}{fraction}Z"
 
 
 def _last_time(file: Path) -> str | None:
     with file.open("rb") as source:
         source.seek(max(0, file.stat().st_size - 2 * MAX_LINE_BYTES))
-        lines = source.read().splitlines()
-    return lines[-1][:_TIME_LENGTH].decode() if lines else None
+        stamps = (_STAMP.match(line) for line in reversed(source.read().splitlines()))
+        return next((_in_utc(stamp) for stamp in stamps if stamp is not None), None)
+
+
+def _cut_to_whole_lines(file: Path) -> None:
+    with file.open("rb+") as kept:
+        begin = max(0, file.stat().st_size - 2 * MAX_LINE_BYTES)
+        kept.seek(begin)
+        kept.truncate(begin + kept.read().rfind(b"\n") + 1)

@@ -21,6 +21,7 @@ PLAN = f"{PREFIX}/plan"
 """The beginning of the plan's digest: a label's value is shorter than a digest."""
 PLAN_DIGEST = f"{PREFIX}/plan-digest"
 ORDER_DIGEST = f"{PREFIX}/order-digest"
+FAILURE = f"{PREFIX}/failure"
 
 EGRESS = f"{PREFIX}/egress"
 """What a pod may reach, by the namespace's network policies."""

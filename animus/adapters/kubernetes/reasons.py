@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+from animus.adapters.kubernetes.clients import NO_QUOTA
 from animus.adapters.kubernetes.manifests import COLLECT, FETCH, MAIN
+from animus.adapters.kubernetes.notes import find_noted
 from animus.adapters.kubernetes.reports import LaunchReport
 from animus.adapters.kubernetes.sightings import ContainerSighting, JobSighting, PodSighting
 from animus.adapters.kubernetes.watching import Seen
@@ -103,11 +105,17 @@ def failure_of(
 
 
 def gone(seen: Seen) -> Failure:
-    """The Job's pod is not there any more, and was not seen to end."""
+    """There is no pod of the Job, and there will be none."""
+    if (noted := find_noted(seen.job)) is not None:
+        return noted
     job = JobSighting(seen.job) if seen.job is not None else None
     if job is None or job.is_being_deleted:
         return platform_failure(
             "lost", "Its Job was deleted by somebody else: it is not started again."
+        )
+    if job.is_suspended:
+        return platform_failure(
+            "lost", "Its Job was suspended by somebody else: it is not started again."
         )
     return _DELETED
 
@@ -126,17 +134,20 @@ def not_admitted(said: str) -> Failure:
     )
 
 
+def quota_exceeded(said: str) -> Failure:
+    return environment_failure(
+        "quota_exceeded",
+        "The namespace's quota has no room for it. Wait, ask for less, or ask the "
+        f"cluster's administrator for more. ({_quota_in(said)})",
+    )
+
+
 def _trouble_without_pod(seen: Seen, patience: Patience) -> Trouble | None:
     """Only the Job's events say why there is none."""
     said = [str(event.get("message") or "") for event in _latest_first(seen)]
     for text in said:
-        if "exceeded quota" in text:
-            failure = environment_failure(
-                "quota_exceeded",
-                "The namespace's quota has no room for it. Wait, ask for less, or ask the "
-                f"cluster's administrator for more. ({_quota_in(text)})",
-            )
-            return Trouble(failure=failure, patience=patience.room)
+        if NO_QUOTA in text:
+            return Trouble(failure=quota_exceeded(text), patience=patience.room)
         if _NOT_ADMITTED.search(text):
             return Trouble(failure=not_admitted(_without_names(text)), patience=AT_ONCE)
     if said:
@@ -196,6 +207,8 @@ def _of_fetch(pod: PodSighting, fetched: FetchReport | None) -> Failure | None:
         return None
     if fetched is not None and fetched.failure is not None:
         return fetched.failure.failure()
+    if pod.is_being_deleted:
+        return _DELETED
     if container.reason == "OOMKilled":
         return platform_failure("fetch_failed", "Fetch needed more memory than it is given.")
     if pod.reason:
@@ -260,7 +273,7 @@ def _has_timed_out(main: ContainerSighting, step: Step, launched: LaunchReport |
 
 def _quota_in(text: str) -> str:
     """The part of the api server's sentence that names amounts."""
-    return text.partition("exceeded quota: ")[2][:_SAID] or "no amounts were said"
+    return text.partition(f"{NO_QUOTA}: ")[2][:_SAID] or "no amounts were said"
 
 
 def _without_names(text: str) -> str:

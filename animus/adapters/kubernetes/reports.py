@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from animus.adapters.steps.reports import CollectReport, FetchReport, read_report
+from animus.domain.canonical import MAX_SAFE_INTEGER
 
 IN_LOG = '{"in":"log"}'
 LOG_PREFIX = b"animus-report "
 MAX_REPORT_LOG = 16 * 1024**2
 
-R = TypeVar("R", FetchReport, CollectReport)
+_Amount = Annotated[int, Field(ge=0, le=MAX_SAFE_INTEGER)]
+"""More can't be signed, and where the launcher was killed it is user code that says it."""
 
 
 class LaunchReport(BaseModel):
@@ -21,10 +22,8 @@ class LaunchReport(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
 
     ended: Literal["exited", "signaled", "timed_out", "not_started"]
-    cpu_milliseconds: Annotated[int, Field(ge=0)] | None = None
-    peak_memory_bytes: Annotated[int, Field(ge=0)] | None = None
-    started_at: AwareDatetime | None = None
-    finished_at: AwareDatetime | None = None
+    cpu_milliseconds: _Amount | None = None
+    peak_memory_bytes: _Amount | None = None
 
     @property
     def has_timed_out(self) -> bool:
@@ -37,10 +36,6 @@ def read_launch(said: str) -> LaunchReport | None:
         return LaunchReport.model_validate_json(said)
     except ValidationError:
         return None
-
-
-def read_said(kind: type[R], said: str) -> R | None:
-    return read_report(kind, said.encode())
 
 
 def report_in(log: bytes | None) -> bytes | None:

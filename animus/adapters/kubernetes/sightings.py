@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from animus.adapters.kubernetes.manifests import COLLECT, FETCH, MAIN
+from animus.adapters.kubernetes.manifests import FETCH, MAIN
 from animus.domain.canonical import JsonObject
 from animus.ports import ExecutionPhase
 
@@ -79,10 +78,6 @@ class PodSighting:
         return str(self.raw["metadata"]["name"])
 
     @property
-    def uid(self) -> str:
-        return str(self.raw["metadata"]["uid"])
-
-    @property
     def has_ended(self) -> bool:
         """Whether all of its containers have, for good."""
         return self._status.get("phase") in ("Succeeded", "Failed")
@@ -98,10 +93,6 @@ class PodSighting:
     @property
     def is_being_deleted(self) -> bool:
         return "deletionTimestamp" in self.raw["metadata"]
-
-    @property
-    def created_at(self) -> datetime | None:
-        return _time(self.raw["metadata"].get("creationTimestamp"))
 
     @property
     def unschedulable(self) -> str:
@@ -126,9 +117,6 @@ class PodSighting:
                 return ContainerSighting(status)
         return ContainerSighting({})
 
-    def containers(self) -> Iterator[ContainerSighting]:
-        return (self.container(name) for name in (FETCH, COLLECT, MAIN))
-
     @property
     def _status(self) -> JsonObject:
         status: JsonObject = self.raw.get("status") or {}
@@ -140,20 +128,21 @@ class JobSighting:
     raw: JsonObject
 
     @property
-    def has_failed(self) -> bool:
-        return self._has("Failed")
+    def has_ended(self) -> bool:
+        return self._has("Failed") or self._has("Complete")
 
     @property
-    def has_ended(self) -> bool:
-        return self.has_failed or self._has("Complete")
+    def is_suspended(self) -> bool:
+        return bool((self.raw.get("spec") or {}).get("suspend"))
+
+    @property
+    def makes_no_pod(self) -> bool:
+        """If it has none now, it never will."""
+        return self.has_ended or self.is_suspended or self.is_being_deleted
 
     @property
     def is_being_deleted(self) -> bool:
         return "deletionTimestamp" in self.raw["metadata"]
-
-    @property
-    def uid(self) -> str:
-        return str(self.raw["metadata"]["uid"])
 
     def _has(self, condition: str) -> bool:
         conditions = (self.raw.get("status") or {}).get("conditions") or ()

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 
 import structlog
 
@@ -142,7 +143,7 @@ class Watcher:
                 if self._closed.is_set():
                     return
                 _log.warning("watch_interrupted", kind=str(kind), detail=error.detail)
-                self._closed.wait(PAUSE_SECONDS)
+            self._closed.wait(PAUSE_SECONDS)  # whatever ends watches, it may end each at once
 
     def _follow(self, kind: Kind, version: str) -> None:
         stream = self._client.watch(kind, self._selector, version=version, seconds=WATCH_SECONDS)
@@ -184,13 +185,22 @@ class Watcher:
 
 def changes_of(stream: Stream) -> Iterator[JsonObject]:
     """Raises `ListExpired`, and `ClusterUnavailable` for a stream that breaks off."""
-    for line, _ in lines_of(stream):
-        change: JsonObject = json.loads(line)
+    for line, _ in chain.from_iterable(lines_of(stream)):
+        change = _read_change(line)
         if change["type"] == "ERROR":
             if change["object"].get("code") == 410:
                 raise ListExpired
             raise ClusterUnavailable("A watch failed.", detail=str(change["object"])[:300])
         yield change
+
+
+def _read_change(line: bytes) -> JsonObject:
+    """A proxy that ends a stream in the middle of a line leaves half of one."""
+    try:
+        change: JsonObject = json.loads(line)
+    except ValueError:
+        raise ClusterUnavailable("A watch broke off in a line.", detail=repr(line[:100])) from None
+    return change
 
 
 def _subject(kind: Kind, item: JsonObject) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from animus.agent.execution import AttemptInterrupted
 from animus.domain.canonical import JsonObject
 from animus.domain.work_orders import AttemptResult
 from deploy.dev_cluster.clusters import Cluster
@@ -16,6 +18,7 @@ from tests.agent.platforms import Platform
 from tests.agent.steps import python_step
 from tests.cluster.execution.benches import ClusterBench, eventually
 from tests.cluster.execution.conftest import MakeBench
+from tests.cluster.execution.moments import is_in_main
 from tests.cluster.jobs import apply
 from tests.conftest import RecordCases
 
@@ -113,18 +116,63 @@ async def test_a_full_quota_is_said_and_not_waited_for_for_ever(
     tmp_path: Path,
 ) -> None:
     make_namespace("small")
-    quota = {
-        "apiVersion": "v1",
-        "kind": "ResourceQuota",
-        "metadata": {"name": "small", "namespace": "small"},
-        "spec": {"hard": {"requests.cpu": "100m"}},
-    }
-    apply(cluster, quota, scratch=tmp_path)
+    apply(cluster, quota_of("small", {"requests.cpu": "100m"}), scratch=tmp_path)
     bench = await make_bench(kubernetes={"namespace": "small", "room_seconds": 5})
     result = await bench.result(await platform.open_attempt(python_step(images.demo, "pass")))
     assert code_of(result) == "environment/quota_exceeded"
     assert result.failure is not None
     assert "requests.cpu" in result.failure.message
+
+
+async def test_a_quota_of_jobs_is_waited_for_like_any_other(
+    cluster: Cluster,
+    platform: Platform,
+    images: Images,
+    make_bench: MakeBench,
+    make_namespace: Callable[[str], None],
+    tmp_path: Path,
+) -> None:
+    make_namespace("jobless")
+    kubernetes = {"namespace": "jobless", "room_seconds": 2}
+    apply(cluster, quota_of("jobless", {"count/jobs.batch": "0"}), scratch=tmp_path)
+    bench = await make_bench(kubernetes=kubernetes)
+
+    async def is_in_force() -> bool:
+        order = await platform.open_attempt(python_step(images.demo, "pass"))
+        return code_of(await bench.result(order)) == "environment/quota_exceeded"
+
+    await eventually(is_in_force)
+
+
+async def test_a_step_that_runs_is_adopted_although_no_more_secrets_may_be_made(
+    cluster: Cluster,
+    platform: Platform,
+    images: Images,
+    make_bench: MakeBench,
+    make_namespace: Callable[[str], None],
+    tmp_path: Path,
+) -> None:
+    make_namespace("secretless")
+    kubernetes = {"namespace": "secretless", "room_seconds": 0}
+    bench = await make_bench(kubernetes=kubernetes)
+    order = await platform.open_attempt(python_step(images.demo, "import time; time.sleep(6)"))
+    running = asyncio.create_task(bench.result(order))
+    await eventually(lambda: is_in_main(bench, order))
+    apply(cluster, quota_of("secretless", {"count/secrets": "1"}), scratch=tmp_path)
+    await bench.agent.close()
+    with pytest.raises(AttemptInterrupted):
+        await running
+    other = await make_bench(kubernetes=kubernetes)
+    assert code_of(await other.result(order)) == "succeeded"
+
+
+def quota_of(namespace: str, hard: Mapping[str, str]) -> JsonObject:
+    return {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "small", "namespace": namespace},
+        "spec": {"hard": hard},
+    }
 
 
 async def test_what_admission_refuses_ends_at_once_with_its_words(

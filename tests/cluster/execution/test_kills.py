@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from animus.adapters.kubernetes.clients import ClusterUnavailable
+from animus.adapters.kubernetes.clients import ClusterUnavailable, KubernetesClient
 from animus.domain.work_orders import AttemptResult
 from deploy.dev_cluster.clusters import Cluster
+from deploy.local.clusters import NAMESPACE
 from tests.agent.agents import Driver
 from tests.agent.conftest import Images
 from tests.agent.platforms import Order, Platform
 from tests.agent.steps import python_step
-from tests.cluster.execution.benches import ClusterBench, eventually
+from tests.cluster.execution.benches import ClusterBench, eventually, name_of
 from tests.cluster.execution.conftest import MakeBench
-from tests.cluster.execution.moments import MOMENTS, Moment, is_in_main
+from tests.cluster.execution.moments import MOMENTS, Moment, has_job, is_in_main
+from tests.cluster.execution.test_failures import NOWHERE
 from tests.conftest import RecordCases
 
 pytestmark = pytest.mark.cluster
@@ -104,9 +110,55 @@ async def test_a_job_that_somebody_deleted_is_lost_and_not_made_again(
     await bench.executor.client.delete_job(job["metadata"]["name"])
     result = await running
     assert result.failure is not None
-    assert str(result.failure.failure_class) == "platform"
+    assert (str(result.failure.failure_class), result.failure.code) == ("platform", "lost")
     again = await bench.result(order)
     assert again == result
+
+
+async def test_a_job_that_was_deleted_before_it_had_a_pod_is_not_waited_for(
+    cluster: Cluster, platform: Platform, images: Images, bench: ClusterBench
+) -> None:
+    order = await open_counted(platform, images)
+    with paused(cluster.pid("controller-manager")):
+        running = asyncio.create_task(bench.result(order))
+        await eventually(lambda: has_job(bench, order))
+        job = ("job", name_of(order), "--namespace", NAMESPACE)
+        await asyncio.to_thread(cluster.kubectl, "delete", *job, "--wait=false")
+    result = await running
+    assert result.failure is not None
+    assert (str(result.failure.failure_class), result.failure.code) == ("platform", "lost")
+
+
+@pytest.mark.parametrize("killed_before", ["delete_pod", "suspend_job"])
+async def test_an_attempt_that_was_given_up_has_one_reason_whatever_agent_asks(
+    killed_before: str,
+    platform: Platform,
+    make_bench: MakeBench,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    order = await platform.open_attempt(python_step(NOWHERE, "pass", resources=SMALL))
+    bench = await make_bench(state_dir=tmp_path / "first")
+    with monkeypatch.context() as patch:
+        patch.setattr(KubernetesClient, killed_before, away)
+        with pytest.raises(ClusterUnavailable):
+            await bench.result(order)
+    other = await make_bench(state_dir=tmp_path / "second")
+    results = [await each.result(order) for each in (other, bench)]
+    assert [each.failure.code for each in results if each.failure] == ["image_unavailable"] * 2
+
+
+async def away(*_: object, **__: object) -> None:
+    raise ClusterUnavailable("As if the agent ended here.")
+
+
+@contextmanager
+def paused(pid: int) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 @pytest.mark.parametrize("component", COMPONENTS)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
-from animus.adapters.kubernetes.clients import Kind, ListExpired
+from animus.adapters.kubernetes import executor
+from animus.adapters.kubernetes.clients import Kind, KubernetesClient, ListExpired, Listing
 from animus.adapters.kubernetes.watching import Watcher, changes_of
 from animus.domain.canonical import JsonObject
 from deploy.dev_cluster.clusters import Cluster
+from deploy.local.clusters import NAMESPACE
 from tests.agent.conftest import Images
 from tests.agent.platforms import Platform
 from tests.agent.steps import python_step
@@ -76,13 +79,49 @@ async def test_what_belongs_to_no_open_attempt_is_swept_and_the_rest_is_not(
     await running
 
 
-async def test_a_watch_that_asks_for_what_is_forgotten_lists_again(bench: ClusterBench) -> None:
-    client, selector = bench.executor.client, bench.executor.site.naming.selector
+async def test_what_does_not_go_away_keeps_nothing_else_from_going(
+    cluster: Cluster,
+    bench: ClusterBench,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A Job that somebody holds; the pods of a node that is lost are like it."""
+    monkeypatch.setattr(executor, "CLEAR_WITHIN", 3.0)
+    held, free = orphaned_job(NAMESPACE), orphaned_job(NAMESPACE)
+    held["metadata"]["finalizers"].append("example.com/hold")
+    for job in (held, free):
+        apply(cluster, job, scratch=tmp_path)
+    names = [job["metadata"]["name"] for job in (held, free)]
+    try:
+        assert await bench.agent.sweep() == [f"job {NAMESPACE}/{names[1]}"]
+    finally:
+        unheld = '{"metadata":{"finalizers":null}}'
+        here = ("--namespace", NAMESPACE, "--type=merge")
+        cluster.kubectl("patch", "job", names[0], *here, "--patch", unheld)
+
+
+async def test_a_watch_that_asks_for_what_is_forgotten_lists_again(
+    bench: ClusterBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(ListExpired):
         changes_since(bench, version="1")
-    watcher = Watcher(client, selector)
+    nobody, listed = "animus.io/cluster=nobody", list[Kind]()
+    list_now = KubernetesClient.list_now
+
+    def forgotten_at_first(client: KubernetesClient, kind: Kind, selector: str) -> Listing:
+        found = list_now(client, kind, selector)
+        if selector != nobody:
+            return found
+        listed.append(kind)
+        return replace(found, version="1") if listed.count(kind) == 1 else found
+
+    async def all_are_listed_again() -> bool:
+        return all(listed.count(kind) > 1 for kind in Kind)
+
+    monkeypatch.setattr(KubernetesClient, "list_now", forgotten_at_first)
+    watcher = Watcher(bench.executor.client, nobody)
     try:
-        await watcher.wait_filled(within=30)
+        await eventually(all_are_listed_again)
     finally:
         watcher.close()
 

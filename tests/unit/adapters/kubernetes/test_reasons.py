@@ -7,9 +7,18 @@ from typing import Any
 
 import pytest
 
-from animus.adapters.kubernetes.reasons import AT_ONCE, Patience, failure_of, find_trouble
+from animus.adapters.kubernetes.names import FAILURE
+from animus.adapters.kubernetes.notes import note_of
+from animus.adapters.kubernetes.reasons import (
+    AT_ONCE,
+    Patience,
+    failure_of,
+    find_trouble,
+    gone,
+    not_admitted,
+)
 from animus.adapters.kubernetes.reports import LaunchReport, read_launch, report_in
-from animus.adapters.kubernetes.sightings import PodSighting
+from animus.adapters.kubernetes.sightings import JobSighting, PodSighting
 from animus.adapters.kubernetes.watching import Seen
 from animus.adapters.steps.reports import CollectReport, FetchReport
 from animus.domain.canonical import JsonObject
@@ -109,6 +118,15 @@ def test_what_somebody_deleted_is_not_the_steps_fault() -> None:
     assert code_of(found) == "platform/lost"
 
 
+def test_a_pod_that_was_deleted_in_fetch_is_lost() -> None:
+    raw = pod_status(initContainerStatuses=[ended("fetch", 143, reason="Error")])
+    raw["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:05Z"
+    found = failure_of(
+        PodSighting(raw), TASK.assignment, fetched=None, launched=None, collected=None
+    )
+    assert code_of(found) == "platform/lost"
+
+
 def test_what_collect_says_matters_where_main_ended_well() -> None:
     report = {"class": "user", "code": "link_leaves", "message": "It has a link."}
     failed = CollectReport.model_validate({"ok": False, "failure": report})
@@ -198,6 +216,7 @@ def test_what_user_code_wrote_over_the_launchers_words_is_not_taken_for_them() -
     assert read_launch("anything") is None
     assert read_launch('{"ended":"flown"}') is None
     assert read_launch(json.dumps({"ended": "timed_out", "cpu_milliseconds": -1})) is None
+    assert read_launch(json.dumps({"ended": "exited", "peak_memory_bytes": 2**53})) is None
     said = {"ended": "exited", "cpu_milliseconds": 5, "peak_memory_bytes": None}
     assert read_launch(json.dumps(said)) == LaunchReport(ended="exited", cpu_milliseconds=5)
 
@@ -207,3 +226,41 @@ def test_the_last_report_in_a_log_counts() -> None:
     assert report_in(log) == b'{"ok":true}'
     assert report_in(b"noise") is None
     assert report_in(None) is None
+
+
+def job_that(*, annotations: JsonObject | None = None, **said: Any) -> JsonObject:
+    return {"metadata": {"annotations": annotations or {}}, **said}
+
+
+@pytest.mark.parametrize(
+    ("job", "sentence"),
+    [
+        (None, "Its Job was deleted"),
+        ({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}, "Its Job was deleted"),
+        (job_that(spec={"suspend": True}), "Its Job was suspended"),
+        (job_that(annotations={FAILURE: "{}"}), "Its pod was deleted"),
+    ],
+)
+def test_what_is_said_of_a_job_without_a_pod(job: JsonObject | None, sentence: str) -> None:
+    found = gone(Seen(job=job, pods=(), events=()))
+    assert code_of(found) == "platform/lost"
+    assert found.message.startswith(sentence)
+
+
+def test_a_reason_that_was_noted_on_the_job_stays_the_reason() -> None:
+    failure = not_admitted("violates PodSecurity")
+    job = job_that(annotations=note_of(failure), spec={"suspend": True})
+    assert gone(Seen(job=job, pods=(), events=())) == failure
+
+
+@pytest.mark.parametrize(
+    ("job", "expected"),
+    [
+        ({"metadata": {}, "spec": {}}, False),
+        ({"metadata": {}, "spec": {"suspend": True}}, True),
+        ({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}, True),
+        ({"metadata": {}, "status": {"conditions": [{"type": "Failed", "status": "True"}]}}, True),
+    ],
+)
+def test_of_which_jobs_no_pod_is_to_be_waited_for(job: JsonObject, expected: bool) -> None:
+    assert JobSighting(job).makes_no_pod is expected
