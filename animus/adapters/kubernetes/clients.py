@@ -34,6 +34,8 @@ _SAID = 300
 _BAD, _FORBIDDEN, _MISSING, _GONE, _UNFIT = 400, 403, 404, 410, 422
 _EXISTS = "AlreadyExists"
 """The reason beside a 409; a quota that others are changing has the same status and another one."""
+_NO_RIGHT = "cannot create resource"
+"""So it says that somebody has no right."""
 NO_QUOTA = "exceeded quota"
 """In the api server's sentence: the status and the reason are those of a refusal for good."""
 
@@ -49,7 +51,7 @@ class ListExpired(Exception):
 
 
 class NotAdmitted(Exception):
-    """The cluster refuses an object for good: by admission, by validation, for want of rights."""
+    """The cluster refuses an object for good: by admission or by validation."""
 
     def __init__(self, said: str) -> None:
         super().__init__(said)
@@ -291,7 +293,8 @@ class KubernetesClient:
                 return None
             if refusal.status == _FORBIDDEN and NO_QUOTA in refusal.said:
                 raise NoQuota(refusal.said) from None
-            if refusal.status in (_BAD, _FORBIDDEN, _UNFIT):
+            is_ours = _NO_RIGHT in refusal.said  # the agent's trouble, and not the attempt's
+            if refusal.status in (_BAD, _FORBIDDEN, _UNFIT) and not is_ours:
                 raise NotAdmitted(refusal.said) from None
             raise _unavailable(refusal) from None
 

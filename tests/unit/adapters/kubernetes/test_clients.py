@@ -54,10 +54,20 @@ async def test_only_an_object_that_is_there_counts_as_there(tmp_path: Path) -> N
 async def test_a_quota_without_room_is_told_from_a_refusal_for_good(tmp_path: Path) -> None:
     said = 'jobs.batch "x" is forbidden: exceeded quota: runs, requested: count/jobs.batch=1'
     full = refusal(403, "Forbidden", said)
-    denied = refusal(403, "Forbidden", "jobs.batch is forbidden")
+    denied = refusal(403, "Forbidden", 'jobs.batch "x" is forbidden: violates a policy')
     with serving(lambda asked: full) as server, pytest.raises(NoQuota):
         await client_of(server.url, tmp_path).create_job({})
     with serving(lambda asked: denied) as server, pytest.raises(NotAdmitted):
+        await client_of(server.url, tmp_path).create_job({})
+
+
+async def test_an_agent_without_the_right_is_no_reason_to_end_an_attempt(tmp_path: Path) -> None:
+    """Whoever gave it its role can mend that."""
+    said = (
+        'jobs.batch is forbidden: User "agent" cannot create resource "jobs" in API group "batch"'
+    )
+    denied = refusal(403, "Forbidden", said)
+    with serving(lambda asked: denied) as server, pytest.raises(ClusterUnavailable):
         await client_of(server.url, tmp_path).create_job({})
 
 
