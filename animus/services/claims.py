@@ -10,7 +10,7 @@ from uuid import UUID
 
 from animus.domain.access import PrincipalKind
 from animus.domain.digests import Digest, parse_digest
-from animus.domain.errors import CredentialRefused, Invalid
+from animus.domain.errors import CredentialRefused, Forbidden, Invalid
 from animus.domain.ids import AttemptId, PersonId, PrincipalId, ProjectId, RunId
 from animus.domain.resources import parse_bytes
 from animus.domain.runs import RunState
@@ -28,7 +28,7 @@ from animus.services.calls import Call, record
 from animus.services.datasets import FileDownload, manifest_downloads
 from animus.services.parsed import assignment_of
 from animus.services.run_facts import get_records
-from animus.store import data, execution, principals
+from animus.store import data, execution, principals, runs
 from animus.store.database import ReadSession, UnitOfWork
 from animus.store.new_ids import new_id
 from animus.store.run_records import RunRecords
@@ -133,12 +133,16 @@ async def claim_attempt(uow: UnitOfWork, call: Call, *, order: bytes, signature:
     )
 
 
-async def find_settled(session: ReadSession, attempt_ids: Sequence[UUID]) -> Sequence[UUID]:
-    """Those of them that are not open.
+async def find_settled(
+    session: ReadSession, call: Call, attempt_ids: Sequence[UUID]
+) -> Sequence[UUID]:
+    """Those of them that are not open. Raises `Forbidden` to whom no cluster is given.
 
-    Who asks removes what is settled: so whose attempt it is does not matter. An agent that was
-    given another's token must not hear that its own attempts are over.
+    Who asks removes what is settled: so of agents it does not matter whose attempt it is. One that
+    was given another's token must not hear that its own attempts are over.
     """
+    if await runs.find_cluster_of(session, call.by.principal_id) is None:
+        raise Forbidden("Only a cluster's agent asks which attempts are over.")
     is_open = await execution.find_open_attempts(session, attempt_ids)
     return sorted(set(attempt_ids) - is_open)
 

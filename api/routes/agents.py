@@ -51,10 +51,10 @@ async def claim_attempt(call: Agent, request: Request, body: ClaimAttempt) -> Cl
 
 
 @router.post("/agent/attempts:settled")
-async def find_settled_attempts(_: Agent, request: Request, body: FindSettled) -> SettledOut:
+async def find_settled_attempts(call: Agent, request: Request, body: FindSettled) -> SettledOut:
     """Which of these attempts are not open: nothing of them is needed."""
     async with context_of(request).database.read() as session:
-        settled = await claims.find_settled(session, body.attempt_ids)
+        settled = await claims.find_settled(session, call, body.attempt_ids)
     return SettledOut(settled=list(settled))
 
 
