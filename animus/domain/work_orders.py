@@ -193,16 +193,19 @@ def posture_fault(assignment: Assignment, result: AttemptResult) -> Failure | No
 
 
 def _image_fault(assignment: Assignment, result: AttemptResult) -> Failure | None:
-    """Nothing can be said of an image that never ran, or that no lock knows."""
+    """Nothing can be said of an image that never ran, or that no lock knows; but what succeeded
+    did run."""
     ran = result.posture.image if result.posture is not None else ""
     accepted = assignment.image_digests
-    if accepted is None or not ran or ran in accepted:
+    if accepted is None or ran in accepted:
+        return None
+    if not ran and result.outcome is not AttemptOutcome.SUCCEEDED:
         return None
     return Failure(
         failure_class=FailureClass.ENVIRONMENT,
         code="image_changed",
-        message=f"Another image ran than the environment lock names: {ran}. Look at the cluster's "
-        "registry and its mirrors.",
+        message=f"Another image ran than the environment lock names: {ran or 'nobody saw which'}. "
+        "Look at the cluster's registry and its mirrors.",
     )
 
 

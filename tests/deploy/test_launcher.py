@@ -440,6 +440,19 @@ def test_a_step_does_not_get_what_is_dropped(pod: Pod) -> None:
 
 
 @needs_root
+def test_no_file_of_a_step_is_larger_than_it_may_be(pod: Pod) -> None:
+    """Also not its message, which is on the node's disk."""
+    fill = (
+        "import os, sys; f = os.open(sys.argv[1], 1); os.write(f, bytes(1024)); os.write(f, b'x')"
+    )
+    options = ["--largest-file", "1024"]
+    ended = pod.run(PYTHON, "-c", fill, str(pod.message), options=options)
+    assert ended.code == 1
+    assert "File too large" in ended.err
+    assert ended.message["ended"] == "exited"
+
+
+@needs_root
 def test_a_step_waits_for_the_file_that_it_is_to_start_after(pod: Pod) -> None:
     ready = pod.message.with_name("ready")
     started = pod.start("/usr/bin/echo", "begun", options=["--after", str(ready)])

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -27,6 +29,7 @@ FIELD_MANAGER = "animus-agent"
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
 QUIET_SECONDS = 300.0
+CALLS_AT_ONCE = 16
 _PATIENCE = (CONNECT_SECONDS, ANSWER_SECONDS)
 _MERGE = "application/strategic-merge-patch+json"
 _RIGHTS, _SIGNING_IN = "/apis/authorization.k8s.io/v1", "/apis/authentication.k8s.io/v1"
@@ -105,6 +108,8 @@ class KubernetesClient:
 
     namespace: str
     _api: Any = field(repr=False)  # Any: the official client has no types
+    _threads: ThreadPoolExecutor = field(repr=False)
+    """Its own: asyncio's are few, and others wait in them for minutes."""
 
     @classmethod
     def connect(
@@ -130,7 +135,8 @@ class KubernetesClient:
             ) from None
         settings.connection_pool_maxsize = connections
         settings.retries = False
-        return cls(namespace=namespace, _api=ApiClient(settings))
+        threads = ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="cluster-call")
+        return cls(namespace=namespace, _api=ApiClient(settings), _threads=threads)
 
     async def version(self) -> str:
         """What the api server says it is, such as `v1.34.1`."""
@@ -161,7 +167,7 @@ class KubernetesClient:
 
         Raises `NotAdmitted`.
         """
-        return await asyncio.to_thread(self._try, self._path(Kind.JOBS), manifest)
+        return await self._in_thread(self._try, self._path(Kind.JOBS), manifest)
 
     async def find_job(self, name: str) -> JsonObject | None:
         return await self._find(self._path(Kind.JOBS, name))
@@ -199,7 +205,7 @@ class KubernetesClient:
         await self._patch(self._path(Kind.JOBS, name), change)
 
     async def list(self, kind: Kind, selector: str) -> Listing:
-        return await asyncio.to_thread(self.list_now, kind, selector)
+        return await self._in_thread(self.list_now, kind, selector)
 
     def list_now(self, kind: Kind, selector: str) -> Listing:
         """Blocking, for threads that watch."""
@@ -248,7 +254,7 @@ class KubernetesClient:
         query = {"container": container, "limitBytes": str(limit)}
         path = f"{self._path(Kind.PODS, pod)}/log"
         try:
-            return await asyncio.to_thread(self._read, "GET", path, query=query)
+            return await self._in_thread(self._read, "GET", path, query=query)
         except _Refusal as refusal:
             if refusal.status in (_BAD, _MISSING):
                 return None
@@ -314,10 +320,14 @@ class KubernetesClient:
             if refusal.status != _MISSING:
                 raise _unavailable(refusal) from None
 
+    async def _in_thread(self, work: Callable[..., T], *words: object, **named: object) -> T:
+        call = partial(work, *words, **named)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
     async def _asked(
         self, method: str, path: str, *, body: JsonObject | None = None, form: str | None = None
     ) -> JsonObject:
-        return await asyncio.to_thread(self._ask, method, path, body=body, form=form)
+        return await self._in_thread(self._ask, method, path, body=body, form=form)
 
     def _ask(
         self,

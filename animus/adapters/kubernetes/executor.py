@@ -33,6 +33,7 @@ from animus.adapters.kubernetes.manifests import (
     FETCH,
     MAIN,
     Uncommanded,
+    is_job_of,
     job_of,
     secrets_of,
 )
@@ -64,7 +65,7 @@ from animus.adapters.kubernetes.reports import (
 from animus.adapters.kubernetes.sightings import JobSighting, PodSighting
 from animus.adapters.kubernetes.sites import Site
 from animus.adapters.kubernetes.watching import Seen, Watcher
-from animus.adapters.steps.failures import Unrunnable, environment_failure
+from animus.adapters.steps.failures import Unrunnable, environment_failure, platform_failure
 from animus.adapters.steps.reports import CollectReport, FetchReport, read_report
 from animus.agent.journals import FACTS, AttemptJournal, Journals
 from animus.domain.canonical import JsonObject
@@ -78,6 +79,8 @@ LOOK_EVERY = 30.0
 """Seconds after which an attempt is looked at although nothing was heard of it."""
 ROOM_EVERY = 10.0
 """Seconds after which a full quota is tried again."""
+CONFIRM_EVERY = 150.0
+"""Seconds after which the api server itself is asked, should a watch be blind."""
 CLEAR_WITHIN = 120.0
 LOG_WITHIN = 60.0
 END_GRACE_SECONDS = 1
@@ -184,6 +187,8 @@ class KubernetesExecutor(Executor):
             job, has_begun = await self._create_job(task, name), False
         else:
             _log.info("job_adopted", job=name)
+            if not is_job_of(task.order, job):
+                raise Unrunnable(_FOREIGN)
             if (noted := find_noted(job)) is not None:
                 raise Unrunnable(noted)
             has_begun = JobSighting(job).has_ended or await self._has_begun(name)
@@ -227,12 +232,13 @@ class KubernetesExecutor(Executor):
     async def _sightings(self, task: AttemptTask, name: str) -> AsyncIterator[PodSighting]:
         """Its pod whenever it may have changed; the last one has ended. Raises `Unrunnable`."""
         await self.watcher.wait_filled(within=LISTED_WITHIN)
-        stuck = _Stuck()
+        stuck, confirmed = _Stuck(), time.monotonic()
         while True:
             seen = self.watcher.look(name)
             pod = _pod_in(seen)
-            if pod is None and (seen.job is None or JobSighting(seen.job).makes_no_pod):
-                seen = await self._confirm(name)
+            is_gone = pod is None and (seen.job is None or JobSighting(seen.job).makes_no_pod)
+            if is_gone or time.monotonic() - confirmed > CONFIRM_EVERY:
+                seen, confirmed = await self._confirm(name), time.monotonic()
                 pod = _pod_in(seen)
             if pod is not None:
                 yield pod
@@ -397,6 +403,11 @@ _UNSAID = {
     "bytes_in": _BY_MOVER,
     "bytes_out": _BY_MOVER,
 }
+_FOREIGN = platform_failure(
+    "foreign_job",
+    "Under its name there is a Job that was made for another order. Who else makes Jobs in this "
+    "namespace?",
+)
 _UNCOMMANDED = environment_failure(
     "command_missing",
     "On Kubernetes a step names its command: what an image would start by itself is known to no "

@@ -24,7 +24,7 @@ from animus.domain import parameters
 from animus.domain.canonical import JsonObject
 from animus.domain.digests import format_digest
 from animus.domain.pipelines import Step
-from animus.domain.work_orders import order_digest, sealed
+from animus.domain.work_orders import WorkOrder, order_digest, sealed
 from animus.ports import AttemptTask
 
 FETCH, COLLECT, MAIN = "fetch", "collect", "main"
@@ -65,9 +65,8 @@ class Uncommanded(ValueError):
 def job_of(task: AttemptTask, site: Site) -> JsonObject:
     """Raises `Uncommanded`."""
     order = task.order
-    digest = format_digest(order_digest(sealed(order)))
     labels = site.naming.labels_of(order)
-    noted = {PLAN_DIGEST: order.plan_digest, ORDER_DIGEST: digest}
+    noted = {PLAN_DIGEST: order.plan_digest, ORDER_DIGEST: _digest_of(order)}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -93,6 +92,16 @@ def job_of(task: AttemptTask, site: Site) -> JsonObject:
             },
         },
     }
+
+
+def is_job_of(order: WorkOrder, job: JsonObject) -> bool:
+    """Whether a Job was made for this very order."""
+    noted = job["metadata"].get("annotations") or {}
+    return bool(noted.get(ORDER_DIGEST) == _digest_of(order))
+
+
+def _digest_of(order: WorkOrder) -> str:
+    return format_digest(order_digest(sealed(order)))
 
 
 def secrets_of(task: AttemptTask, job: JsonObject) -> Iterator[JsonObject]:
@@ -230,6 +239,7 @@ def _main(task: AttemptTask, site: Site) -> JsonObject:
     dropped = ",".join(name for name in _OF_THE_KUBELET if name not in named)
     launched = (
         f"{_PLACE}/{LAUNCHER}", "--seconds", str(step.timeoutSeconds),
+        "--largest-file", str(step.resources.amounts().storage),
         "--grace", str(MAIN_GRACE), "--after", f"{_PLACE}/{READY}", "--drop", dropped, "--",
     )  # fmt: skip
     return {

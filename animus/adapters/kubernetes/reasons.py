@@ -31,7 +31,7 @@ from animus.domain.pipelines import Step
 from animus.domain.work_orders import Assignment, Failure
 
 AT_ONCE = timedelta(0)
-_KILLED, _TERMINATED = 128 + 9, 128 + 15
+_KILLED, _TERMINATED, _TOO_LARGE_FILE = 128 + 9, 128 + 15, 128 + 25
 _ROUNDED = 1
 """Seconds: a kubelet says no fractions of them."""
 _SAID = 200
@@ -251,6 +251,8 @@ def _of_main(pod: PodSighting, step: Step, launched: LaunchReport | None) -> Fai
             return platform_failure(
                 "container_not_started", f"The node can't start main ({main.reason})."
             )
+        case code if code == _TOO_LARGE_FILE:
+            return storage_exceeded(step)
         case code if launched is not None:
             return exited_with(code)
         case code if code in (_KILLED, _TERMINATED):

@@ -31,6 +31,9 @@ func launch(arguments []string) int {
 	if err == nil {
 		err = harden()
 	}
+	if err == nil && order.largest > 0 {
+		err = limitFiles(order.largest)
+	}
 	if err != nil {
 		complain(err)
 		return failedItself
@@ -85,6 +88,16 @@ func harden() error {
 	_, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, syscall.PR_SET_DUMPABLE, 0, 0)
 	if errno != 0 {
 		return fmt.Errorf("cannot protect itself from the step's code: %w", errno)
+	}
+	return nil
+}
+
+// limitFiles holds for this process and all below it. What the kubelet keeps for a container (its
+// message) is on the node's disk, and counts for no limit of the pod's.
+func limitFiles(largest uint64) error {
+	limit := syscall.Rlimit{Cur: largest, Max: largest}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		return fmt.Errorf("cannot limit files: %w", err)
 	}
 	return nil
 }

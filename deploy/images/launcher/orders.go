@@ -16,6 +16,7 @@ type order struct {
 	grace   time.Duration // after a SIGTERM; 0 is as long as whoever sent it allows
 	note    string
 	after   string          // a file: the command waits until it is there; empty is nothing to wait for
+	largest uint64          // bytes of a file that the command writes; 0 is no limit of ours
 	dropped map[string]bool // variables that the command does not get
 	command []string
 }
@@ -26,6 +27,7 @@ func readOrder(arguments []string) (order, error) {
 	seconds := flags.Uint("seconds", 0, "what the command may take")
 	grace := flags.Uint("grace", 0, "seconds that the command has after a SIGTERM; 0 is no limit")
 	after := flags.String("after", "", "the `file` that must be there before the command starts")
+	largest := flags.Uint64("largest-file", 0, "`bytes` that a file of the command may have; 0 is no limit")
 	drop := flags.String("drop", "", "`names`, with commas, of variables that the command does not get")
 	note := flags.String("message", "/dev/termination-log", "the `file` that gets the message")
 	if err := flags.Parse(arguments); err != nil {
@@ -42,6 +44,7 @@ func readOrder(arguments []string) (order, error) {
 		grace:   time.Duration(*grace) * time.Second,
 		note:    *note,
 		after:   *after,
+		largest: *largest,
 		dropped: set(*drop),
 		command: flags.Args(),
 	}, nil

@@ -119,7 +119,7 @@ POSTURE = {
     [
         ({}, {}, None),
         ({"image_digests": [DIGEST_A, DIGEST_B]}, {}, None),
-        ({"image_digests": [DIGEST_B]}, {"image": ""}, None),
+        ({"image_digests": [DIGEST_B]}, {"image": ""}, "image_changed"),
         ({"image_digests": [DIGEST_B]}, {}, "image_changed"),
         ({"sandbox": "gvisor"}, {}, None),
         ({"sandbox": "kata"}, {}, "sandbox_missing"),
