@@ -26,7 +26,6 @@ from animus.agent.execution import WAITING_PER_SLOT, Agent
 from animus.contracts.execution import agent_queue
 from animus.domain.errors import Unavailable
 from animusd.agent_wiring import build_agent, find_runtimes
-from animusd.cluster_wiring import connect_cluster
 from animusd.logs import configure_logs
 from animusd.settings import AgentSettings, SettingsUnfit, TemporalSection, read_settings
 
@@ -69,6 +68,8 @@ async def _work(settings: AgentSettings, gateway: Gateway) -> None:
         runtimes = await _patiently(lambda: find_runtimes(section), "engine_awaited")
         await _serve_to_end(settings, build_agent(section, gateway, runtimes=runtimes))
         return
+    from animusd.cluster_wiring import connect_cluster  # one machine has no such client
+
     executor = await _patiently(lambda: connect_cluster(section, gateway), "cluster_awaited")
     try:
         await _serve_to_end(settings, build_agent(section, gateway, executor=executor))

@@ -53,11 +53,11 @@ def test_the_agent_may_do_this_and_no_more() -> None:
         for resource in rule["resources"]
     }
     assert granted == {
-        "jobs": {"create", "get", "list", "watch", "patch", "delete", "deletecollection"},
-        "pods": {"get", "list", "watch", "patch", "delete"},
+        "jobs": {"create", "get", "list", "watch", "patch", "delete"},
+        "pods": {"list", "watch", "delete"},
         "pods/log": {"get"},
         "events": {"list", "watch"},
-        "secrets": {"create", "delete", "deletecollection", "list"},
+        "secrets": {"create", "delete"},
     }
     assert {group for rule in named("Role")["rules"] for group in rule["apiGroups"]} == {
         "", "batch",

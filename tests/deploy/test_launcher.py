@@ -16,7 +16,7 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,7 @@ class Pod:
 
     launcher: Path
     message: Path
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def run(self, *command: str, seconds: int = 60, options: Sequence[str] = ()) -> Ended:
         process = self.start(*command, seconds=seconds, options=options)
@@ -86,9 +87,11 @@ class Pod:
             "stderr": subprocess.PIPE,
         }
         launch = [str(self.launcher), "--message", str(self.message), "--seconds", str(seconds)]
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*NAMESPACE, *limits, *launch, *options, "--", *command], text=True, **(streams | how)
         )
+        self.started.append(process)
+        return process
 
     def read_message(self) -> dict[str, Any]:
         content = self.message.read_bytes()
@@ -98,6 +101,7 @@ class Pod:
 
 
 NAMESPACE = (
+    *("/usr/bin/env", "--default-signal"),  # a shell ignores some for what it runs aside
     *("/usr/bin/unshare", "--pid", "--fork", "--kill-child", "--mount-proc"),
     *("--setgid", str(USER), "--setuid", str(USER)),
 )
@@ -124,7 +128,11 @@ def pod(launcher: Path) -> Iterator[Pod]:
     with tempfile.TemporaryDirectory(prefix="animus-launcher.") as path:
         folder = Path(path)
         folder.chmod(0o755)
-        yield Pod(launcher=Path(shutil.copy2(launcher, folder)), message=folder / "message")
+        pod = Pod(launcher=Path(shutil.copy2(launcher, folder)), message=folder / "message")
+        yield pod
+        for process in pod.started:
+            process.kill()
+            process.communicate()
 
 
 # Ends
@@ -203,7 +211,7 @@ for _ in range(2):
     if os.fork() == 0:
         os.setsid()
         os.fork()
-print("begun", flush=True)
+os.write(1, b"begun\\n")  # whole: all of them write
 while True:
     time.sleep(1000)
 """

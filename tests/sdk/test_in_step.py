@@ -140,7 +140,9 @@ def test_training_goes_on_and_ends_well_without_its_gateway(
         "from animus_sdk.telemetry.loggers import RunTelemetryLogger\n"
         "RunTelemetryLogger.close.__defaults__ = (0.1,)\n"
     )
-    done = _train(shortened + program, _environment(platform, place), tmp_path)
+    # What is under way at the end has a connection, which nobody closes any more.
+    warnings = {"PYTHONWARNINGS": "error,ignore::ResourceWarning"}
+    done = _train(shortened + program, _environment(platform, place) | warnings, tmp_path)
     assert (done.code, done.out) == (0, "trained\n")
     assert done.err.count("\n") == 1
     assert "were not recorded" in done.err
