@@ -336,6 +336,7 @@ class Executor(Protocol):
         Then any agent can bring an attempt to its end, also one that has never heard of it, and
         the record stays until the outcome is in the control plane's records.
         """
+        return False
 
     async def run(self, task: AttemptTask, /, *, watch: Callable[[Progress], None]) -> AttemptEnd:
         """Bring an attempt to its end from wherever it stands: start, adopt, or read what is left.
@@ -351,7 +352,8 @@ class Executor(Protocol):
         """
 
     async def held(self) -> Set[AttemptId]:
-        """Attempts of which there is something, whichever agent of the cluster began them."""
+        """Attempts with a record, whichever agent of the cluster began them."""
+        return frozenset()
 
     async def sweep(
         self,

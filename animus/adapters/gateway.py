@@ -76,10 +76,7 @@ class Gateway:
     async def claim(self, order: bytes, signature: bytes) -> ClaimedWork:
         """Raises `OrderRefused` for good, `Unavailable` for everything that may be mended."""
         body = {"order": b64encode(order).decode(), "signature": b64encode(signature).decode()}
-        try:
-            answer = await self._client.post(CLAIM_PATH, json=body, headers=self._headers())
-        except httpx.TransportError as error:
-            raise Unavailable("The api is not answering.", detail=repr(error)) from None
+        answer = await self._post(CLAIM_PATH, body, self._headers())
         if answer.status_code == httpx.codes.OK:
             return _read_claim(answer.content)
         code, message = _problem(answer)
@@ -96,10 +93,7 @@ class Gateway:
         for begin in range(0, len(asked), MAX_ASKED):
             some = asked[begin : begin + MAX_ASKED]
             body: JsonObject = {"attempt_ids": [str(each) for each in some]}
-            try:
-                content = await self._ask(SETTLED_PATH, body, self._headers())
-            except _TokenRefused:
-                raise Unavailable("The api does not take the agent's token.") from None
+            content = await self._ask_as_agent(SETTLED_PATH, body)
             try:
                 found |= {AttemptId(each) for each in _Settled.model_validate_json(content).settled}
             except ValidationError:
@@ -108,10 +102,7 @@ class Gateway:
 
     async def record_removal(self, what: str) -> None:
         """What the agent is about to remove, into the audit log."""
-        try:
-            await self._ask(REMOVALS_PATH, {"removed": what}, self._headers())
-        except _TokenRefused:
-            raise Unavailable("The api does not take the agent's token.") from None
+        await self._ask_as_agent(REMOVALS_PATH, {"removed": what})
 
     async def store_log(self, attempt_token: str, file: Path, sha256: str, size: int) -> bool:
         """The file into the object store, with the attempt's own rights; False where they are over.
@@ -135,11 +126,14 @@ class Gateway:
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def _ask(self, path: str, body: JsonObject, headers: dict[str, str]) -> bytes:
+    async def _ask_as_agent(self, path: str, body: JsonObject) -> bytes:
         try:
-            answer = await self._client.post(path, json=body, headers=headers)
-        except httpx.TransportError as error:
-            raise Unavailable("The api is not answering.", detail=repr(error)) from None
+            return await self._ask(path, body, self._headers())
+        except _TokenRefused:
+            raise Unavailable("The api does not take the agent's token.") from None
+
+    async def _ask(self, path: str, body: JsonObject, headers: dict[str, str]) -> bytes:
+        answer = await self._post(path, body, headers)
         if answer.status_code == httpx.codes.OK:
             return answer.content
         if answer.status_code == httpx.codes.UNAUTHORIZED:
@@ -148,6 +142,12 @@ class Gateway:
         raise Unavailable(
             "The api does not answer the agent.", detail=f"{answer.status_code} {code}: {message}"
         )
+
+    async def _post(self, path: str, body: JsonObject, headers: dict[str, str]) -> httpx.Response:
+        try:
+            return await self._client.post(path, json=body, headers=headers)
+        except httpx.TransportError as error:
+            raise Unavailable("The api is not answering.", detail=repr(error)) from None
 
     async def _put(self, upload: _Upload, file: Path) -> None:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence, Set
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,7 +13,6 @@ from animus.ports import AttemptEnd, AttemptTask, ExecutionPhase, Executor, Prog
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoopExecutor(Executor):
     now: Callable[[], datetime]
-    keeps_record: bool = False
 
     async def run(self, task: AttemptTask, /, *, watch: Callable[[Progress], None]) -> AttemptEnd:
         """Success without outputs, at once: no use to a step that has required ones."""
@@ -23,9 +22,6 @@ class NoopExecutor(Executor):
 
     async def clear(self, attempt_id: AttemptId, /) -> None:
         """There never is anything."""
-
-    async def held(self) -> Set[AttemptId]:
-        return frozenset()
 
     async def sweep(
         self,

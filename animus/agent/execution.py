@@ -255,7 +255,7 @@ class Agent:
         return await self._executor.run(task, watch=lambda seen: self._note(order, seen))
 
     async def _is_on_record(self, attempt_id: AttemptId) -> bool:
-        return self._executor.keeps_record and attempt_id in await self._executor.held()
+        return attempt_id in await self._executor.held()
 
     def _keep_stopped(self, order: VerifiedOrder, journal: AttemptJournal) -> Signed:
         return self._keep(order, journal, AttemptOutcome.STOPPED, self._ends_now())

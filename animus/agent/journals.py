@@ -78,6 +78,11 @@ class AttemptJournal:
         if self.directory.is_dir() and not any(self.directory.iterdir()):
             self.directory.rmdir()
 
+    def other_files(self) -> Iterator[Path]:
+        """What is in the attempt's directory beside the journal: its executor's."""
+        if self.directory.is_dir():
+            yield from (entry for entry in self.directory.iterdir() if entry.name != FACTS)
+
     def changed_at(self) -> float:
         """When a fact was last written, in seconds of the wall clock."""
         return (self.facts if self.facts.is_dir() else self.directory).stat().st_mtime

@@ -40,7 +40,7 @@ async def sweep(
     removed = list(await executor.sweep(is_known, announce))
     for attempt_id in _idle(journals, is_known):
         journal = journals.open(attempt_id)
-        if _has_files(journal) and await _is_cleared(executor, attempt_id):
+        if any(journal.other_files()) and await _is_cleared(executor, attempt_id):
             removed.append(f"files of attempt {attempt_id}")
         if _is_old(journal, now):
             journal.forget()
@@ -78,7 +78,3 @@ def may_be_asked_for(journal: AttemptJournal, now: datetime) -> bool:
 def _is_old(journal: AttemptJournal, now: datetime) -> bool:
     changed = datetime.fromtimestamp(journal.changed_at(), tz=now.tzinfo)
     return now - changed > KEEP_CLOSED
-
-
-def _has_files(journal: AttemptJournal) -> bool:
-    return any(entry.name != journal.facts.name for entry in journal.directory.iterdir())

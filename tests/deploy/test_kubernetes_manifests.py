@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from animus.adapters.kubernetes.examination import NEEDED
 from deploy.embedded.errors import StackError
 from deploy.kubernetes.__main__ import main
 from deploy.kubernetes.rendering import Endpoint, Grounds, render
@@ -59,6 +60,7 @@ def test_the_agent_may_do_this_and_no_more() -> None:
         "events": {"list", "watch"},
         "secrets": {"create", "delete"},
     }
+    assert granted == {resource: set(verbs) for _, resource, verbs in NEEDED}, "as doctor asks"
     assert {group for rule in named("Role")["rules"] for group in rule["apiGroups"]} == {
         "", "batch",
     }  # fmt: skip

@@ -7,7 +7,7 @@ the object store as collect would bring them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -68,8 +68,6 @@ class Seen:
 
 
 class Machine(Executor):
-    keeps_record = False
-
     def __init__(self, http: httpx.AsyncClient) -> None:
         self.seen: list[Seen] = []
         self._http = http
@@ -120,9 +118,6 @@ class Machine(Executor):
         if container is not None:
             container.killed.set()
             self._note("cleared", container)
-
-    async def held(self) -> Set[AttemptId]:
-        return frozenset()
 
     async def sweep(
         self,

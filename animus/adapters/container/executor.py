@@ -7,7 +7,7 @@ was done is in the attempt's journal, and nothing is removed before the answer i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -33,7 +33,7 @@ from animus.adapters.container.processes import (
 from animus.adapters.container.sandboxes import Runtimes
 from animus.adapters.steps.failures import Unrunnable, collect_failure, platform_failure
 from animus.adapters.steps.reports import CollectReport
-from animus.agent.journals import FACTS, AttemptJournal, Journals
+from animus.agent.journals import AttemptJournal, Journals
 from animus.domain.ids import AttemptId
 from animus.domain.work_orders import Failure, ResultLog, Usage
 from animus.ports import AttemptEnd, AttemptTask, ExecutionPhase, Executor, Progress
@@ -60,8 +60,6 @@ class ContainerExecutor(Executor):
     api: Upstream
     object_store: Upstream
     now: Callable[[], datetime]
-    keeps_record: bool = False
-    """Files of an attempt are on the agent's own disk, as its journal is."""
 
     async def run(self, task: AttemptTask, /, *, watch: Callable[[Progress], None]) -> AttemptEnd:
         journal, place = self.journals.open(task.attempt_id), self.places.of(task.attempt_id)
@@ -87,12 +85,7 @@ class ContainerExecutor(Executor):
         if left := await self.engine.list_containers(labels):
             raise EngineFailed("Containers can't be removed.", detail=", ".join(left.values()))
         self._remove_groups({self.naming.name_of(attempt_id, ExecutionPhase.MAIN)})
-        await remove_trees([path for path in self._files_of(attempt_id)])
-
-    async def held(self) -> Set[AttemptId]:
-        listed = await self.engine.list_containers(self.naming.labels)
-        found = (_attempt_id(self.naming.attempt_in(name)) for name in listed.values())
-        return frozenset(attempt_id for attempt_id in found if attempt_id is not None)
+        await remove_trees(list(self.journals.open(attempt_id).other_files()))
 
     async def sweep(
         self,
@@ -187,12 +180,6 @@ class ContainerExecutor(Executor):
                 raise EngineFailed(
                     "A control group can't be removed.", detail=f"{name}: {error.strerror}"
                 ) from None
-
-    def _files_of(self, attempt_id: AttemptId) -> Iterator[Path]:
-        """All but the journal."""
-        directory = self.places.of(attempt_id).directory
-        if directory.is_dir():
-            yield from (entry for entry in directory.iterdir() if entry.name != FACTS)
 
     def _sockets(self, place: Place) -> dict[Path, Upstream]:
         return {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from animus.adapters.container.places import Place
 from animus.adapters.container.specs import ContainerSpec, Limits, Mount
-from animus.domain import parameters
+from animus.adapters.steps.variables import main_variables
 from animus.domain.pipelines import Step
 from animus.domain.resources import Amounts
 from animus.ports import AttemptTask, ExecutionPhase
@@ -140,19 +140,12 @@ def _main_mounts(step: Step, place: Place) -> list[Mount]:
 
 
 def _main_variables(task: AttemptTask) -> dict[str, str]:
-    step, order = task.assignment.step, task.order
-    variables = {variable.name: variable.value for variable in step.env}
-    variables |= parameters.environment(task.assignment.parameters)
-    variables |= {
-        "ANIMUS_RUN_ID": order.run_id,
-        "ANIMUS_STEP": order.step,
-        "ANIMUS_ATTEMPT": str(order.attempt),
-    }
-    if step.telemetry:
+    variables = main_variables(task)
+    if task.assignment.step.telemetry:
         variables |= {
             "ANIMUS_GATEWAY_URL": f"unix://{_SOCKETS}/{API_SOCKET}",
             "ANIMUS_STORE_SOCKET": f"{_SOCKETS}/{STORE_SOCKET}",
-            "ANIMUS_PROJECT_ID": order.project_id,
+            "ANIMUS_PROJECT_ID": task.order.project_id,
             "ANIMUS_RUN_TOKEN_FILE": f"{_TOKENS}/run-token",
         }
     return variables

@@ -95,11 +95,15 @@ class Listing:
     version: str
 
 
-class _Refusal(Exception):
+class _Refusal(ClusterUnavailable):
+    """An answer that is none of what was asked for; what it means, only some callers know."""
+
     def __init__(self, status: int, content: bytes) -> None:
         self.status = status
         self.said, self.reason = _said(content)
-        super().__init__(f"{status} {self.said}")
+        super().__init__(
+            "The cluster does not do what the agent asks.", detail=f"{status} {self.said}"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,10 +144,7 @@ class KubernetesClient:
 
     async def version(self) -> str:
         """What the api server says it is, such as `v1.34.1`."""
-        try:
-            answer = await self._asked("GET", "/version")
-        except _Refusal as refusal:
-            raise _unavailable(refusal) from None
+        answer = await self._asked("GET", "/version")
         return str(answer.get("gitVersion", ""))
 
     async def account(self) -> str:
@@ -209,10 +210,7 @@ class KubernetesClient:
 
     def list_now(self, kind: Kind, selector: str) -> Listing:
         """Blocking, for threads that watch."""
-        try:
-            found = self._ask("GET", self._path(kind), query=_selecting(kind, selector))
-        except _Refusal as refusal:
-            raise _unavailable(refusal) from None
+        found = self._ask("GET", self._path(kind), query=_selecting(kind, selector))
         return Listing(items=found["items"], version=found["metadata"]["resourceVersion"])
 
     def watch(self, kind: Kind, selector: str, *, version: str, seconds: int) -> Stream:
@@ -231,7 +229,7 @@ class KubernetesClient:
         except _Refusal as refusal:
             if refusal.status == _GONE:
                 raise ListExpired from None
-            raise _unavailable(refusal) from None
+            raise
 
     def follow_log(self, pod: str, container: str, *, since: str | None) -> Stream | None:
         """What a container says, with times, from then on and until it ends. Blocking.
@@ -247,7 +245,7 @@ class KubernetesClient:
         except _Refusal as refusal:
             if refusal.status in (_BAD, _MISSING):
                 return None
-            raise _unavailable(refusal) from None
+            raise
 
     async def read_log(self, pod: str, container: str, *, limit: int) -> bytes | None:
         """The beginning of what an ended container has said; None where nobody knows any more."""
@@ -258,15 +256,12 @@ class KubernetesClient:
         except _Refusal as refusal:
             if refusal.status in (_BAD, _MISSING):
                 return None
-            raise _unavailable(refusal) from None
+            raise
 
     async def _reviewed(self, path: str, kind: str, spec: JsonObject) -> JsonObject:
         """The status of a question that is asked by pretending to create an object."""
         body = {"apiVersion": path.removeprefix("/apis/").rpartition("/")[0], "kind": kind}
-        try:
-            answer = await self._asked("POST", path, body=body | ({"spec": spec} if spec else {}))
-        except _Refusal as refusal:
-            raise _unavailable(refusal) from None
+        answer = await self._asked("POST", path, body=body | ({"spec": spec} if spec else {}))
         status: JsonObject = answer["status"]
         return status
 
@@ -279,7 +274,7 @@ class KubernetesClient:
             refusal = _Refusal(answer.status, content)
             if refusal.status in (_BAD, _FORBIDDEN, _UNFIT):
                 raise NotAdmitted(refusal.said)
-            raise _unavailable(refusal)
+            raise refusal
         said = answer.response.headers.getlist("Warning")  # as RFC 7234: 299 - "text"
         return [each.partition('"')[2].removesuffix('"') for each in said]
 
@@ -289,7 +284,7 @@ class KubernetesClient:
         except _Refusal as refusal:
             if refusal.status == _MISSING:
                 return None
-            raise _unavailable(refusal) from None
+            raise
 
     async def _create(self, path: str, manifest: JsonObject) -> JsonObject | None:
         try:
@@ -302,7 +297,7 @@ class KubernetesClient:
             is_ours = _NO_RIGHT in refusal.said  # the agent's trouble, and not the attempt's
             if refusal.status in (_BAD, _FORBIDDEN, _UNFIT) and not is_ours:
                 raise NotAdmitted(refusal.said) from None
-            raise _unavailable(refusal) from None
+            raise
 
     async def _patch(self, path: str, change: JsonObject) -> None:
         """What is not there needs no change."""
@@ -310,7 +305,7 @@ class KubernetesClient:
             await self._asked("PATCH", path, body=change, form=_MERGE)
         except _Refusal as refusal:
             if refusal.status != _MISSING:
-                raise _unavailable(refusal) from None
+                raise
 
     async def _delete(self, path: str, **how: object) -> None:
         """What is not there is deleted."""
@@ -318,7 +313,7 @@ class KubernetesClient:
             await self._asked("DELETE", path, body=dict(how))
         except _Refusal as refusal:
             if refusal.status != _MISSING:
-                raise _unavailable(refusal) from None
+                raise
 
     async def _in_thread(self, work: Callable[..., T], *words: object, **named: object) -> T:
         call = partial(work, *words, **named)
@@ -445,12 +440,6 @@ def _answering() -> Iterator[None]:
     except (urllib3.exceptions.HTTPError, ApiException, OSError, ValueError) as error:
         # ApiException: the official client's own, for a TLS connection that broke or never was.
         raise ClusterUnavailable("The cluster does not answer.", detail=repr(error)) from None
-
-
-def _unavailable(refusal: _Refusal) -> ClusterUnavailable:
-    return ClusterUnavailable(
-        "The cluster does not do what the agent asks.", detail=f"{refusal.status} {refusal.said}"
-    )
 
 
 def _said(content: bytes) -> tuple[str, str]:

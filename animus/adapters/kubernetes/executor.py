@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import shutil
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence, Set
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -67,7 +67,7 @@ from animus.adapters.kubernetes.sites import Site
 from animus.adapters.kubernetes.watching import Seen, Watcher
 from animus.adapters.steps.failures import Unrunnable, environment_failure, platform_failure
 from animus.adapters.steps.reports import CollectReport, FetchReport, read_report
-from animus.agent.journals import FACTS, AttemptJournal, Journals
+from animus.agent.journals import AttemptJournal, Journals
 from animus.domain.canonical import JsonObject
 from animus.domain.digests import format_digest
 from animus.domain.ids import AttemptId
@@ -333,16 +333,11 @@ class KubernetesExecutor(Executor):
 
     def _remove_files(self, attempt_id: AttemptId) -> None:
         """All but the journal."""
-        for file in self._files_of(attempt_id):
+        for file in self.journals.open(attempt_id).other_files():
             if file.is_dir():
                 shutil.rmtree(file)
             else:
                 file.unlink()
-
-    def _files_of(self, attempt_id: AttemptId) -> Iterator[Path]:
-        directory = self.journals.open(attempt_id).directory
-        if directory.is_dir():
-            yield from (entry for entry in directory.iterdir() if entry.name != FACTS)
 
 
 class _Stuck:

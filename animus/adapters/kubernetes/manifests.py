@@ -20,7 +20,7 @@ from animus.adapters.kubernetes.names import (
     run_secret_name,
 )
 from animus.adapters.kubernetes.sites import Site
-from animus.domain import parameters
+from animus.adapters.steps.variables import main_variables
 from animus.domain.canonical import JsonObject
 from animus.domain.digests import format_digest
 from animus.domain.pipelines import Step
@@ -276,18 +276,11 @@ def _main_mounts(task: AttemptTask) -> Iterator[JsonObject]:
 
 
 def _main_variables(task: AttemptTask, site: Site) -> dict[str, str]:
-    step, order = task.assignment.step, task.order
-    variables = {variable.name: variable.value for variable in step.env}
-    variables |= parameters.environment(task.assignment.parameters)
-    variables |= {
-        "ANIMUS_RUN_ID": order.run_id,
-        "ANIMUS_STEP": order.step,
-        "ANIMUS_ATTEMPT": str(order.attempt),
-    }
+    variables = main_variables(task)
     if task.run_token is not None:
         variables |= {
             "ANIMUS_GATEWAY_URL": site.gateway_url,
-            "ANIMUS_PROJECT_ID": order.project_id,
+            "ANIMUS_PROJECT_ID": task.order.project_id,
             "ANIMUS_RUN_TOKEN_FILE": f"{_TOKENS}/{_RUN_TOKEN_KEY}",
         }
         if site.store_address is not None:

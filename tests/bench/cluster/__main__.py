@@ -31,12 +31,13 @@ from deploy.local.clusters import (
     provide_on_cluster,
     write_agent_kubeconfig,
 )
-from tests.agent.control_planes import control_plane, make_keys, token_file
+from tests.agent.conftest import Images
+from tests.agent.control_planes import control_plane, make_keys
 from tests.agent.platforms import Platform
 from tests.agent.steps import python_step
 from tests.bench.cluster.bare import bare_job, run_bare
 from tests.bench.figures import milliseconds
-from tests.cluster.execution.benches import ClusterBench
+from tests.cluster.execution.benches import ClusterBench, agent_section
 
 TIMES = 10
 WORK = "print('done')"
@@ -48,37 +49,46 @@ Work = Callable[[], Awaitable[float]]
 def main() -> int:
     console = Console()
     build_servers(console=console)
-    built = {each.name: ensure_image(each, console=console) for each in (STEP, DEMO)}
+    step, demo = built = [ensure_image(each, console=console) for each in (STEP, DEMO)]
     with (
         tempfile.TemporaryDirectory(prefix="animus-bench-") as scratch,
         temporary_cluster(console=console) as cluster,
     ):
         home = Path(scratch)
         make_keys(home)
-        for image in built.values():
+        for image in built:
             provide_on_cluster(image, cluster=cluster, console=console)
         config = StackConfig(state=home / "stack", ports=free_ports(), pods_at=cluster.pods_at)
         with Stack(config) as stack:
             stack.start(["forwarder"])
             apply_grounds(local_grounds(cluster, config.ports), cluster=cluster)
-            references = {name: image.reference for name, image in built.items()}
-            figures = asyncio.run(_measure(cluster, stack, home, references))
+            images = Images(step=step.reference, demo=demo.reference)
+            figures = asyncio.run(_measure(cluster, stack, home, images))
     json.dump(figures, sys.stdout, indent=2)
     sys.stdout.write("\n")
     return 0
 
 
-async def _measure(
-    cluster: Cluster, stack: Stack, home: Path, images: dict[str, str]
-) -> dict[str, Any]:
+async def _measure(cluster: Cluster, stack: Stack, home: Path, images: Images) -> dict[str, Any]:
     async with control_plane(stack, home=home, clusters=[CLUSTER]) as platform:
-        section = _section(cluster, stack, home, images)
+        kubeconfig = home / "kubeconfig"
+        write_agent_kubeconfig(kubeconfig, cluster=cluster)
+        section = AgentSection.model_validate(
+            agent_section(
+                cluster,
+                stack,
+                name=CLUSTER["name"],
+                home=home,
+                kubeconfig=kubeconfig,
+                images=images,
+            )
+        )
         gateway = Gateway(section.api_url, token_file=section.token_file)
         executor = await connect_cluster(section, gateway)
         agent = build_agent(section, gateway, executor=executor)
         bench = ClusterBench(agent=agent, section=section, executor=executor)
         try:
-            return await _compare(platform, bench, images["demo"])
+            return await _compare(platform, bench, images.demo)
         finally:
             await agent.close()
             executor.close()
@@ -124,32 +134,6 @@ async def _run_step(platform: Platform, bench: ClusterBench, image: str) -> floa
     await platform.close_attempt(order, signed.document, signed.signature)
     await bench.agent.release()
     return seconds
-
-
-def _section(cluster: Cluster, stack: Stack, home: Path, images: dict[str, str]) -> AgentSection:
-    kubeconfig = home / "kubeconfig"
-    write_agent_kubeconfig(kubeconfig, cluster=cluster)
-    host, ports = cluster.host_address, stack.site.config.ports
-    return AgentSection.model_validate(
-        {
-            "cluster": CLUSTER["name"],
-            "api_url": stack.site.addresses.api,
-            "token_file": token_file(home, CLUSTER["name"]),
-            "key_file": home / "agent.key",
-            "work_order_public_key_file": home / "work-order.pub",
-            "state_dir": home / "agent",
-            "step_image": images["step"],
-            "executor": "kubernetes",
-            "kubernetes": {
-                "kubeconfig": kubeconfig,
-                "namespace": NAMESPACE,
-                "gateway_url": f"http://{host}:{ports.api}",
-                "store_address": f"{host}:{ports.object_store}",
-                "image_pull_policy": "Never",
-                "user": 10_001,
-            },
-        }
-    )
 
 
 if __name__ == "__main__":

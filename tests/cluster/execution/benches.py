@@ -6,6 +6,8 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from animus.adapters.kubernetes.clients import Kind
 from animus.adapters.kubernetes.executor import KubernetesExecutor
@@ -16,11 +18,17 @@ from animus.domain.canonical import JsonObject, decode_strictly
 from animus.domain.ids import AttemptId
 from animus.domain.work_orders import AttemptResult, StopReceipt, WorkOrder
 from animusd.settings import AgentSection
+from deploy.dev_cluster.clusters import Cluster
+from deploy.embedded.stack import Stack
+from deploy.local.clusters import NAMESPACE
 from tests.agent.agents import read_receipt, read_result
+from tests.agent.conftest import Images
+from tests.agent.control_planes import token_file
 from tests.agent.platforms import Order
 from tests.support.waiting import PATIENCE
 
 POLL = 0.05
+USER = 10_001
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +73,31 @@ class ClusterBench:
         pod = await self.pod(order)
         assert pod is not None
         return pod
+
+
+def agent_section(
+    cluster: Cluster, stack: Stack, *, name: str, home: Path, kubeconfig: Path, images: Images
+) -> dict[str, Any]:
+    """Settings of the agent of the registered cluster `name`, with keys and token of `home`."""
+    host, ports = cluster.host_address, stack.site.config.ports
+    return {
+        "cluster": name,
+        "api_url": stack.site.addresses.api,
+        "token_file": token_file(home, name),
+        "key_file": home / "agent.key",
+        "work_order_public_key_file": home / "work-order.pub",
+        "state_dir": home / "agent",
+        "step_image": images.step,
+        "executor": "kubernetes",
+        "kubernetes": {
+            "kubeconfig": kubeconfig,
+            "namespace": NAMESPACE,
+            "gateway_url": f"http://{host}:{ports.api}",
+            "store_address": f"{host}:{ports.object_store}",
+            "image_pull_policy": "Never",
+            "user": USER,
+        },
+    }
 
 
 def name_of(order: Order) -> str:

@@ -29,12 +29,11 @@ from deploy.local.clusters import (
     write_agent_kubeconfig,
 )
 from tests.agent.conftest import Images
-from tests.agent.control_planes import control_plane, make_keys, token_file
+from tests.agent.control_planes import control_plane, make_keys
 from tests.agent.platforms import Platform
-from tests.cluster.execution.benches import ClusterBench
+from tests.cluster.execution.benches import ClusterBench, agent_section
 
 CLUSTER = "north"
-USER = 10_001
 
 MakeBench = Callable[..., Awaitable[ClusterBench]]
 
@@ -110,30 +109,14 @@ async def make_bench(
 ) -> AsyncIterator[MakeBench]:
     """Makes agents on this test's state directory; what they leave is removed."""
     made: list[tuple[ClusterBench, Gateway]] = []
-    host, ports = cluster.host_address, stack.site.config.ports
 
     async def make(*, kubernetes: dict[str, Any] | None = None, **changes: Any) -> ClusterBench:
-        told: dict[str, Any] = {
-            "kubeconfig": kubeconfig,
-            "namespace": NAMESPACE,
-            "gateway_url": f"http://{host}:{ports.api}",
-            "store_address": f"{host}:{ports.object_store}",
-            "image_pull_policy": "Never",
-            "user": USER,
-            "room_seconds": 300,
-            "start_seconds": 5,
-        }
-        said: dict[str, Any] = {
-            "cluster": CLUSTER,
-            "api_url": platform.url,
-            "token_file": token_file(home, CLUSTER),
-            "key_file": home / "agent.key",
-            "work_order_public_key_file": home / "work-order.pub",
-            "state_dir": tmp_path / "agent",
-            "step_image": images.step,
-            "executor": "kubernetes",
-            "kubernetes": told | (kubernetes or {}),
-        }
+        told: dict[str, Any] = {"room_seconds": 300, "start_seconds": 5}
+        said = agent_section(
+            cluster, stack, name=CLUSTER, home=home, kubeconfig=kubeconfig, images=images
+        )
+        said["state_dir"] = tmp_path / "agent"
+        said["kubernetes"] |= told | (kubernetes or {})
         section = AgentSection.model_validate(said | changes)
         gateway = Gateway(section.api_url, token_file=section.token_file)
         executor = await connect_cluster(section, gateway)

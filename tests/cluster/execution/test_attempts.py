@@ -15,8 +15,8 @@ from tests.agent.agents import read_result
 from tests.agent.conftest import Images
 from tests.agent.platforms import Order, Platform
 from tests.agent.steps import python_step
-from tests.cluster.execution.benches import ClusterBench
-from tests.cluster.execution.conftest import CLUSTER, USER
+from tests.cluster.execution.benches import USER, ClusterBench
+from tests.cluster.execution.conftest import CLUSTER
 
 pytestmark = pytest.mark.cluster
 
