@@ -106,7 +106,7 @@ class AgentSection(Section):
     ready_file: Path | None = None
     object_store: str | None = None
     """host:port of the store's public endpoint: the one place that collect may send bytes to."""
-    concurrency: Annotated[int, Field(ge=1, le=1_000)] = 8
+    concurrency: Annotated[int, Field(ge=1, le=10_000)] = 8
     kubernetes: KubernetesSection | None = None
 
 

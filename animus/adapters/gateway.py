@@ -26,6 +26,9 @@ MAX_ASKED = 1_000
 PATIENCE = 15.0
 """Seconds for one request; Temporal tries again."""
 STORE_PATIENCE = 60.0
+CALLS_AT_ONCE = 8
+"""Of the api, and as many of the store: a thousand attempts that begin together wait here for each
+other, and not in the api, which would turn them away."""
 CHUNK = 1024**2
 _REFUSALS = frozenset({OrderRefused.code, "signature_refused"})
 
@@ -71,7 +74,16 @@ class _TokenRefused(Exception):
 class Gateway:
     def __init__(self, url: str, *, token_file: Path) -> None:
         self._token_file = token_file
-        self._client = httpx.AsyncClient(base_url=url, timeout=PATIENCE, trust_env=False)
+        limits = httpx.Limits(max_connections=CALLS_AT_ONCE)
+        self._client = httpx.AsyncClient(
+            base_url=url,
+            timeout=httpx.Timeout(PATIENCE, pool=None),
+            limits=limits,
+            trust_env=False,
+        )
+        self._store = httpx.AsyncClient(
+            timeout=httpx.Timeout(STORE_PATIENCE, pool=None), limits=limits, trust_env=False
+        )
 
     async def claim(self, order: bytes, signature: bytes) -> ClaimedWork:
         """Raises `OrderRefused` for good, `Unavailable` for everything that may be mended."""
@@ -125,6 +137,7 @@ class Gateway:
 
     async def close(self) -> None:
         await self._client.aclose()
+        await self._store.aclose()
 
     async def _ask_as_agent(self, path: str, body: JsonObject) -> bytes:
         try:
@@ -151,8 +164,9 @@ class Gateway:
 
     async def _put(self, upload: _Upload, file: Path) -> None:
         try:
-            async with httpx.AsyncClient(timeout=STORE_PATIENCE, trust_env=False) as store:
-                answer = await store.put(upload.url, headers=upload.headers, content=_chunks(file))
+            answer = await self._store.put(
+                upload.url, headers=upload.headers, content=_chunks(file)
+            )
         except httpx.TransportError as error:
             raise Unavailable("The object store is not answering.", detail=repr(error)) from None
         if answer.is_error and answer.status_code != httpx.codes.PRECONDITION_FAILED:

@@ -30,6 +30,7 @@ CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
 QUIET_SECONDS = 300.0
 CALLS_AT_ONCE = 16
+PAGE = 500
 _PATIENCE = (CONNECT_SECONDS, ANSWER_SECONDS)
 _MERGE = "application/strategic-merge-patch+json"
 _RIGHTS, _SIGNING_IN = "/apis/authorization.k8s.io/v1", "/apis/authentication.k8s.io/v1"
@@ -93,6 +94,8 @@ class Listing:
 
     items: list[JsonObject]
     version: str
+    rest: str = ""
+    """From where to ask for what is not in it; empty where it is whole."""
 
 
 class _Refusal(ClusterUnavailable):
@@ -206,12 +209,35 @@ class KubernetesClient:
         await self._patch(self._path(Kind.JOBS, name), change)
 
     async def list(self, kind: Kind, selector: str) -> Listing:
+        """What there is of one attempt."""
+        query = _selecting(kind, selector)
+        return await self._in_thread(self._list, kind, query)
+
+    async def list_all(self, kind: Kind, selector: str) -> Listing:
+        """What there is of all attempts."""
         return await self._in_thread(self.list_now, kind, selector)
 
     def list_now(self, kind: Kind, selector: str) -> Listing:
-        """Blocking, for threads that watch."""
-        found = self._ask("GET", self._path(kind), query=_selecting(kind, selector))
-        return Listing(items=found["items"], version=found["metadata"]["resourceVersion"])
+        """Of all attempts, blocking, for threads that watch.
+
+        In pages: thousands of pods in one answer are a hundred megabytes on both sides.
+        """
+        query = _selecting(kind, selector) | {"limit": str(PAGE)}
+        page = self._list(kind, query)
+        items = page.items
+        while page.rest:
+            page = self._list(kind, query | {"continue": page.rest})
+            items += page.items
+        return Listing(items=items, version=page.version)
+
+    def _list(self, kind: Kind, query: Mapping[str, str]) -> Listing:
+        found = self._ask("GET", self._path(kind), query=query)
+        about = found["metadata"]
+        return Listing(
+            items=found["items"],
+            version=about["resourceVersion"],
+            rest=about.get("continue") or "",
+        )
 
     def watch(self, kind: Kind, selector: str, *, version: str, seconds: int) -> Stream:
         """Changes as JSON lines, until the api server ends it after so many seconds. Blocking.

@@ -64,7 +64,7 @@ from animus.adapters.kubernetes.reports import (
 )
 from animus.adapters.kubernetes.sightings import JobSighting, PodSighting
 from animus.adapters.kubernetes.sites import Site
-from animus.adapters.kubernetes.watching import Seen, Watcher
+from animus.adapters.kubernetes.watching import JOB_NAME, Seen, Watcher
 from animus.adapters.steps.failures import Unrunnable, environment_failure, platform_failure
 from animus.adapters.steps.reports import CollectReport, FetchReport, read_report
 from animus.agent.journals import AttemptJournal, Journals
@@ -80,11 +80,13 @@ LOOK_EVERY = 30.0
 ROOM_EVERY = 10.0
 """Seconds after which a full quota is tried again."""
 CONFIRM_EVERY = 150.0
-"""Seconds after which the api server itself is asked, should a watch be blind."""
+"""Seconds after which the api server itself is asked while a watch is blind."""
 CLEAR_WITHIN = 120.0
 LOG_WITHIN = 60.0
 END_GRACE_SECONDS = 1
 _CLEAR_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.0)
+UNHEARD_WITHIN = 5.0
+"""Seconds after which what should have gone is asked for again although no watch has said so."""
 _LOG = "main.log"
 
 KeepLog = Callable[[str, Path, str, int], Awaitable[bool]]
@@ -139,10 +141,11 @@ class KubernetesExecutor(Executor):
         selector = f"{ATTEMPT_ID}={attempt_id}"
         deadline = time.monotonic() + CLEAR_WITHIN
         pauses = iter(_CLEAR_PAUSES)
-        while await self._remove(selector):
+        while left := await self._remove(selector):
             if time.monotonic() > deadline:
                 raise StillThere("What there is of an attempt in the cluster does not go away.")
             await asyncio.sleep(next(pauses, _CLEAR_PAUSES[-1]))
+            await self._until_gone(left)
         await asyncio.to_thread(self._remove_files, attempt_id)
 
     async def held(self) -> Set[AttemptId]:
@@ -174,7 +177,7 @@ class KubernetesExecutor(Executor):
         self.watcher.close()
 
     async def _jobs(self) -> list[tuple[AttemptId, str]]:
-        listing = await self.client.list(Kind.JOBS, self.site.naming.selector)
+        listing = await self.client.list_all(Kind.JOBS, self.site.naming.selector)
         named = ((attempt_in(job["metadata"]["labels"]), job) for job in listing.items)
         return [(found, job["metadata"]["name"]) for found, job in named if found is not None]
 
@@ -237,7 +240,8 @@ class KubernetesExecutor(Executor):
             seen = self.watcher.look(name)
             pod = _pod_in(seen)
             is_gone = pod is None and (seen.job is None or JobSighting(seen.job).makes_no_pod)
-            if is_gone or time.monotonic() - confirmed > CONFIRM_EVERY:
+            is_due = self.watcher.is_blind and time.monotonic() - confirmed > CONFIRM_EVERY
+            if is_gone or is_due:
                 seen, confirmed = await self._confirm(name), time.monotonic()
                 pod = _pod_in(seen)
             if pod is not None:
@@ -265,13 +269,13 @@ class KubernetesExecutor(Executor):
         await self._end_pods(_pods_of(name))
         await self.client.suspend_job(name)
 
-    async def _end_pods(self, selector: str) -> bool:
-        """Ask for them to be ended; whether there are any. Before anything else is done to their
+    async def _end_pods(self, selector: str) -> Sequence[JsonObject]:
+        """Ask for them to be ended; those that there are. Before anything else is done to their
         Job: a kubelet takes no shorter grace than it was told first."""
         pods = (await self.client.list(Kind.PODS, selector)).items
         for pod in pods:
             await self.client.delete_pod(pod["metadata"]["name"], grace_seconds=END_GRACE_SECONDS)
-        return bool(pods)
+        return pods
 
     def _follow(self, task: AttemptTask, journal: AttemptJournal, pod: PodSighting) -> LogFollower:
         files = LogFiles(directory=journal.directory / "log", limit=task.max_log_bytes)
@@ -319,17 +323,28 @@ class KubernetesExecutor(Executor):
             return None
         return ResultLog(sha256=digest, size=size, truncated=truncated or not is_whole)
 
-    async def _remove(self, selector: str) -> bool:
-        """Ask for everything to be removed; whether there was still something."""
-        if await self._end_pods(selector):
-            return True
+    async def _remove(self, selector: str) -> _Left | None:
+        """Ask for everything to be removed; what there was still, and is to go first."""
+        if pods := await self._end_pods(selector):
+            return _Left(kind=Kind.PODS, jobs=frozenset(map(_job_of, pods)))
         jobs = (await self.client.list(Kind.JOBS, selector)).items
-        for name in (job["metadata"]["name"] for job in jobs):
+        names = [job["metadata"]["name"] for job in jobs]
+        for name in names:
             await self.client.delete_secret(name)
             await self.client.delete_secret(run_secret_name(name))
             await self.client.release_job(name, finalizer=OUTCOME_FINALIZER)
             await self.client.delete_job(name)
-        return bool(jobs)
+        return _Left(kind=Kind.JOBS, jobs=frozenset(names)) if names else None
+
+    async def _until_gone(self, left: _Left) -> None:
+        """By the watch's word, which is only a hint: whoever waits asks the api server again."""
+        deadline = time.monotonic() + UNHEARD_WITHIN
+        for name in left.jobs:
+            while _is_there(left.kind, self.watcher.look(name)):
+                if (seconds := deadline - time.monotonic()) <= 0:
+                    break
+                await self.watcher.wait(name, within=seconds)
+            self.watcher.forget(name)
 
     def _remove_files(self, attempt_id: AttemptId) -> None:
         """All but the journal."""
@@ -338,6 +353,14 @@ class KubernetesExecutor(Executor):
                 shutil.rmtree(file)
             else:
                 file.unlink()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Left:
+    """What must be gone before an attempt can be cleared further: of these Jobs."""
+
+    kind: Kind
+    jobs: Set[str]
 
 
 class _Stuck:
@@ -361,8 +384,16 @@ class _Stuck:
         return trouble.failure if left <= 0 else None
 
 
+def _is_there(kind: Kind, seen: Seen) -> bool:
+    return bool(seen.pods) or (kind is Kind.JOBS and seen.job is not None)
+
+
+def _job_of(pod: JsonObject) -> str:
+    return str(pod["metadata"]["labels"].get(JOB_NAME, ""))
+
+
 def _pods_of(job: str) -> str:
-    return f"batch.kubernetes.io/job-name={job}"
+    return f"{JOB_NAME}={job}"
 
 
 def _pod_in(seen: Seen) -> PodSighting | None:

@@ -25,6 +25,8 @@ from animus.adapters.kubernetes.clients import (
 from animus.adapters.steps.logs import MAX_LINE_BYTES, Piece, read_k8s_file, write_log
 
 PAUSE_SECONDS = 1.0
+LONGEST_PAUSE = 30.0
+"""A node that lets nobody follow is asked ever less often while it has nothing new to say."""
 STALE_SECONDS = 5.0
 """Without a byte of a container that has ended: the connection is dead, and another is made."""
 _HEAD, _OLDER, _NEWER = "head", "tail.0", "tail.1"
@@ -140,8 +142,9 @@ class LogFollower:
 
     def _keep(self) -> None:
         """Until it was read to its end after the container had ended."""
+        pause = PAUSE_SECONDS
         while not self._closed.is_set():
-            is_last = self._has_ended.is_set()
+            is_last, before = self._has_ended.is_set(), self._taken
             try:
                 is_read = self._read()
             except ClusterUnavailable as error:
@@ -152,7 +155,11 @@ class LogFollower:
                 if is_last:
                     self._is_whole = is_read
                     return
-            (self._closed if is_last else self._has_ended).wait(PAUSE_SECONDS)
+            if is_last:
+                self._closed.wait(PAUSE_SECONDS)
+            else:
+                self._has_ended.wait(pause)
+                pause = next_pause(pause, has_news=self._taken > before)
 
     def _read(self) -> bool:
         """To its end; False where nobody knows it (any more)."""
@@ -171,6 +178,11 @@ class LogFollower:
             self._stream = None
             stream.close()
         return not self._closed.is_set()
+
+
+def next_pause(pause: float, *, has_news: bool) -> float:
+    """Before a log is asked for again whose end came while its container still ran."""
+    return PAUSE_SECONDS if has_news else min(2 * pause, LONGEST_PAUSE)
 
 
 def _batches(stream: Stream, *, after: str | None) -> Iterator[bytes]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,7 +31,11 @@ from animus.domain.canonical import JsonObject
 
 WATCH_SECONDS = 240
 """After which everything is listed again, whether or not the watch has said anything."""
+BLIND_AFTER = 2 * WATCH_SECONDS
+"""Since a kind was listed; then whoever waits must ask the api server himself."""
 PAUSE_SECONDS = 1.0
+JOB_NAME = "batch.kubernetes.io/job-name"
+"""The label by which a pod names its Job."""
 _DELETED, _BOOKMARK = "DELETED", "BOOKMARK"
 
 _log = structlog.get_logger()
@@ -59,6 +64,7 @@ class _Shelf:
 
     def put(self, item: JsonObject) -> str:
         job = _subject(self._kind, item)
+        item["metadata"].pop("managedFields", None)  # who wrote what: half of an object
         self._objects.setdefault(job, {})[item["metadata"]["name"]] = item
         return job
 
@@ -86,6 +92,7 @@ class Watcher:
         self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
         self._shelves = {kind: _Shelf(kind) for kind in Kind}
+        self._listed = dict.fromkeys(Kind, time.monotonic())
         self._waiting: dict[str, asyncio.Event] = {}
         self._streams: dict[Kind, Stream] = {}
         self._closed = threading.Event()
@@ -101,6 +108,11 @@ class Watcher:
             if self._loop.time() > deadline:
                 raise ClusterUnavailable("The cluster's objects can't be listed.")
             await asyncio.sleep(PAUSE_SECONDS / 10)
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether something was not listed for so long that what is known may be wrong."""
+        return time.monotonic() - min(self._listed.values()) > BLIND_AFTER
 
     def look(self, job: str) -> Seen:
         """What is known of a Job by name; what changes after this ends the next `wait`."""
@@ -162,6 +174,7 @@ class Watcher:
     def _replace(self, kind: Kind, listing: Listing) -> None:
         with self._lock:
             changed = self._shelves[kind].replace(listing.items)
+            self._listed[kind] = time.monotonic()
         self._tell(changed)
 
     def _apply(self, kind: Kind, change: JsonObject) -> None:
@@ -210,6 +223,6 @@ def _subject(kind: Kind, item: JsonObject) -> str:
             return str(item["metadata"]["name"])
         case Kind.PODS:
             labels = item["metadata"].get("labels") or {}
-            return str(labels.get("batch.kubernetes.io/job-name", ""))
+            return str(labels.get(JOB_NAME, ""))
         case Kind.EVENTS:
             return str(item["involvedObject"].get("name", ""))

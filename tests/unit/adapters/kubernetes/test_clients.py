@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import orjson
 import pytest
 
-from animus.adapters.kubernetes.clients import ClusterUnavailable, NoQuota, NotAdmitted
+from animus.adapters.kubernetes.clients import ClusterUnavailable, Kind, NoQuota, NotAdmitted
 from tests.unit.adapters.kubernetes.api_servers import Asked, Said, client_of, refusal, serving
 
 
@@ -89,3 +90,20 @@ async def test_who_is_told_to_go_while_an_object_is_made_waits_until_it_is(tmp_p
         may_answer.set()
         with pytest.raises(asyncio.CancelledError):
             await making
+
+
+async def test_a_list_of_all_attempts_is_read_page_by_page(tmp_path: Path) -> None:
+    """And as of the version that the last page names: a watch goes on from there."""
+
+    def answer(asked: Asked) -> Said:
+        is_last = "continue=more" in asked.path
+        about = (
+            {"resourceVersion": "8"} if is_last else {"resourceVersion": "7", "continue": "more"}
+        )
+        return Said(body=orjson.dumps({"items": [{"n": int(is_last)}], "metadata": about}))
+
+    with serving(answer) as server:
+        found = await client_of(server.url, tmp_path).list_all(Kind.JOBS, "a=b")
+    assert [item["n"] for item in found.items] == [0, 1]
+    assert found.version == "8"
+    assert all("labelSelector=a%3Db" in asked.path for asked in server.asked)

@@ -104,3 +104,12 @@ async def test_a_line_that_an_agent_was_killed_in_is_read_again(tmp_path: Path) 
     follower = follow(Node(Chunks(NOON + b" hello\n", ONE + b" end\n")), tmp_path)
     assert await follower.finish(within=5)
     assert [line[-5:] for line in stored(follower, tmp_path).splitlines()] == ["hello", "t end"]
+
+
+def test_a_node_that_lets_nobody_follow_is_asked_ever_less_often_until_there_is_news() -> None:
+    pauses = [logs.PAUSE_SECONDS]
+    for _ in range(10):
+        pauses.append(logs.next_pause(pauses[-1], has_news=False))
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == logs.LONGEST_PAUSE
+    assert logs.next_pause(pauses[-1], has_news=True) == logs.PAUSE_SECONDS
