@@ -37,9 +37,11 @@ _ROUNDED = 1
 _SAID = 200
 
 _NO_IMAGE = re.compile(
-    r"not found|manifest unknown|unauthorized|denied|no basic auth|invalid reference|"
-    r"not present with pull policy|unexpected .*digest|failed commit on ref",
-    re.IGNORECASE,
+    r"not found|manifest unknown|invalid reference|not present with pull policy", re.IGNORECASE
+)
+_NO_SIGN_IN = re.compile(r"unauthorized|denied|forbidden|no basic auth", re.IGNORECASE)
+_OTHER_BYTES = re.compile(
+    r"unexpected .*(digest|size)|failed commit on ref|failed size validation", re.IGNORECASE
 )
 _WAITS_FOR_IMAGE = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"}
@@ -168,14 +170,8 @@ def _trouble_of(
     if container.has_ended or container.is_running:
         return None
     if reason in _WAITS_FOR_IMAGE:
-        is_certain = reason == "InvalidImageName" or _NO_IMAGE.search(said) is not None
         image = step.image if name == MAIN else "of fetch and collect"
-        failure = environment_failure(
-            "image_unavailable",
-            f"The cluster can't get the image {image}. Check that its registry has this digest "
-            "and that the cluster may pull it.",
-        )
-        return Trouble(failure=failure, patience=AT_ONCE if is_certain else patience.start)
+        return _trouble_with_image(image, container, patience)
     if reason == "CreateContainerConfigError" and "runAsNonRoot" in said:
         failure = environment_failure(
             "image_runs_as_root",
@@ -189,6 +185,32 @@ def _trouble_of(
         )
         return Trouble(failure=failure, patience=patience.start)
     return None
+
+
+def _trouble_with_image(image: str, container: ContainerSighting, patience: Patience) -> Trouble:
+    """What a registry has refused it will refuse again; what did not answer may answer later."""
+    said = container.said
+    if _OTHER_BYTES.search(said):
+        failure = environment_failure(
+            "image_changed",
+            f"What the registry gives out as the image {image} has not this digest: it was altered "
+            "or damaged there. Nothing of it was started. Tell who runs the registry.",
+        )
+        return Trouble(failure=failure, patience=AT_ONCE)
+    if _NO_SIGN_IN.search(said):
+        failure = environment_failure(
+            "image_refused",
+            f"The registry does not let the cluster have the image {image}. Check the agent's "
+            "pull_secrets, that the namespace has them, and that they are good for this image.",
+        )
+        return Trouble(failure=failure, patience=AT_ONCE)
+    failure = environment_failure(
+        "image_unavailable",
+        f"The cluster can't get the image {image}. Check that its registry has this digest, and "
+        "that the cluster reaches it.",
+    )
+    is_certain = container.reason == "InvalidImageName" or _NO_IMAGE.search(said) is not None
+    return Trouble(failure=failure, patience=AT_ONCE if is_certain else patience.start)
 
 
 def _unschedulable(pod: PodSighting, step: Step) -> Failure:

@@ -153,6 +153,13 @@ def test_a_failed_fetch_is_its_own_reason() -> None:
     [
         (waiting("main", "ErrImagePull", 'pull access: "x": not found'),
          "environment/image_unavailable", True),
+        (waiting("main", "ErrImagePull", "authorization failed: no basic auth credentials"),
+         "environment/image_refused", True),
+        (waiting("main", "ErrImagePull", "unexpected status from HEAD request: 401 Unauthorized"),
+         "environment/image_refused", True),
+        (waiting("main", "ErrImagePull", 'failed commit on ref "layer-sha256:ab": unexpected '
+                 "commit digest sha256:cd, expected sha256:ab: failed precondition"),
+         "environment/image_changed", True),
         (waiting("main", "ErrImageNeverPull", "image is not present with pull policy of Never"),
          "environment/image_unavailable", True),
         (waiting("main", "ImagePullBackOff", "dial tcp: i/o timeout"),
