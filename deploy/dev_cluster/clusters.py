@@ -18,6 +18,7 @@ from deploy.dev_cluster.configuration import ClusterConfig, ClusterPorts
 from deploy.dev_cluster.crews import CLUSTER
 from deploy.dev_cluster.leftovers import remove_leftovers
 from deploy.dev_cluster.networks import ensure_bridge, free_network
+from deploy.dev_cluster.registries import registry_of
 from deploy.dev_cluster.requirements import check_machine
 from deploy.dev_cluster.servers import KUBERNETES, SERVERS
 from deploy.dev_cluster.sites import admin_kubeconfig, containerd_socket, layout_of
@@ -31,6 +32,7 @@ from deploy.embedded.locks import is_locked, try_lock
 from deploy.embedded.ports import reserve_ports
 from deploy.embedded.processes import find_process, send_signal, still_running
 from deploy.embedded.servers import program_path
+from deploy.images.uploads import Registry
 from deploy.programs import ask
 
 READY_TIME = 120.0
@@ -76,6 +78,11 @@ class Cluster:
     def load_image(self, archive: Path) -> tuple[str, ...]:
         """Import an OCI or docker archive; the references by digest of the images in it."""
         return images.load_image(archive, socket=containerd_socket(self._layout))
+
+    @property
+    def registry(self) -> Registry:
+        """Its nodes pull from there, with a pull secret."""
+        return registry_of(self.config)
 
     def has_image(self, reference: str) -> bool:
         """Whether pods can use this reference, by digest."""

@@ -35,6 +35,7 @@ class ClusterPorts:
     kube_scheduler: int = 20259
     kubelet: int = 20250
     kubelet_health: int = 20248
+    registry: int = 20500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

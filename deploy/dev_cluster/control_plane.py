@@ -14,6 +14,8 @@ from deploy.embedded.services import Service, Task
 SERVICE_NETWORK = "172.31.128.0/24"
 """Of the addresses of Services. Nothing answers there: this cluster has no kube-proxy."""
 
+CALLS_A_SECOND = 500
+
 TOKEN_ISSUER = "https://kubernetes.default.svc"
 
 
@@ -156,6 +158,10 @@ def _client_options(site: Site, name: str, port: int) -> tuple[str, ...]:
         f"--secure-port={port}",
         f"--tls-cert-file={site.key_file(f'{name}.crt')}",
         f"--tls-private-key-file={site.key_file(f'{name}.key')}",
+        # By default a controller makes 20 pods a second at most, for the sake of api servers that
+        # many share. Nobody shares this one.
+        f"--kube-api-qps={CALLS_A_SECOND}",
+        f"--kube-api-burst={2 * CALLS_A_SECOND}",
         "--leader-elect=false",  # there is one: it need not wait for a lease after it was killed
         "--profiling=false",
     )

@@ -1,6 +1,7 @@
 """Who is who in a cluster: a certificate for each component, and a kubeconfig for each client.
 
-etcd has an authority of its own, so that no certificate of Kubernetes opens it. The authorities
+etcd and the registry have authorities of their own, so that no certificate of Kubernetes opens
+them. The authorities
 last as long as the cluster; what they sign is made anew at each start.
 """
 
@@ -26,6 +27,7 @@ from deploy.embedded.ports import LOOPBACK
 
 CLUSTER_AUTHORITY = "cluster-authority"
 ETCD_AUTHORITY = "etcd-authority"
+REGISTRY_AUTHORITY = "registry-authority"
 
 _ETCD_SUBJECTS = {
     "etcd": Subject(name="etcd", serves=(LOOPBACK,)),
@@ -48,6 +50,9 @@ def write_credentials(site: Site) -> None:
         cluster.issue(subject, Pair.at(site.layout.keys, name), owner=services)
     for name, subject in _subjects_of_root(site).items():
         cluster.issue(subject, Pair.at(site.layout.keys, name), owner=caller())
+    registry = _authority(site, REGISTRY_AUTHORITY, services)
+    subject = Subject(name="registry", calls=False, serves=(LOOPBACK,))
+    registry.issue(subject, Pair.at(site.layout.keys, "registry"), owner=services)
     ensure_token_key(
         site.layout.keys / "service-accounts.key",
         site.layout.keys / "service-accounts.pub",

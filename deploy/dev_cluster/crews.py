@@ -18,6 +18,7 @@ from deploy.dev_cluster.leftovers import remove_leftovers
 from deploy.dev_cluster.networks import ensure_bridge
 from deploy.dev_cluster.nodes import describe_containerd, describe_kubelet, write_node_settings
 from deploy.dev_cluster.pause import write_pause_image
+from deploy.dev_cluster.registries import describe_registry, write_registry_settings
 from deploy.dev_cluster.sites import DIRECTORIES, Site, layout_of
 from deploy.embedded.accounts import Accounts
 from deploy.embedded.crews import Crew
@@ -27,7 +28,9 @@ from deploy.embedded.layout import Layout
 from deploy.embedded.servers import cache_directory
 from deploy.embedded.services import Service
 
-NAMES = ("etcd", "apiserver", "controller-manager", "scheduler", "containerd", "kubelet")
+NAMES = (
+    "etcd", "registry", "apiserver", "controller-manager", "scheduler", "containerd", "kubelet",
+)  # fmt: skip
 
 CLUSTER = Kind(package="deploy.dev_cluster", names=NAMES, directories=DIRECTORIES)
 
@@ -51,8 +54,10 @@ class ClusterCrew(Crew):
         write_credentials(site)
         pause = write_pause_image(self.layout.data("images"))
         write_node_settings(site, pause=pause)
+        write_registry_settings(site)
         return (
             describe_etcd(site),
+            describe_registry(site),
             describe_apiserver(site),
             describe_controller_manager(site),
             describe_scheduler(site),

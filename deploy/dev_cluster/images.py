@@ -1,4 +1,4 @@
-"""Brings images into a cluster's containerd: from archives, as no registry is in reach."""
+"""Brings images into a cluster's containerd from archives, without a registry."""
 
 from __future__ import annotations
 

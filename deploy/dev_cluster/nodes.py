@@ -109,6 +109,7 @@ def _values(site: Site) -> dict[str, object]:
         "plugins": CNI_PLUGINS,
         "cni": layout.data("cni"),
         "addresses": layout.data("cni") / "addresses",
+        "registries": layout.data("registries"),
         "pod_logs": layout.data("pod-logs"),
         "authority": site.key_file(f"{CLUSTER_AUTHORITY}.crt"),
         "certificate": site.key_file("kubelet.crt"),

@@ -33,5 +33,18 @@ ETCD = Server(
     programs=(Program(name="etcd", package="go.etcd.io/etcd/server/v3"),),
     sources=SOURCES,
 )
+REGISTRY = Server(
+    name="registry",
+    programs=(
+        Program(name="registry", package="github.com/distribution/distribution/v3/cmd/registry"),
+    ),
+    sources=SOURCES,
+)
+KWOK = Server(
+    name="kwok",
+    programs=(Program(name="kwok", package="sigs.k8s.io/kwok/cmd/kwok"),),
+    sources=SOURCES,
+)
+"""Simulates nodes; built for the benchmark that needs thousands of pods, and for nothing else."""
 
-SERVERS = (ETCD, KUBERNETES)
+SERVERS = (ETCD, KUBERNETES, REGISTRY)

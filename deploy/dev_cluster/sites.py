@@ -8,7 +8,7 @@ from pathlib import Path
 from string import Template
 
 from deploy.dev_cluster.configuration import ClusterConfig
-from deploy.dev_cluster.servers import ETCD, KUBERNETES
+from deploy.dev_cluster.servers import ETCD, KUBERNETES, REGISTRY
 from deploy.embedded.accounts import Account, Accounts
 from deploy.embedded.files import write_private
 from deploy.embedded.layout import Layout
@@ -27,6 +27,8 @@ DIRECTORIES = {
     "volume-plugins": Account.SERVICES,
     "cni": Account.ENGINE,
     "images": Account.ENGINE,
+    "registries": Account.ENGINE,
+    "registry": Account.SERVICES,
 }
 
 
@@ -43,7 +45,7 @@ class Site:
         return f"https://127.0.0.1:{self.config.ports.kube_apiserver}"
 
     def program(self, name: str) -> str:
-        server = ETCD if name == "etcd" else KUBERNETES
+        server = {"etcd": ETCD, "registry": REGISTRY}.get(name, KUBERNETES)
         return str(program_path(server, name, cache=self.programs))
 
     def key_file(self, name: str) -> str:

@@ -19,7 +19,7 @@ PLATFORM = "linux/amd64"
 REPOSITORY = "localhost"
 """No registry has this name, so no engine looks for these images anywhere else."""
 
-_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
 _EPOCH = "1970-01-01T00:00:00Z"
@@ -61,7 +61,7 @@ def write_layout(
     for layer in layers:
         _link(layer.tar, blobs / _hex(layer.digest))
     config = _write_blob(blobs, _CONFIG, _config(layers, settings))
-    manifest = _write_blob(blobs, _MANIFEST, _manifest(layers, config))
+    manifest = _write_blob(blobs, MANIFEST, _manifest(layers, config))
     layout = ImageLayout(
         path=path, name=name, manifest_digest=manifest.digest, config_digest=config.digest
     )
@@ -95,7 +95,7 @@ def _manifest(layers: Sequence[Layer], config: _Blob) -> dict[str, object]:
     packed = [_Blob(media_type=_LAYER, digest=each.digest, size=each.size) for each in layers]
     return {
         "schemaVersion": 2,
-        "mediaType": _MANIFEST,
+        "mediaType": MANIFEST,
         "config": config.descriptor(),
         "layers": [blob.descriptor() for blob in packed],
     }

@@ -14,12 +14,12 @@ PROBE_OUTPUT = "animus\n"
 _WRITE, _EXIT = 1, 60  # x86-64 system calls
 
 
-def write_probe_image(scratch: Path) -> ImageLayout:
+def write_probe_image(scratch: Path, *, says: str = PROBE_OUTPUT) -> ImageLayout:
     """Write the image below the empty directory `scratch`."""
     tree = scratch / "tree"
     tree.mkdir()
     program = tree / "probe"
-    program.write_bytes(_static_program(PROBE_OUTPUT.encode()))
+    program.write_bytes(_static_program(says.encode()))
     program.chmod(0o755)
     layer = write_layer(tree, scratch / "layer.tar")
     return write_layout(

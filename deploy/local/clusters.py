@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,6 +28,7 @@ from deploy.programs import CommandFailed
 
 REGISTERED_AS = "kubernetes"
 NAMESPACE = "animus-runs"
+PULL_SECRET = "registry"
 AGENT_NAMESPACE = "animus-agent"
 RUNTIME = "runc"
 """What the development cluster's containerd starts containers with."""
@@ -101,6 +103,23 @@ def provide_on_cluster(image: ImageLayout, *, cluster: Cluster, console: Console
             progress.fail()
             raise
     progress.done()
+
+
+def give_pull_secret(cluster: Cluster) -> None:
+    """Whoever makes pods in the namespace of runs can pull from the cluster's registry by it."""
+    registry = cluster.registry
+    known = {"auths": {registry.address: {"auth": registry.authorization}}}
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "kubernetes.io/dockerconfigjson",
+        "metadata": {"name": PULL_SECRET, "namespace": NAMESPACE},
+        "stringData": {".dockerconfigjson": json.dumps(known)},
+    }
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as manifest:  # of mode 0600
+        json.dump(secret, manifest)
+        manifest.flush()
+        _kubectl(cluster, "apply", "--server-side", "--filename", manifest.name)
 
 
 def apply_grounds(grounds: Grounds, *, cluster: Cluster) -> None:
