@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import orjson
 import urllib3
 from kubernetes import config
 from kubernetes.client import ApiClient, ApiException, Configuration
@@ -360,7 +361,7 @@ class KubernetesClient:
         form: str | None = None,
     ) -> JsonObject:
         with _answering():
-            found: JsonObject = json.loads(
+            found: JsonObject = orjson.loads(
                 self._read(method, path, query=query or {}, body=body, form=form)
             )
         return found

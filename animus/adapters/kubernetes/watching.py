@@ -8,7 +8,6 @@ listed is the truth: what is missing there is gone.
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -16,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 
+import orjson
 import structlog
 
 from animus.adapters.kubernetes.clients import (
@@ -210,7 +210,7 @@ def changes_of(stream: Stream) -> Iterator[JsonObject]:
 def _read_change(line: bytes) -> JsonObject:
     """A proxy that ends a stream in the middle of a line leaves half of one."""
     try:
-        change: JsonObject = json.loads(line)
+        change: JsonObject = orjson.loads(line)
     except ValueError:
         raise ClusterUnavailable("A watch broke off in a line.", detail=repr(line[:100])) from None
     return change
