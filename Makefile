@@ -60,7 +60,7 @@ test-cluster: setup ## tests on real Kubernetes nodes of their own (needs root)
 bench: setup servers ## measure, and print one JSON object
 	@$(PYTHON) -m tests.bench
 
-bench-cluster: setup ## what a step costs beside a bare Job on a real node, as one JSON object (needs root)
+bench-cluster: setup ## what a step costs beside a bare Job, and thousands in flight (needs root)
 	@$(PYTHON) -m tests.bench.cluster
 
 lock: setup ## resolve the dependencies again and pin them with hashes (needs uv on PATH)

@@ -10,7 +10,8 @@ from animus.adapters.kubernetes.clients import KubernetesClient
 from animus.adapters.kubernetes.sightings import JobSighting
 from animus.adapters.kubernetes.watching import Watcher
 
-LABEL = "animus-bench"
+LABEL, VALUE = "animus-bench", "bare"
+SELECTOR = f"{LABEL}={VALUE}"
 WAIT = 5.0
 
 
@@ -55,7 +56,7 @@ def bare_job(namespace: str, image: str, command: list[str], *, phases: int) -> 
         "metadata": {
             "name": f"bare-{uuid4().hex[:12]}",
             "namespace": namespace,
-            "labels": {LABEL: "bare"},
+            "labels": {LABEL: VALUE},
         },
         "spec": {"backoffLimit": 0, "template": {"spec": pod}},
     }
