@@ -43,6 +43,8 @@ from animus.ports import (
 
 WAITING_PER_SLOT = 3
 """Attempts that may wait here for each that runs; more are sent back to their queue."""
+RELEASED_AT_ONCE = 32
+"""Each has its own time to go away, which begins when its turn has come."""
 
 
 _log = structlog.get_logger()
@@ -168,11 +170,13 @@ class Agent:
         """Remove what is left of attempts whose outcome has been recorded meanwhile."""
         waiting = self._answered - self._tasks.keys()
         settled = await self._control.find_settled(waiting) if waiting else ()
-        await asyncio.gather(*(self._release(attempt_id) for attempt_id in settled))
+        places = asyncio.Semaphore(RELEASED_AT_ONCE)
+        await asyncio.gather(*(self._release(attempt_id, places) for attempt_id in settled))
 
-    async def _release(self, attempt_id: AttemptId) -> None:
+    async def _release(self, attempt_id: AttemptId, places: asyncio.Semaphore) -> None:
         try:
-            await self._clear(attempt_id)
+            async with places:
+                await self._clear(attempt_id)
         except StillThere as error:  # the sweep tries it again
             _log.warning("not_released", attempt=str(attempt_id), detail=error.message)
         self._answered.discard(attempt_id)

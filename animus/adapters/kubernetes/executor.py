@@ -82,6 +82,8 @@ ROOM_EVERY = 10.0
 CONFIRM_EVERY = 150.0
 """Seconds after which the api server itself is asked while a watch is blind."""
 CLEAR_WITHIN = 120.0
+SWEPT_AT_ONCE = 32
+"""Each has its own time to go away, which begins when its turn has come."""
 LOG_WITHIN = 60.0
 END_GRACE_SECONDS = 1
 _CLEAR_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.0)
@@ -161,12 +163,16 @@ class KubernetesExecutor(Executor):
         left = [(attempt_id, what) for attempt_id, what in left if not is_known(attempt_id)]
         for _, what in left:
             await announce(what)
-        are_gone = await asyncio.gather(*(self._is_cleared(attempt_id) for attempt_id, _ in left))
+        places = asyncio.Semaphore(SWEPT_AT_ONCE)
+        are_gone = await asyncio.gather(
+            *(self._is_cleared(attempt_id, places) for attempt_id, _ in left)
+        )
         return [what for (_, what), is_gone in zip(left, are_gone, strict=True) if is_gone]
 
-    async def _is_cleared(self, attempt_id: AttemptId) -> bool:
+    async def _is_cleared(self, attempt_id: AttemptId, places: asyncio.Semaphore) -> bool:
         try:
-            await self.clear(attempt_id)
+            async with places:
+                await self.clear(attempt_id)
         except StillThere as error:
             _log.warning("job_not_swept", attempt=str(attempt_id), detail=error.message)
             return False
