@@ -157,9 +157,8 @@ async def test_no_database_holds_it(story: Story) -> None:
 async def test_no_file_of_the_installation_holds_it(story: Story) -> None:
     """Object store, journals, write-ahead logs, logs of all processes."""
     found = files_with(story.open, story.state, besides=story.store)
-    kinds = {file.relative_to(story.state).parts[:2] for file in found}
-    assert ("data", "objects") in kinds
-    assert ("data", "postgres") in kinds
+    kinds = {file.relative_to(story.state).parts[0] for file in found}
+    assert kinds >= {"objects", "postgres"}
     attempts = await story.installation.query(
         "SELECT id::text FROM attempts WHERE run_id = ANY(%s::uuid[])",
         [run.id for run in story.runs],

@@ -30,7 +30,7 @@ def add_to(app: typer.Typer) -> None:
     command(group, "retire")(retire_cluster)
 
 
-def register_cluster(
+def register_cluster(  # noqa: PLR0913  # one for each option
     here: Session,
     name: Annotated[str, typer.Argument(help="A name that no other cluster has.")],
     *,
