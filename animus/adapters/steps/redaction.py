@@ -5,6 +5,7 @@ JSON. What main encodes in a way of its own is not recognised.
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -19,6 +20,8 @@ MASK = b"[redacted]"
 _WRAPPED = (64, 76)
 """Columns at which programs break base64: openssl's, and everybody else's."""
 _WRAPPED_LEAST = 8
+_HEAD = 8
+"""Bytes of each form that a line is searched for first."""
 
 
 class Redactor:
@@ -28,6 +31,8 @@ class Redactor:
         forms = {form for value in values for form in _forms(value.reveal())}
         self._forms = sorted(form for form in forms if len(form) >= MIN_BYTES)
         self._longest = max(map(len, self._forms), default=0)
+        heads = sorted({form[:_HEAD] for form in self._forms})
+        self._beginning = re.compile(b"|".join(map(re.escape, heads))) if heads else None
 
     def line(self, content: bytes) -> bytes:
         """A whole line, without its end."""
@@ -56,6 +61,8 @@ class Redactor:
 
     def _find(self, content: bytes) -> list[tuple[int, int]]:
         """Where there is something to hide; what overlaps is one."""
+        if self._beginning is None or self._beginning.search(content) is None:
+            return []  # as it is with most lines, and far faster seen
         found = sorted(span for form in self._forms for span in _places(form, content))
         merged: list[tuple[int, int]] = []
         for begin, end in found:
