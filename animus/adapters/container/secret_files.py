@@ -6,8 +6,10 @@ main takes out of its log what main was given, whatever the store holds by then.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +29,9 @@ class SecretFiles:
 
     def write(self, secrets: Iterable[StepSecret]) -> None:
         """Before main is made; in place of what an agent left that was killed here."""
-        self.remove()
         self.directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_own(self.directory.parent)
+        self.remove()
         self.directory.mkdir(mode=0o700)
         for secret in secrets:
             file = self.directory / secret.name
@@ -69,6 +72,14 @@ class SecretRoom:
         """Of the attempts that there are secrets of."""
         if self.directory.is_dir():
             yield from sorted(entry.name for entry in self.directory.iterdir())
+
+
+def _check_own(directory: Path) -> None:
+    """Everybody may make a directory below /dev/shm: also under our name, before us."""
+    found = directory.lstat()
+    is_own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+    if not is_own or found.st_mode & 0o077:
+        raise PermissionError(errno.EPERM, "it is not the agent's alone; remove it", str(directory))
 
 
 def is_in_memory(path: Path) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+import pytest
+
 from animus.adapters.container.secret_files import SecretRoom, is_in_memory
 from animus.domain.secrets import SecretValue, StepSecret
 
@@ -33,6 +35,23 @@ def test_what_is_removed_is_gone_and_may_be_removed_again(tmp_path: Path) -> Non
         room.of("one").remove()
     assert list(room.names()) == []
     assert room.of("one").read() == ()
+
+
+@pytest.mark.parametrize("planted", ["for all", "a link", "a file"])
+def test_a_place_that_somebody_else_prepared_is_not_used(tmp_path: Path, planted: str) -> None:
+    room, target = tmp_path / "room", tmp_path / "target"
+    target.mkdir(mode=0o700)
+    match planted:
+        case "for all":
+            room.mkdir()
+            room.chmod(0o755)
+        case "a link":
+            room.symlink_to(target)
+        case "a file":
+            room.touch()
+    with pytest.raises(OSError, match="room"):
+        SecretRoom(directory=room, owner=None).of("attempt").write(SECRETS)
+    assert not any(each.is_file() and each.name != "room" for each in tmp_path.rglob("*"))
 
 
 def test_memory_is_told_from_a_disk() -> None:
