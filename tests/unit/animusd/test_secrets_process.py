@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
@@ -13,7 +12,7 @@ from animus.adapters.secret_stores.age import AgeFile
 from animus.domain.secrets import MAX_SECRET_BYTES
 from animusd.__main__ import main
 
-PROJECT = str(uuid4())
+PROJECT = "01998a7e-0000-7aaa-8aaa-000000000001"
 CANARY = "correct horse"
 
 Run = Callable[..., int]
@@ -63,6 +62,7 @@ def test_a_value_is_set_rotated_listed_and_removed(
         (PROJECT, "token", b""), (PROJECT, "token", b"\n"), (PROJECT, "token", b"\xff"),
         (PROJECT, "token", b"x" * (MAX_SECRET_BYTES + 2)),
     ],
+    ids=["a name", "a way out", "an empty part", "nothing", "a newline", "no text", "too much"],
 )  # fmt: skip
 def test_what_can_not_be_a_secret_is_not_kept(
     run: Run, tmp_path: Path, project: str, reference: str, given: bytes
