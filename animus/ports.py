@@ -15,6 +15,7 @@ from animus.domain.digests import Digest
 from animus.domain.errors import AnimusError, Conflict, Unavailable
 from animus.domain.ids import AttemptId, PrincipalId, ProjectId, RunId
 from animus.domain.policy_evaluation import RuleAnswer
+from animus.domain.secrets import SecretPlace, SecretValue, StepSecret
 from animus.domain.work_orders import (
     Assignment,
     Failure,
@@ -229,6 +230,41 @@ class Signer(Protocol):
         """The signature over the tag and the canonical bytes."""
 
 
+class SecretMissing(AnimusError):
+    """The store has nothing there."""
+
+    code = "secret_missing"
+
+
+class SecretDenied(AnimusError):
+    """The store answers, and does not let the agent read it."""
+
+    code = "secret_denied"
+
+
+class SecretUnfit(AnimusError):
+    """What the store has there can't be given to a step."""
+
+    code = "secret_unfit"
+
+
+class SecretStoreUnavailable(Unavailable):
+    """No answer, or none that can be used: the same call may succeed later."""
+
+    code = "secret_store_unavailable"
+
+
+class SecretStore(Protocol):
+    """Where a cluster's secrets are kept, below a corner for each project. Read by agents alone."""
+
+    async def read(self, place: SecretPlace, /) -> SecretValue:
+        """The newest value. Raises `SecretMissing`, `SecretDenied`, `SecretUnfit`, and
+        `SecretStoreUnavailable`, none of which holds anything of it."""
+
+    async def close(self) -> None:
+        """Release connections and threads."""
+
+
 class WorkflowStatus(StrEnum):
     """How a run's workflow stands in Temporal."""
 
@@ -284,6 +320,8 @@ class AttemptTask:
     run_token: str | None = field(repr=False)
     """Of main, where the step has `telemetry`."""
     max_log_bytes: int
+    secrets: tuple[StepSecret, ...] = ()
+    """Of main alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,11 @@ from animusd.settings import SettingsUnfit
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    run: Callable[[Path | None], None] | None = options.run
     try:
-        if run is None:
-            return 0 if _doctor(options.settings, as_json=options.json) else 1
-        run(options.settings)
+        return 0 if options.run(options) else 1
     except (SettingsUnfit, AnimusError) as error:
         sys.stderr.write(f"animusd: {error}\n")
         return 1
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -38,8 +35,9 @@ def _parser() -> argparse.ArgumentParser:
     ):
         command = commands.add_parser(name, help=described, description=described)
         command.add_argument("--settings", type=Path, help="TOML file with the settings")
-        command.set_defaults(run=run)
+        command.set_defaults(run=partial(_start, run))
     _add_doctor(commands)
+    _add_secrets(commands)
     return parser
 
 
@@ -49,7 +47,26 @@ def _add_doctor(commands: Any) -> None:  # Any: argparse names no type for it
     doctor.add_argument("what", choices=("cluster",), help="the agent's Kubernetes cluster")
     doctor.add_argument("--settings", type=Path, help="TOML file with the agent's settings")
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
-    doctor.set_defaults(run=None)
+    doctor.set_defaults(run=_doctor)
+
+
+def _add_secrets(commands: Any) -> None:  # Any: argparse names no type for it
+    described = "put secrets of steps into the agent's encrypted file; none is ever printed"
+    acts = commands.add_parser("secrets", help=described, description=described).add_subparsers(
+        dest="act", required=True, metavar="ACT"
+    )
+    for name, said in (
+        ("init", "make the file's key, where there is none"),
+        ("set", "set a value, read from standard input, or put another in its place"),
+        ("remove", "remove a value"),
+        ("list", "list projects and references, without values"),
+    ):
+        act = acts.add_parser(name, help=said, description=said)
+        act.add_argument("--settings", type=Path, help="TOML file with the agent's settings")
+        if name in ("set", "remove"):
+            act.add_argument("project", help="the project's id")
+            act.add_argument("reference", help="what steps name as secretRef")
+        act.set_defaults(run=_secrets)
 
 
 def _version() -> str:
@@ -83,10 +100,31 @@ def _agent(settings: Path | None) -> None:
     run_agent(settings)
 
 
-def _doctor(settings: Path | None, *, as_json: bool) -> bool:
+def _start(run: Callable[[Path | None], None], options: argparse.Namespace) -> bool:
+    run(options.settings)
+    return True
+
+
+def _doctor(options: argparse.Namespace) -> bool:
     from animusd.doctor_process import examine_cluster
 
-    return examine_cluster(settings, as_json=as_json)
+    return examine_cluster(options.settings, as_json=options.json)
+
+
+def _secrets(options: argparse.Namespace) -> bool:
+    from animusd import secrets_process
+
+    settings: Path | None = options.settings
+    match options.act:
+        case "init":
+            secrets_process.init_secrets(settings)
+        case "list":
+            secrets_process.list_secrets(settings)
+        case "set":
+            secrets_process.set_secret(settings, options.project, reference=options.reference)
+        case "remove":
+            secrets_process.remove_secret(settings, options.project, reference=options.reference)
+    return True
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from animus.adapters.container.forwarders import Upstream, upstream_of
 from animus.adapters.container.phases import Naming
 from animus.adapters.container.places import STEP_GID, STEP_UID, Place, Places
 from animus.adapters.container.sandboxes import Runtimes, find_fault
+from animus.adapters.container.secret_files import SecretRoom, is_in_memory
 from animus.adapters.gateway import Gateway
 from animus.adapters.noop_executor import NoopExecutor
 from animus.adapters.signing import FileSigner
@@ -23,7 +24,8 @@ from animus.agent.execution import Agent
 from animus.agent.journals import Journals
 from animus.agent.orders import OrderVerifier
 from animus.ledger.signatures import key_id
-from animus.ports import Executor, Signer
+from animus.ports import Executor, SecretStore, Signer
+from animusd.secret_wiring import open_secret_store
 from animusd.settings import AgentSection, SettingsUnfit, engine_environment
 
 _PEM_END = b"-----END PUBLIC KEY-----"
@@ -46,6 +48,7 @@ def build_agent(
     *,
     runtimes: Runtimes | None = None,
     executor: Executor | None = None,
+    secrets: SecretStore | None = None,
 ) -> Agent:
     """The agent on its real parts. Raises `SettingsUnfit`, and nothing is started yet.
 
@@ -65,6 +68,7 @@ def build_agent(
         journals=journals,
         now=utc_now,
         concurrency=section.concurrency,
+        secrets=secrets if secrets is not None else open_secret_store(section),
     )
 
 
@@ -120,6 +124,7 @@ def _executor(
         places=Places(
             directory=_mountable(journals.directory), owner=_owner(rootless=engine.rootless)
         ),
+        secrets=_room(section, signer, rootless=engine.rootless),
         journals=journals,
         step_image=step_image,
         api=_upstream(section.api_url),
@@ -149,6 +154,17 @@ def _described_runtimes(section: AgentSection, engine: Engine) -> Runtimes:
 
 def _naming(section: AgentSection, signer: Signer) -> Naming:
     return Naming(cluster=section.cluster, agent=key_id(signer.public_key)[:_NAME_LENGTH])
+
+
+def _room(section: AgentSection, signer: Signer, *, rootless: bool) -> SecretRoom:
+    directory = _mountable(section.memory_dir)
+    if section.secrets is not None and not is_in_memory(directory):
+        raise SettingsUnfit(
+            f"agent.memory_dir: {directory} is on a disk. Name a directory on a tmpfs: secrets of "
+            "steps are put there while main runs."
+        )
+    name = f"animus-{key_id(signer.public_key)[:_NAME_LENGTH]}"
+    return SecretRoom(directory=directory / name, owner=_owner(rootless=rootless))
 
 
 def _owner(*, rootless: bool) -> tuple[int, int] | None:

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -86,6 +86,54 @@ class KubernetesSection(Section):
     """How long a container may fail to start, once the node has said why."""
 
 
+class AgeSection(Section):
+    """Secrets in one encrypted file: see `animusd secrets`."""
+
+    file: Path
+    identity_file: Path
+
+
+class ClusterSecretsSection(Section):
+    """Secrets as Kubernetes Secrets, in a namespace that only the agent reads."""
+
+    namespace: str
+    kubeconfig: Path | None = None
+    """Without it the service account of the pod in which the agent runs."""
+
+
+class VaultSection(Section):
+    """HashiCorp Vault or OpenBao, key-value engine version 2."""
+
+    address: str
+    """Such as https://vault.example.org:8200."""
+    mount: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")] = "secret"
+    prefix: Annotated[str, Field(pattern=r"^([A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*)?$")] = "animus"
+    """Below it every project has a folder of its id."""
+    namespace: str | None = None
+    ca_file: Path | None = None
+    auth: Literal["approle", "kubernetes"]
+    auth_mount: str | None = None
+    """Where the method is enabled; without it under its own name."""
+    role: str
+    """The Kubernetes method's role, or the AppRole's role id."""
+    credential_file: Path
+    """The service account's token, or the AppRole's secret id. Read at each login."""
+
+
+class SecretsSection(Section):
+    """Where the agent finds the secrets of steps: one of them."""
+
+    age: AgeSection | None = None
+    kubernetes: ClusterSecretsSection | None = None
+    vault: VaultSection | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> SecretsSection:
+        if sum(store is not None for store in (self.age, self.kubernetes, self.vault)) != 1:
+            raise ValueError("name one store: age, kubernetes or vault")
+        return self
+
+
 class AgentSection(Section):
     cluster: str
     api_url: str
@@ -108,6 +156,10 @@ class AgentSection(Section):
     """host:port of the store's public endpoint: the one place that collect may send bytes to."""
     concurrency: Annotated[int, Field(ge=1, le=10_000)] = 8
     kubernetes: KubernetesSection | None = None
+    secrets: SecretsSection | None = None
+    """Without it no step on this cluster can reference secrets."""
+    memory_dir: Path = Path("/dev/shm")
+    """On a file system in memory: the container executor's place for secrets while main runs."""
 
 
 class MigrateSection(Section):

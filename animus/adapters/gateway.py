@@ -13,12 +13,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from animus.agent.orders import ClaimedWork
 from animus.domain.canonical import JsonObject
+from animus.domain.digests import Digest, format_digest
 from animus.domain.errors import Unavailable
 from animus.domain.ids import AttemptId, ProjectId, RunId
+from animus.domain.pipelines import SecretReference
 from animus.domain.work_orders import OrderRefused
 
 CLAIM_PATH = "/api/v1/agent/attempts:claim"
 SETTLED_PATH = "/api/v1/agent/attempts:settled"
+SECRET_ACCESSES_PATH = "/api/v1/agent/secret-accesses"
 REMOVALS_PATH = "/api/v1/agent/removals"
 UPLOADS_PATH = "/api/v1/attempt/uploads"
 MAX_ASKED = 1_000
@@ -91,12 +94,7 @@ class Gateway:
         answer = await self._post(CLAIM_PATH, body, self._headers())
         if answer.status_code == httpx.codes.OK:
             return _read_claim(answer.content)
-        code, message = _problem(answer)
-        if answer.status_code == httpx.codes.FORBIDDEN and code in _REFUSALS:
-            raise OrderRefused(message)
-        raise Unavailable(
-            "The api does not give the work now.", detail=f"{answer.status_code} {code}: {message}"
-        )
+        raise _refusal(answer, "The api does not give the work now.")
 
     async def find_settled(self, attempt_ids: Collection[AttemptId]) -> Set[AttemptId]:
         """Those that are not open: their outcome is recorded, or nobody knows them."""
@@ -115,6 +113,18 @@ class Gateway:
     async def record_removal(self, what: str) -> None:
         """What the agent is about to remove, into the audit log."""
         await self._ask_as_agent(REMOVALS_PATH, {"removed": what})
+
+    async def record_secret_access(
+        self, order_digest: Digest, references: tuple[SecretReference, ...]
+    ) -> None:
+        """Raises `OrderRefused` for good, `Unavailable` for everything that may be mended."""
+        body: JsonObject = {
+            "order_digest": format_digest(order_digest),
+            "secrets": [one.content() for one in references],
+        }
+        answer = await self._post(SECRET_ACCESSES_PATH, body, self._headers())
+        if answer.status_code != httpx.codes.OK:
+            raise _refusal(answer, "The api does not record the access to secrets now.")
 
     async def store_log(self, attempt_token: str, file: Path, sha256: str, size: int) -> bool:
         """The file into the object store, with the attempt's own rights; False where they are over.
@@ -208,6 +218,13 @@ def _read_claim(content: bytes) -> ClaimedWork:
         first=claim.first,
         max_log_bytes=claim.max_log_bytes,
     )
+
+
+def _refusal(answer: httpx.Response, otherwise: str) -> OrderRefused | Unavailable:
+    code, message = _problem(answer)
+    if answer.status_code == httpx.codes.FORBIDDEN and code in _REFUSALS:
+        return OrderRefused(message)
+    return Unavailable(otherwise, detail=f"{answer.status_code} {code}: {message}")
 
 
 def _problem(answer: httpx.Response) -> tuple[str, str]:

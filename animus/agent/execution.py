@@ -17,10 +17,11 @@ import structlog
 
 from animus.agent.journals import AttemptJournal, Fact, Journals
 from animus.agent.orders import ClaimedWork, OrderVerifier, VerifiedOrder, read_assignment
+from animus.agent.secrets import UNOBTAINABLE, AccessRecords, fetch_secrets
 from animus.agent.sweeping import may_be_asked_for, sweep
 from animus.domain.attempts import AttemptOutcome
 from animus.domain.digests import format_digest
-from animus.domain.errors import Refused, Unavailable
+from animus.domain.errors import AnimusError, Refused, Unavailable
 from animus.domain.ids import AttemptId
 from animus.domain.runs import FailureClass
 from animus.domain.work_orders import (
@@ -37,6 +38,7 @@ from animus.ports import (
     ExecutionPhase,
     Executor,
     Progress,
+    SecretStore,
     Signer,
     StillThere,
 )
@@ -50,7 +52,7 @@ RELEASED_AT_ONCE = 32
 _log = structlog.get_logger()
 
 
-class ControlPlane(Protocol):
+class ControlPlane(AccessRecords, Protocol):
     """The api, as an agent asks it. Each method raises `Unavailable` while it can't answer."""
 
     async def claim(self, order: bytes, signature: bytes, /) -> ClaimedWork:
@@ -80,7 +82,7 @@ class Signed:
 class Agent:
     """One cluster's hands. Attempts run as tasks of their own: who waits for one may go away."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # its parts, each by its name
         self,
         *,
         verifier: OrderVerifier,
@@ -90,6 +92,7 @@ class Agent:
         journals: Journals,
         now: Callable[[], datetime],
         concurrency: int,
+        secrets: SecretStore | None = None,
     ) -> None:
         self._verifier = verifier
         self._signer = signer
@@ -98,6 +101,7 @@ class Agent:
         self._journals = journals
         self._now = now
         self._concurrency = concurrency
+        self._secrets = secrets
         self._slots = asyncio.Semaphore(concurrency)
         self._tasks: dict[AttemptId, asyncio.Task[Signed]] = {}
         self._clearing: WeakValueDictionary[AttemptId, asyncio.Lock] = WeakValueDictionary()
@@ -184,6 +188,8 @@ class Agent:
     async def close(self) -> None:
         """Stop watching. What runs goes on, and is adopted by the next agent."""
         await self._halt(list(self._tasks))
+        if self._secrets is not None:
+            await self._secrets.close()
 
     async def _halt(self, attempt_ids: Sequence[AttemptId]) -> None:
         tasks = [self._tasks[each] for each in attempt_ids if each in self._tasks]
@@ -248,6 +254,12 @@ class Agent:
             raise
         if is_new and not claimed.first and not await self._is_on_record(order.attempt_id):
             return self._ends_now(_LOST)
+        try:
+            secrets = await fetch_secrets(
+                order, assignment, records=self._control, store=self._secrets
+            )
+        except UNOBTAINABLE as error:
+            return self._ends_now(_unobtainable(error))
         task = AttemptTask(
             attempt_id=order.attempt_id,
             order=order.order,
@@ -255,6 +267,7 @@ class Agent:
             attempt_token=claimed.attempt_token,
             run_token=claimed.run_token,
             max_log_bytes=claimed.max_log_bytes,
+            secrets=secrets,
         )
         return await self._executor.run(task, watch=lambda seen: self._note(order, seen))
 
@@ -320,6 +333,10 @@ _LOST = Failure(
     code="lost",
     message="The attempt was claimed before, and this agent has no record of it: it may have run.",
 )
+
+
+def _unobtainable(error: AnimusError) -> Failure:
+    return Failure(failure_class=FailureClass.ENVIRONMENT, code=error.code, message=error.message)
 
 
 def _order_fact(order: VerifiedOrder) -> dict[str, str]:

@@ -89,6 +89,9 @@ class Facts:
     pipeline: PipelineSpec
     lock: EnvironmentLock | None
     execution: Execution
+    gives_secrets: bool = False
+    """Whether the cluster's agent has a secret store. No part of the body: a plan's digest need not
+    change with it, but the verdict does."""
 
 
 def draft(spec: RunSpec, facts: Facts) -> PlanBody:

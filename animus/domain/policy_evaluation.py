@@ -54,12 +54,21 @@ class Judgement:
 
 
 def evaluate(
-    body: PlanBody, lock: EnvironmentLock | None, judgements: Sequence[Judgement]
+    body: PlanBody,
+    lock: EnvironmentLock | None,
+    judgements: Sequence[Judgement],
+    *,
+    gives_secrets: bool = False,
 ) -> Verdict:
-    """Combine the answers. Neither the order of policies nor of rules changes the result."""
+    """Combine the answers. Neither the order of policies nor of rules changes the result.
+
+    `gives_secrets` says whether there is a secret store where the steps are to run.
+    """
     said = [finding for judgement in judgements for finding in _findings(judgement)]
     accepted = frozenset(code for j in judgements for rule in _matched(j) for code in rule.accept)
-    builtin = list(_builtin_findings(body, lock, accepted))
+    builtin = [*_builtin_findings(body, lock, accepted)]
+    if not gives_secrets:
+        builtin += _secret_findings(body)
     permitted = {Effect.ALLOW, Effect.REQUIRE_APPROVAL} & {finding.effect for finding in said}
     if body.classification is Classification.PRODUCTION and not permitted:
         builtin.append(
@@ -129,12 +138,20 @@ def _executor_findings(body: PlanBody) -> Iterator[Finding]:
     if body.execution.executor != "container":
         return
     for step in body.steps:
-        if step.spec.secrets:
-            reason = f"Step {step.name!r} needs secrets; the container executor has none to give."
-            yield _builtin(f"secrets-{step.name}", reason)
         if step.spec.resources.gpu:
             reason = f"Step {step.name!r} needs a GPU; the container executor has none to give."
             yield _builtin(f"gpu-{step.name}", reason)
+
+
+def _secret_findings(body: PlanBody) -> Iterator[Finding]:
+    for step in body.steps:
+        if step.spec.secrets:
+            reason = (
+                f"Step {step.name!r} needs secrets, and its cluster is registered without a secret "
+                "store. Run on a cluster that has one, or have the platform team give the agent "
+                "one (agent.secrets) and register its cluster with gives_secrets."
+            )
+            yield _builtin(f"secrets-{step.name}", reason)
 
 
 def _demands(judgements: Sequence[Judgement]) -> Iterator[tuple[ApprovalDemand, RuleName]]:

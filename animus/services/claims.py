@@ -102,9 +102,9 @@ async def claim_attempt(uow: UnitOfWork, call: Call, *, order: bytes, signature:
     attempt, row, cluster = found.attempt, found.order, found.cluster
     if row.canonical != order or row.signature != signature:
         raise OrderRefused("This is not the order that was signed.")
-    _check_cluster(call, cluster)
+    check_cluster(call, cluster)
     records = await get_records(uow, ProjectId(attempt.project_id), RunId(attempt.run_id))
-    _check_obeyable(records, attempt, row, settled=found.outcome is not None)
+    check_obeyable(records, attempt, row, settled=found.outcome is not None)
     first, claim = found.claim is None, found.claim or _new_claim(call, attempt)
     if first:
         uow.add(claim)
@@ -155,14 +155,16 @@ def _new_claim(call: Call, attempt: Attempt) -> AttemptClaim:
     )
 
 
-def _check_cluster(call: Call, cluster: Cluster) -> None:
+def check_cluster(call: Call, cluster: Cluster) -> None:
+    """Raises `OrderRefused` for every other caller than the cluster's agent."""
     if cluster.principal_id != call.by.principal_id or cluster.retired_at is not None:
         raise OrderRefused("The order is for another cluster.")
 
 
-def _check_obeyable(
+def check_obeyable(
     records: RunRecords, attempt: Attempt, row: WorkOrderRow, *, settled: bool
 ) -> None:
+    """Raises `OrderRefused` unless the order permits its attempt now."""
     if not row.not_before <= records.read_at <= row.not_after:
         raise OrderRefused("The work order has expired.")
     if settled:

@@ -27,13 +27,14 @@ class ClusterView:
     executor: str
     runtime: str
     host: str
+    gives_secrets: bool
     principal_id: PrincipalId
     result_key_id: str
     created_at: datetime
     retired_at: datetime | None
 
 
-async def register_cluster(
+async def register_cluster(  # noqa: PLR0913  # so many parts, and every one is named
     uow: UnitOfWork,
     call: Call,
     *,
@@ -42,6 +43,7 @@ async def register_cluster(
     runtime: str,
     host: str,
     result_key: bytes,
+    gives_secrets: bool = False,
 ) -> tuple[ClusterView, IssuedToken]:
     """A cluster with an agent account of its own and that account's token, shown once."""
     check_texts(name=name, runtime=runtime, host=host)
@@ -63,6 +65,7 @@ async def register_cluster(
         executor=executor,
         runtime=runtime,
         host=host,
+        gives_secrets=gives_secrets,
         principal_id=agent.id,
         result_key=result_key,
         created_by=call.by.principal_id,
@@ -76,7 +79,7 @@ async def register_cluster(
         subjects={"cluster": cluster.id, "principal": agent.id},
         payload={
             "name": name, "executor": executor, "runtime": runtime, "host": host,
-            "result_key": key_id(result_key),
+            "gives_secrets": gives_secrets, "result_key": key_id(result_key),
         },
     )  # fmt: skip
     token = await principals.issue_token(
@@ -136,6 +139,7 @@ def _view(row: Cluster) -> ClusterView:
         executor=row.executor,
         runtime=row.runtime,
         host=row.host,
+        gives_secrets=bool(row.gives_secrets),
         principal_id=PrincipalId(row.principal_id),
         result_key_id=key_id(row.result_key),
         created_at=row.created_at,

@@ -248,10 +248,12 @@ async def _facts(session: ReadSession, run: Run) -> Facts:
     wanted = Wanted(pipeline_digest=run.pipeline_digest, lock_id=run.environment_lock_id)
     found = await look_up(session, run.project_id, wanted)
     assert found.pipeline is not None  # foreign keys say so
+    cluster = next(each for each in found.clusters if each.id == run.cluster_id)
     return Facts(
         pipeline=pipeline_of(found.pipeline.canonical),
         lock=lock_of(found.lock.canonical) if found.lock is not None else None,
-        execution=execution_of(next(c for c in found.clusters if c.id == run.cluster_id)),
+        execution=execution_of(cluster),
+        gives_secrets=bool(cluster.gives_secrets),
     )
 
 

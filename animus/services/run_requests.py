@@ -135,6 +135,7 @@ async def resolve(
             pipeline=pipeline.spec,
             lock=lock.document if lock is not None else None,
             execution=execution_of(cluster),
+            gives_secrets=bool(cluster.gives_secrets),
         ),
         pipeline_bytes=pipeline.canonical,
         pipeline_digest=pipeline.digest,

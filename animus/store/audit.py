@@ -119,6 +119,12 @@ def _filtered(statement: Select[*tuple[Any, ...]], wanted: EventFilter) -> Selec
     return statement.where(and_(*clauses)) if clauses else statement
 
 
+async def has_event(session: ReadSession, event_id: UUID) -> bool:
+    """Whether an effect is on record, by the id that only it can have."""
+    # lint-skip: project-scope: the id is of one effect, in one project
+    return bool(await session.fetch("SELECT 1 FROM audit_events WHERE id = %s", event_id))
+
+
 async def has_pending_of_run(session: ReadSession, run_id: UUID) -> bool:
     # lint-skip: project-scope: whoever asks has found the run in its project
     statement = (

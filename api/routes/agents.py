@@ -9,7 +9,8 @@ from fastapi import APIRouter, Request
 
 from animus.domain.digests import Digest
 from animus.domain.errors import Invalid
-from animus.services import claims, clusters
+from animus.domain.pipelines import SecretReference
+from animus.services import claims, clusters, secret_accesses
 from animus.services.blobs import WantedObject
 from api.callers import Agent, AttemptHolder
 from api.context import context_of
@@ -20,8 +21,10 @@ from api.schemas.execution import (
     ClaimOut,
     FindSettled,
     RecordRemoval,
+    RecordSecretAccess,
     RemovalOut,
     RequestUploads,
+    SecretAccessOut,
     SettledOut,
     StepInputOut,
     StepInputsOut,
@@ -64,6 +67,19 @@ async def record_removal(call: Agent, request: Request, body: RecordRemoval) -> 
     async with context_of(request).database.write() as uow:
         cluster = await clusters.record_removal(uow, call, removed=body.removed)
     return RemovalOut(cluster=cluster)
+
+
+@router.post("/agent/secret-accesses")
+async def record_secret_access(
+    call: Agent, request: Request, body: RecordSecretAccess
+) -> SecretAccessOut:
+    """The agent is about to fetch a step's secrets from its store. Safe to repeat."""
+    references = [SecretReference(name=one.name, secretRef=one.secretRef) for one in body.secrets]
+    async with context_of(request).database.write() as uow:
+        recorded = await secret_accesses.record_access(
+            uow, call, digest=Digest(body.order_digest), references=references
+        )
+    return SecretAccessOut(cluster=recorded.cluster, first=recorded.first)
 
 
 @router.get("/attempt/inputs")

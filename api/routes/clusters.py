@@ -35,7 +35,7 @@ async def register_cluster(
         lambda uow: clusters.register_cluster(
             uow, call,
             name=body.name, executor=body.executor, runtime=body.runtime, host=body.host,
-            result_key=bytes.fromhex(body.result_key),
+            result_key=bytes.fromhex(body.result_key), gives_secrets=body.gives_secrets,
         ),
         rebuild=rebuild,
         entity_id=lambda registered: registered[0].id,

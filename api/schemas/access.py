@@ -136,6 +136,8 @@ class RegisterCluster(Body):
     host: Annotated[str, Field(max_length=253, pattern="^[A-Za-z0-9.-]*$")] = ""
     result_key: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     """The agent's Ed25519 public key, raw, in hexadecimal."""
+    gives_secrets: bool = False
+    """Whether the agent has a secret store; else plans that reference secrets are denied."""
 
 
 class ClusterOut(View):
@@ -144,6 +146,7 @@ class ClusterOut(View):
     executor: str
     runtime: str
     host: str
+    gives_secrets: bool
     principal_id: UUID
     result_key_id: str
     created_at: datetime

@@ -8,8 +8,10 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
+from animus.domain import patterns
+from animus.domain.pipelines import MAX_PORTS
 from api.schemas.data import DownloadOut, FileDownloadOut, UploadOut
-from api.schemas.fields import Body, DigestIn, ObjectSize, View
+from api.schemas.fields import Body, DigestIn, Name, ObjectSize, View
 
 PRINTABLE = r"^[ -~]+$"
 """Kind and name of something on a cluster."""
@@ -48,6 +50,23 @@ class RecordRemoval(Body):
 
 class RemovalOut(View):
     cluster: str
+
+
+class SecretReferenceIn(Body):
+    name: Name
+    secretRef: Annotated[str, StringConstraints(pattern=patterns.PATH, max_length=512)]
+
+
+class RecordSecretAccess(Body):
+    order_digest: DigestIn
+    secrets: Annotated[list[SecretReferenceIn], Field(min_length=1, max_length=MAX_PORTS)]
+    """All that the attempt's plan references, by name and reference."""
+
+
+class SecretAccessOut(View):
+    cluster: str
+    first: bool
+    """False where this attempt's access was on record before."""
 
 
 class StepInputOut(View):

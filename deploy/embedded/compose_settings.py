@@ -10,7 +10,7 @@ from pathlib import Path
 
 from deploy.embedded.accounts import Identity
 from deploy.embedded.addresses import Addresses
-from deploy.embedded.credentials import ensure_signing_key, load_or_create
+from deploy.embedded.credentials import ensure_secrets_identity, ensure_signing_key, load_or_create
 from deploy.embedded.files import make_directory, write_private
 from deploy.embedded.ports import LOOPBACK
 from deploy.embedded.settings_files import ProcessFiles, SettingsWriter, to_toml
@@ -18,6 +18,7 @@ from deploy.embedded.sites import TEMPLATES
 
 VOLUMES = Path("/animus")
 AGENT_HOME = Path("/var/lib/animus-agent")
+AGENT_MEMORY = Path("/dev/shm/animus-agent")
 """On the host too: the engine mounts from the host's point of view."""
 
 ROOT = Identity(name="root", uid=0, gid=0)
@@ -79,7 +80,13 @@ def main() -> None:
     )
     _write_process_files(
         files,
-        SettingsWriter(addresses=ADDRESSES, credentials=credentials, files=files, cluster="local"),
+        SettingsWriter(
+            addresses=ADDRESSES,
+            credentials=credentials,
+            files=files,
+            cluster="local",
+            agent_memory=AGENT_MEMORY,
+        ),
     )
 
 
@@ -105,6 +112,7 @@ def _write_process_files(files: ProcessFiles, writer: SettingsWriter) -> None:
     ensure_signing_key(
         files.agent_key, private_owner=ROOT, public=files.agent_public_key, public_owner=OURS
     )
+    ensure_secrets_identity(files.secrets_identity, owner=ROOT)
     for process, settings in writer.all().items():
         path = VOLUMES / process / f"{process}.toml"
         write_private(path, to_toml(settings), owner=PROCESS_OWNERS[process])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from deploy.embedded.accounts import Account
-from deploy.embedded.credentials import ensure_signing_key
+from deploy.embedded.credentials import ensure_secrets_identity, ensure_signing_key
 from deploy.embedded.files import write_private
 from deploy.embedded.forwarding import describe_forwarders
 from deploy.embedded.probes import answers_ok, names_its_pid
@@ -120,6 +120,7 @@ def _write_keys(site: Site, files: ProcessFiles) -> None:
         public=files.agent_public_key,
         public_owner=services,
     )
+    ensure_secrets_identity(files.secrets_identity, owner=engine)
 
 
 def _command(site: Site, process: str) -> tuple[str, ...]:

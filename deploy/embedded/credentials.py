@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
+from pyrage import x25519
 
 from deploy.embedded.accounts import Identity, caller
 from deploy.embedded.files import write_private
@@ -53,6 +54,13 @@ def ensure_signing_key(
     spki = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     if not public.exists() or public.read_bytes() != spki:
         write_private(public, spki, owner=public_owner)
+
+
+def ensure_secrets_identity(file: Path, *, owner: Identity) -> None:
+    """What the secrets of steps are encrypted for, as `age-keygen` writes it."""
+    if not file.exists():
+        made = x25519.Identity.generate()
+        write_private(file, f"# public key: {made.to_public()}\n{made}\n", owner=owner)
 
 
 def _load_or_create(path: Path) -> str:

@@ -17,7 +17,7 @@ from deploy.embedded.credentials import Credentials
 from deploy.embedded.object_store import REGION
 
 Scalar = str | int | bool
-Table = Mapping[str, Scalar]
+Table = Mapping[str, Scalar | Mapping[str, Scalar]]
 Section = dict[str, Scalar | Table]
 Settings = dict[str, Section]
 
@@ -52,6 +52,15 @@ class ProcessFiles:
         return self.agent_home / "agent.key"
 
     @property
+    def secrets(self) -> Path:
+        """Of steps, encrypted for the identity beside it."""
+        return self.agent_home / "secrets.age"
+
+    @property
+    def secrets_identity(self) -> Path:
+        return self.agent_home / "secrets.identity"
+
+    @property
     def work_order_public_key(self) -> Path:
         return self.agent_home / "work-order.pub"
 
@@ -65,6 +74,8 @@ class SettingsWriter:
     files: ProcessFiles
     cluster: str
     engine_file: Path | None = None
+    agent_memory: Path | None = None
+    """Where the agent keeps secrets of steps that run; without it its own choice."""
 
     def all(self) -> dict[str, Settings]:
         return {
@@ -121,10 +132,17 @@ class SettingsWriter:
             "work_order_public_key_file": str(self.files.work_order_public_key),
             "state_dir": str(home),
             "ready_file": str(self.files.agent_ready),
+            "secrets": {"age": self._age_file()},
         }
+        if self.agent_memory:
+            section["memory_dir"] = str(self.agent_memory)
         if self.engine_file:
             section["engine_file"] = str(self.engine_file)
         return {"temporal": self._temporal(), "agent": section}
+
+    def _age_file(self) -> Mapping[str, Scalar]:
+        files = self.files
+        return {"file": str(files.secrets), "identity_file": str(files.secrets_identity)}
 
     def _temporal(self) -> Section:
         return {"address": self.addresses.temporal, "namespace": TEMPORAL_NAMESPACE}
@@ -146,7 +164,7 @@ def overridden(settings: Settings, changes: Mapping[str, Mapping[str, Scalar | T
 
 
 def to_toml(settings: Settings) -> str:
-    """Sections of scalars and of inner tables of scalars: all that a settings file needs."""
+    """Sections of scalars and of inner tables: all that a settings file needs."""
     lines: list[str] = []
     for section, values in sorted(settings.items()):
         lines.append(f"[{section}]")

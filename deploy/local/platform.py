@@ -106,6 +106,7 @@ def _register_cluster(
                 "executor": executor,
                 "runtime": runtime,
                 "host": "" if executor == "kubernetes" else socket.gethostname(),
+                "gives_secrets": True,
                 "result_key": _raw_public_key(layout.keys / "agent.pub").hex(),
             },
         )

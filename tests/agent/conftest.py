@@ -120,9 +120,12 @@ def platform(everywhere: Platform, runtime: str) -> Platform:
 @pytest.fixture(scope="session")
 async def everywhere(stack: Stack, agent_files: AgentFiles) -> AsyncIterator[Platform]:
     clusters = [
-        {"name": name, "executor": "container", "runtime": runtime, "host": HOST}
+        {
+            "name": name, "executor": "container", "runtime": runtime, "host": HOST,
+            "gives_secrets": True,
+        }
         for runtime, name in CLUSTERS.items()
-    ]
+    ]  # fmt: skip
     async with control_plane(stack, home=agent_files.key.parent, clusters=clusters) as platform:
         yield platform
 

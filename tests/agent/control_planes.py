@@ -41,7 +41,7 @@ def token_file(home: Path, cluster: str) -> Path:
 
 @asynccontextmanager
 async def control_plane(
-    stack: Stack, *, home: Path, clusters: Sequence[Mapping[str, str]]
+    stack: Stack, *, home: Path, clusters: Sequence[Mapping[str, Any]]
 ) -> AsyncIterator[Platform]:
     """The keys of `make_keys` are in `home`, and each cluster's token is put there."""
     control = FileSigner(home / "control.key")
@@ -69,7 +69,7 @@ async def control_plane(
 
 
 async def _settle(
-    nobody: httpx.AsyncClient, stack: Stack, home: Path, clusters: Sequence[Mapping[str, str]]
+    nobody: httpx.AsyncClient, stack: Stack, home: Path, clusters: Sequence[Mapping[str, Any]]
 ) -> tuple[str, str]:
     """(engineer's token, project's id); the agents' tokens are in their files."""
     secret = (stack.layout.handed_over / "bootstrap-token").read_text()

@@ -13,6 +13,7 @@ from animus.adapters.steps.logs import (
     read_k8s_file,
     write_log,
 )
+from animus.adapters.steps.redaction import Redactor
 from tests.agent.agents import Bench
 from tests.agent.conftest import Images
 from tests.agent.platforms import Platform
@@ -101,7 +102,7 @@ def test_no_byte_at_all_moves_a_terminal(record_cases: RecordCases) -> None:
 def test_of_too_much_head_and_tail_are_kept() -> None:
     pieces = [Piece(SHOWN, "out", f"line {n:06}".encode(), False) for n in range(50_000)]
     sink = io.BytesIO()
-    assert write_log(pieces, sink, limit=100_000)
+    assert write_log(pieces, sink, limit=100_000, redactor=Redactor())
     text = sink.getvalue().decode()
     lines = text.splitlines()
     assert lines[0].endswith("line 000000")
@@ -158,7 +159,7 @@ def stored(raw: bytes) -> str:
 
 def stored_pieces(pieces: list[Piece]) -> str:
     sink = io.BytesIO()
-    assert not write_log(pieces, sink, limit=64 * LIMIT)
+    assert not write_log(pieces, sink, limit=64 * LIMIT, redactor=Redactor())
     return sink.getvalue().decode()
 
 

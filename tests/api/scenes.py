@@ -196,6 +196,9 @@ def bodies(ids: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         "define_environment": {"environment": environment(named["name"])},
         "find_settled_attempts": {"attempt_ids": [ids["run_id"]]},
         "record_removal": {"removed": "job runs/one"},
+        "record_secret_access": {
+            "order_digest": DIGEST_C, "secrets": [{"name": "key", "secretRef": "team/key"}],
+        },
         "grant_role": {"principal": "root", "role": "viewer"},
         "issue_own_token": {**named, "days": 1},
         "issue_person_token": {**named, "days": 1},

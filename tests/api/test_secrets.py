@@ -90,6 +90,7 @@ OF_RUNS = {"submit_run", "preview_run", "register_pipeline", "check_pipeline"}
 NOT_SEARCHED = {
     "claim_attempt", "request_step_uploads", "find_settled_attempts",  # signed bytes; digests; ids
     "record_removal",  # kind and name of our own objects
+    "record_secret_access",  # a digest; names and references that are in the plan already
     "declare_dataset_version",  # paths of files, which may be a million
     "log_metrics", "log_messages",  # kept in partitions that are dropped
 }  # fmt: skip

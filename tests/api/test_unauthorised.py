@@ -53,7 +53,7 @@ TABLE: tuple[tuple[frozenset[str], str], ...] = (
     (PLATFORM | {"viewer"}, "revoke_token"),
     (PLATFORM, "create_person list_persons disable_person issue_person_token create_project"),
     (PLATFORM, "register_cluster retire_cluster list_platform_events"),
-    (SERVICES, "claim_attempt find_settled_attempts record_removal"),
+    (SERVICES, "claim_attempt find_settled_attempts record_removal record_secret_access"),
     (frozenset({"attempt token"}), "get_step_inputs request_step_uploads"),
     (MEMBERS | PLATFORM, "get_project list_role_bindings list_changes get_change"),
     (MEMBERS | PLATFORM, "list_service_accounts"),

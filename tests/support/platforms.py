@@ -205,6 +205,7 @@ async def _register_cluster(api: Database, admin: Member) -> TestCluster:
             runtime="runc",
             host="tests",
             result_key=key.public_key().public_bytes_raw(),
+            gives_secrets=True,
         )
     assert token.secret is not None
     agent = Member(id=view.principal_id, name="agent-local", token=token.secret)

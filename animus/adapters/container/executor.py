@@ -31,7 +31,9 @@ from animus.adapters.container.processes import (
     processes_of,
 )
 from animus.adapters.container.sandboxes import Runtimes
+from animus.adapters.container.secret_files import SecretRoom
 from animus.adapters.steps.failures import Unrunnable, collect_failure, platform_failure
+from animus.adapters.steps.redaction import Redactor
 from animus.adapters.steps.reports import CollectReport
 from animus.agent.journals import AttemptJournal, Journals
 from animus.domain.ids import AttemptId
@@ -55,6 +57,7 @@ class ContainerExecutor(Executor):
     runtimes: Runtimes
     naming: Naming
     places: Places
+    secrets: SecretRoom
     journals: Journals
     step_image: str
     api: Upstream
@@ -63,10 +66,12 @@ class ContainerExecutor(Executor):
 
     async def run(self, task: AttemptTask, /, *, watch: Callable[[Progress], None]) -> AttemptEnd:
         journal, place = self.journals.open(task.attempt_id), self.places.of(task.attempt_id)
+        redactor = self._redactor(task)
         try:
             place.prepare()
             async with forwarding(self._sockets(place)):
-                return await self._run(task, journal, place, watch)
+                end = await self._run(task, journal, place, redactor, watch)
+                return redactor.end(end)
         except Unrunnable as unrunnable:
             return self._ends(unrunnable.failure, exit_code=unrunnable.exit_code)
         except (EngineFailed, OSError) as error:
@@ -85,6 +90,7 @@ class ContainerExecutor(Executor):
         if left := await self.engine.list_containers(labels):
             raise EngineFailed("Containers can't be removed.", detail=", ".join(left.values()))
         self._remove_groups({self.naming.name_of(attempt_id, ExecutionPhase.MAIN)})
+        self.secrets.of(attempt_id).remove()
         await remove_trees(list(self.journals.open(attempt_id).other_files()))
 
     async def sweep(
@@ -100,9 +106,12 @@ class ContainerExecutor(Executor):
                 removed.append(f"{kind} {name}")
                 await announce(removed[-1])
 
-        def is_orphan(name: str) -> bool:
-            attempt_id = _attempt_id(self.naming.attempt_in(name))
+        def is_unknown(attempt: str) -> bool:
+            attempt_id = _attempt_id(attempt)
             return attempt_id is None or not is_known(attempt_id)
+
+        def is_orphan(name: str) -> bool:
+            return is_unknown(self.naming.attempt_in(name))
 
         listed = await self.engine.list_containers(self.naming.labels)
         orphans = {identity: name for identity, name in listed.items() if is_orphan(name)}
@@ -122,6 +131,10 @@ class ContainerExecutor(Executor):
         groups = {name for name in self._groups() if is_orphan(name)}
         await tell("control group", sorted(groups))
         self._remove_groups(groups)
+        secrets = [name for name in self.secrets.names() if is_unknown(name)]
+        await tell("secrets of attempt", secrets)
+        for name in secrets:
+            self.secrets.of(name).remove()
         return removed
 
     async def _run(
@@ -129,15 +142,17 @@ class ContainerExecutor(Executor):
         task: AttemptTask,
         journal: AttemptJournal,
         place: Place,
+        redactor: Redactor,
         watch: Callable[[Progress], None],
     ) -> AttemptEnd:
+        secrets = self.secrets.of(task.attempt_id)
         movers = Movers(
             engine=self.engine, naming=self.naming, image=self.step_image,
-            task=task, place=place, journal=journal, now=self.now,
+            task=task, place=place, journal=journal, now=self.now, redactor=redactor,
         )  # fmt: skip
         main = MainRun(
             engine=self.engine, runtimes=self.runtimes, naming=self.naming,
-            task=task, place=place, journal=journal, now=self.now,
+            task=task, place=place, journal=journal, now=self.now, secrets=secrets,
         )  # fmt: skip
 
         def tell(phase: ExecutionPhase) -> None:
@@ -149,6 +164,7 @@ class ContainerExecutor(Executor):
         tell(ExecutionPhase.MAIN)
         end = await main.to_end()
         truncated = await movers.write_main_log()
+        secrets.remove()
         tell(ExecutionPhase.COLLECT)
         report = await movers.collect(exit_code=_shown_code(end.exit_code))
         usage = _usage(end, report, fetched=movers.fetched_bytes())
@@ -180,6 +196,11 @@ class ContainerExecutor(Executor):
                 raise EngineFailed(
                     "A control group can't be removed.", detail=f"{name}: {error.strerror}"
                 ) from None
+
+    def _redactor(self, task: AttemptTask) -> Redactor:
+        """Of what the store holds now, and of what main was given when it was started."""
+        kept = self.secrets.of(task.attempt_id).read()
+        return Redactor([*(secret.value for secret in task.secrets), *kept])
 
     def _sockets(self, place: Place) -> dict[Path, Upstream]:
         return {

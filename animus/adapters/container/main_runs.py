@@ -21,6 +21,7 @@ from animus.adapters.container.outcomes import Limit, MainEnd, exit_code_of_unst
 from animus.adapters.container.phases import LAYOUT, OUT, WORK, Naming, main_spec
 from animus.adapters.container.places import Place
 from animus.adapters.container.sandboxes import Runtimes
+from animus.adapters.container.secret_files import SecretFiles
 from animus.adapters.container.specs import ContainerSpec
 from animus.adapters.container.starting import (
     create,
@@ -60,6 +61,7 @@ class MainRun:
     place: Place
     journal: AttemptJournal
     now: Callable[[], datetime]
+    secrets: SecretFiles
 
     @property
     def name(self) -> str:
@@ -120,8 +122,11 @@ class MainRun:
         self.place.write_parameters(canonical)
         if self.task.run_token is not None:
             self.place.write_token(self.place.run_token, self.task.run_token)
+        if self.task.secrets:
+            self.secrets.write(self.task.secrets)
         return main_spec(
             self.task, self.place, self.naming,
+            secrets=self.secrets.directory,
             runtime=self.runtimes.choose(self.task.assignment.sandbox),
             group=self.name if self.engine.keeps_groups else "",
         )  # fmt: skip

@@ -21,6 +21,7 @@ from animus.adapters.container.starting import create, get_image, remove_unstart
 from animus.adapters.container.watching import watch_to_end
 from animus.adapters.steps.failures import platform_failure
 from animus.adapters.steps.logs import read_json_file, read_k8s_file, write_log
+from animus.adapters.steps.redaction import Redactor
 from animus.adapters.steps.reports import (
     COLLECT_REPORT,
     COLLECT_REQUEST,
@@ -56,6 +57,7 @@ class Movers:
     place: Place
     journal: AttemptJournal
     now: Callable[[], datetime]
+    redactor: Redactor
 
     async def fetch(self) -> Failure | None:
         """What keeps main from starting, or None. Done once: the answer is kept."""
@@ -152,7 +154,9 @@ class Movers:
             self.place.new_in_data(LOG) as target,
             os.fdopen(os.dup(target), "wb") as sink,
         ):
-            return write_log(read(source), sink, limit=self.task.max_log_bytes)
+            return write_log(
+                read(source), sink, limit=self.task.max_log_bytes, redactor=self.redactor
+            )
 
     def _tell(self, phase: ExecutionPhase) -> None:
         """The last words of fetch or collect, for the agent's log."""

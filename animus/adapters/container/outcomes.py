@@ -19,6 +19,7 @@ from animus.adapters.steps.failures import (
     user_failure,
 )
 from animus.adapters.steps.logs import read_k8s_file, write_log
+from animus.adapters.steps.redaction import Redactor
 from animus.domain.pipelines import Step
 from animus.domain.work_orders import Failure, Posture, Usage
 
@@ -84,7 +85,7 @@ def exit_code_of_unstarted(raw_log: bytes) -> int | None:
     Of podman's log, whose lines come in parts where they were written in parts.
     """
     said = io.BytesIO()
-    write_log(read_k8s_file(io.BytesIO(raw_log)), said, limit=2 * len(raw_log))
+    write_log(read_k8s_file(io.BytesIO(raw_log)), said, limit=2 * len(raw_log), redactor=Redactor())
     found = _NOT_STARTED.match(said.getvalue())
     return _REASONS.get(found.group(1), 126) if found else None
 

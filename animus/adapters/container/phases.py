@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from animus.adapters.container.places import Place
 from animus.adapters.container.specs import ContainerSpec, Limits, Mount
-from animus.adapters.steps.variables import main_variables
+from animus.adapters.steps.variables import SECRETS, main_variables
 from animus.domain.pipelines import Step
 from animus.domain.resources import Amounts
 from animus.ports import AttemptTask, ExecutionPhase
@@ -67,8 +68,9 @@ class Naming:
 
 
 def main_spec(
-    task: AttemptTask, place: Place, naming: Naming, *, runtime: str, group: str
+    task: AttemptTask, place: Place, naming: Naming, *, secrets: Path, runtime: str, group: str
 ) -> ContainerSpec:
+    """`secrets` is where they lie on this machine, if the step has some."""
     step = task.assignment.step
     return ContainerSpec(
         name=naming.name_of(task.attempt_id, ExecutionPhase.MAIN),
@@ -80,7 +82,7 @@ def main_spec(
         arguments=step.args,
         directory=f"{_PLACE}/{WORK}",
         network=EGRESS_NETWORK if step.egress else "none",
-        mounts=tuple(_main_mounts(step, place)),
+        mounts=(*_main_mounts(step, place), *_secret_mounts(task, secrets)),
         limits=main_limits(step, is_sandboxed=bool(runtime)),
         variables=_main_variables(task),
         log=place.raw_log(ExecutionPhase.MAIN),
@@ -137,6 +139,10 @@ def _main_mounts(step: Step, place: Place) -> list[Mount]:
         mounts.append(Mount(source=place.sockets, target=_SOCKETS))
         mounts.append(Mount(source=place.run_token, target=_TOKENS))
     return mounts
+
+
+def _secret_mounts(task: AttemptTask, secrets: Path) -> list[Mount]:
+    return [Mount(source=secrets, target=SECRETS)] if task.secrets else []
 
 
 def _main_variables(task: AttemptTask) -> dict[str, str]:

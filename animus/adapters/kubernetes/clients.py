@@ -63,6 +63,10 @@ class NotAdmitted(Exception):
         self.said = said
 
 
+class NotAllowed(Exception):
+    """The agent's account has no right to what it asks for."""
+
+
 class NoQuota(Exception):
     """The namespace's quota has no room for an object now."""
 
@@ -185,6 +189,15 @@ class KubernetesClient:
     async def create_secret(self, manifest: JsonObject) -> None:
         """Leaves one that is there as it is. Raises `NotAdmitted`, `NoQuota`."""
         await self._create(self._path("secrets"), manifest)
+
+    async def find_secret(self, name: str) -> JsonObject | None:
+        """Raises `NotAllowed`."""
+        try:
+            return await self._find(self._path("secrets", name))
+        except _Refusal as refusal:
+            if refusal.status == _FORBIDDEN:
+                raise NotAllowed from None
+            raise
 
     async def delete_secret(self, name: str) -> None:
         await self._delete(self._path("secrets", name))

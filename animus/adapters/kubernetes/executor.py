@@ -43,6 +43,7 @@ from animus.adapters.kubernetes.names import (
     attempt_in,
     job_name,
     run_secret_name,
+    step_secret_name,
 )
 from animus.adapters.kubernetes.notes import find_noted, note_of
 from animus.adapters.kubernetes.postures import posture_of
@@ -66,6 +67,7 @@ from animus.adapters.kubernetes.sightings import JobSighting, PodSighting
 from animus.adapters.kubernetes.sites import Site
 from animus.adapters.kubernetes.watching import JOB_NAME, Seen, Watcher
 from animus.adapters.steps.failures import Unrunnable, environment_failure, platform_failure
+from animus.adapters.steps.redaction import Redactor
 from animus.adapters.steps.reports import CollectReport, FetchReport, read_report
 from animus.agent.journals import AttemptJournal, Journals
 from animus.domain.canonical import JsonObject
@@ -119,6 +121,12 @@ class KubernetesExecutor(Executor):
     keeps_record: bool = True
 
     async def run(self, task: AttemptTask, /, *, watch: Callable[[Progress], None]) -> AttemptEnd:
+        redactor = Redactor(secret.value for secret in task.secrets)
+        return redactor.end(await self._run(task, redactor, watch))
+
+    async def _run(
+        self, task: AttemptTask, redactor: Redactor, watch: Callable[[Progress], None]
+    ) -> AttemptEnd:
         journal, name = self.journals.open(task.attempt_id), job_name(task.order)
         follower: LogFollower | None = None
         try:
@@ -128,7 +136,7 @@ class KubernetesExecutor(Executor):
                 watch(Progress(phase=pod.phase, subject=pod.name))
                 main = pod.container(MAIN)
                 if follower is None and (main.is_running or main.has_ended):
-                    follower = self._follow(task, journal, pod)
+                    follower = self._follow(task, journal, pod, redactor)
             assert pod is not None  # the last one has ended
             return await self._describe(task, journal, pod, follower)
         except Unrunnable as unrunnable:
@@ -283,9 +291,11 @@ class KubernetesExecutor(Executor):
             await self.client.delete_pod(pod["metadata"]["name"], grace_seconds=END_GRACE_SECONDS)
         return pods
 
-    def _follow(self, task: AttemptTask, journal: AttemptJournal, pod: PodSighting) -> LogFollower:
+    def _follow(
+        self, task: AttemptTask, journal: AttemptJournal, pod: PodSighting, redactor: Redactor
+    ) -> LogFollower:
         files = LogFiles(directory=journal.directory / "log", limit=task.max_log_bytes)
-        return LogFollower(self.client, files, pod=pod.name, container=MAIN)
+        return LogFollower(self.client, files, pod=pod.name, container=MAIN, redactor=redactor)
 
     async def _describe(
         self,
@@ -338,6 +348,7 @@ class KubernetesExecutor(Executor):
         for name in names:
             await self.client.delete_secret(name)
             await self.client.delete_secret(run_secret_name(name))
+            await self.client.delete_secret(step_secret_name(name))
             await self.client.release_job(name, finalizer=OUTCOME_FINALIZER)
             await self.client.delete_job(name)
         return _Left(kind=Kind.JOBS, jobs=frozenset(names)) if names else None

@@ -23,6 +23,7 @@ from animus.adapters.kubernetes.clients import (
     lines_of,
 )
 from animus.adapters.steps.logs import MAX_LINE_BYTES, Piece, read_k8s_file, write_log
+from animus.adapters.steps.redaction import Redactor
 
 PAUSE_SECONDS = 1.0
 LONGEST_PAUSE = 30.0
@@ -71,7 +72,7 @@ class LogFiles:
     def store(self, target: Path) -> bool:
         """Write the log as it is stored; whether something had to be left out."""
         with target.open("wb") as sink:
-            return write_log(self._pieces(), sink, limit=self.limit)
+            return write_log(self._pieces(), sink, limit=self.limit, redactor=Redactor())
 
     def _pieces(self) -> Iterator[Piece]:
         with ExitStack() as opened:
@@ -88,12 +89,19 @@ class LogFollower:
     """Follows one container's log in a thread of its own, until that has ended."""
 
     def __init__(
-        self, client: KubernetesClient, files: LogFiles, *, pod: str, container: str
+        self,
+        client: KubernetesClient,
+        files: LogFiles,
+        *,
+        pod: str,
+        container: str,
+        redactor: Redactor,
     ) -> None:
         self._client = client
         self.files = files
         self._pod = pod
         self._container = container
+        self._redactor = redactor
         self._loop = asyncio.get_running_loop()
         self._has_ended = threading.Event()
         self._closed = threading.Event()
@@ -169,7 +177,7 @@ class LogFollower:
             return False
         self._stream = stream
         try:
-            for lines in _batches(stream, after=since):
+            for lines in _batches(stream, self._redactor, after=since):
                 if self._closed.is_set():
                     return False
                 self.files.append(lines)
@@ -185,9 +193,12 @@ def next_pause(pause: float, *, has_news: bool) -> float:
     return PAUSE_SECONDS if has_news else min(2 * pause, LONGEST_PAUSE)
 
 
-def _batches(stream: Stream, *, after: str | None) -> Iterator[bytes]:
-    """Lines in the engines' form. The node rounds the time to go on from down to a second."""
-    time, is_within = "", False
+def _batches(stream: Stream, redactor: Redactor, *, after: str | None) -> Iterator[bytes]:
+    """Lines in the engines' form, with no secret's value in them: not on the agent's disk either.
+
+    The node rounds the time to go on from down to a second.
+    """
+    time, is_within, held = "", False, b""
     for lines in lines_of(stream, longest=MAX_LINE_BYTES):
         batch = []
         for line, is_end in lines:
@@ -195,9 +206,17 @@ def _batches(stream: Stream, *, after: str | None) -> Iterator[bytes]:
             if not is_within and (stamp := _STAMP.match(line)) is not None:
                 time, text = _in_utc(stamp), line[stamp.end() :]
             is_within = not is_end
+            text = held + text
+            text, held = (redactor.line(text), b"") if is_end else redactor.part(text)
             if after is None or time > after:
-                batch.append(b"%s stdout %s %s\n" % (time.encode(), b"F" if is_end else b"P", text))
+                batch.append(_record(time, text, is_end=is_end))
         yield b"".join(batch)
+    if held and (after is None or time > after):
+        yield _record(time, redactor.line(held), is_end=True)
+
+
+def _record(time: str, text: bytes, *, is_end: bool) -> bytes:
+    return b"%s stdout %s %s\n" % (time.encode(), b"F" if is_end else b"P", text)
 
 
 def _in_utc(stamp: re.Match[bytes]) -> str:

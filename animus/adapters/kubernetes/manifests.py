@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from animus.adapters.kubernetes.names import (
     EGRESS,
@@ -18,9 +18,10 @@ from animus.adapters.kubernetes.names import (
     STORE,
     job_name,
     run_secret_name,
+    step_secret_name,
 )
 from animus.adapters.kubernetes.sites import Site
-from animus.adapters.steps.variables import main_variables
+from animus.adapters.steps.variables import SECRETS, main_variables
 from animus.domain.canonical import JsonObject
 from animus.domain.digests import format_digest
 from animus.domain.pipelines import Step
@@ -44,6 +45,9 @@ _ATTEMPT = f"{_PLACE}/attempt"
 _TOKENS = f"{_PLACE}/token"
 _TOKEN_KEY, _RUN_TOKEN_KEY = "attempt-token", "run-token"
 _GIVEN, _MADE, _TMP, _TOKEN, _RUN_TOKEN = "given", "made", "tmp", "token", "run-token"
+_SECRETS = "secrets"
+_FOR_MAINS_GROUP = 0o440
+"""Whatever user main is, its group is 0, and nobody else is in its container."""
 _READ = ("in", "code", "params.json", "bin")
 _WRITTEN = ("work", "out")
 _MOVER_REQUESTS = {"cpu": "50m", "memory": "64Mi"}
@@ -105,14 +109,17 @@ def _digest_of(order: WorkOrder) -> str:
 
 
 def secrets_of(task: AttemptTask, job: JsonObject) -> Iterator[JsonObject]:
-    """Tokens that live as long as the Job, which owns them. Never printed, never logged."""
+    """Tokens and secrets that live as long as the Job, which owns them. Never printed or logged."""
     name = job["metadata"]["name"]
-    yield _secret(name, _TOKEN_KEY, task.attempt_token, job)
+    yield _secret(name, {_TOKEN_KEY: task.attempt_token.encode()}, job)
     if task.run_token is not None:
-        yield _secret(run_secret_name(name), _RUN_TOKEN_KEY, task.run_token, job)
+        yield _secret(run_secret_name(name), {_RUN_TOKEN_KEY: task.run_token.encode()}, job)
+    if task.secrets:
+        values = {secret.name: secret.value.reveal() for secret in task.secrets}
+        yield _secret(step_secret_name(name), values, job)
 
 
-def _secret(name: str, key: str, token: str, job: JsonObject) -> JsonObject:
+def _secret(name: str, content: Mapping[str, bytes], job: JsonObject) -> JsonObject:
     owner = {
         "apiVersion": job["apiVersion"],
         "kind": job["kind"],
@@ -130,7 +137,7 @@ def _secret(name: str, key: str, token: str, job: JsonObject) -> JsonObject:
             "labels": job["metadata"]["labels"],
             "ownerReferences": [owner],
         },
-        "data": {key: b64encode(token.encode()).decode()},
+        "data": {key: b64encode(value).decode() for key, value in content.items()},
     }
 
 
@@ -273,6 +280,8 @@ def _main_mounts(task: AttemptTask) -> Iterator[JsonObject]:
     yield {"name": _TMP, "mountPath": "/tmp"}
     if task.run_token is not None:
         yield {"name": _RUN_TOKEN, "mountPath": _TOKENS, "readOnly": True}
+    if task.assignment.step.secrets:
+        yield {"name": _SECRETS, "mountPath": SECRETS, "readOnly": True}
 
 
 def _main_variables(task: AttemptTask, site: Site) -> dict[str, str]:
@@ -298,6 +307,9 @@ def _volumes(task: AttemptTask) -> Iterator[JsonObject]:
     yield {"name": _TOKEN, "secret": {"secretName": name}}
     if task.run_token is not None:
         yield {"name": _RUN_TOKEN, "secret": {"secretName": run_secret_name(name)}}
+    if task.assignment.step.secrets:
+        told = {"secretName": step_secret_name(name), "defaultMode": _FOR_MAINS_GROUP}
+        yield {"name": _SECRETS, "secret": told}
 
 
 def _environment(variables: dict[str, str]) -> list[JsonObject]:

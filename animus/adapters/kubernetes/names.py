@@ -71,6 +71,11 @@ def run_secret_name(job: str) -> str:
     return f"{job}-r"
 
 
+def step_secret_name(job: str) -> str:
+    """Of the Secret with the step's own secrets, for main alone."""
+    return f"{job}-s"
+
+
 def label_value(text: str) -> str:
     """The text where it may be a label's value, else its beginning with a mark of the whole."""
     if _LABEL.fullmatch(text):

@@ -2,7 +2,8 @@
 
 The engine keeps what a step writes byte for byte. Here lines are put together again, what could
 move a terminal's cursor or turn its text around is written out, and of too long a log head and
-tail are kept, with a line between them that says how much is missing.
+tail are kept, with a line between them that says how much is missing. The values of the step's
+secrets are taken out of each line before anything else is done to it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import BinaryIO
+
+from animus.adapters.steps.redaction import Redactor
 
 MAX_LINE_BYTES = 256 * 1024
 """A longer line is broken: nothing bounds what a step writes without a newline."""
@@ -43,6 +46,9 @@ class _Line:
     time: str
     parts: list[bytes] = field(default_factory=list)
     size: int = 0
+
+    def content(self) -> bytes:
+        return b"".join(self.parts)
 
 
 @dataclass(slots=True)
@@ -80,10 +86,10 @@ class Clipped:
         self.sink.writelines(self._tail)
 
 
-def write_log(pieces: Iterable[Piece], sink: BinaryIO, *, limit: int) -> bool:
+def write_log(pieces: Iterable[Piece], sink: BinaryIO, *, limit: int, redactor: Redactor) -> bool:
     """Write the log; True where something was left out of it."""
     clipped = Clipped(sink, limit)
-    for line in _lines(pieces):
+    for line in _lines(pieces, redactor):
         clipped.write(line)
     clipped.finish()
     return clipped.truncated
@@ -113,26 +119,37 @@ def read_json_file(source: BinaryIO) -> Iterator[Piece]:
         yield Piece(time, stream, text.removesuffix(b"\n"), not text.endswith(b"\n"))
 
 
-def _lines(pieces: Iterable[Piece]) -> Iterator[bytes]:
-    """Whole lines, each stream's parts joined, in the order in which lines were completed."""
+def _lines(pieces: Iterable[Piece], redactor: Redactor) -> Iterator[bytes]:
+    """Whole lines, each stream's parts joined, in the order in which lines were completed.
+
+    Of one that is too long nothing is shown that a secret's value could begin in, until it is seen
+    how it goes on.
+    """
     open_lines: dict[str, _Line] = {}
     for piece in pieces:
         line = open_lines.setdefault(piece.stream, _Line(piece.time))
         line.parts.append(piece.content)
         line.size += len(piece.content)
-        if not piece.is_partial or line.size >= MAX_LINE_BYTES:
+        if not piece.is_partial:
             del open_lines[piece.stream]
-            yield _printable(line, piece.stream)
+            yield _printable(redactor.line(line.content()), line.time, piece.stream)
+        elif line.size >= MAX_LINE_BYTES:
+            shown, rest = redactor.part(line.content())
+            del open_lines[piece.stream]
+            if rest:
+                open_lines[piece.stream] = _Line(line.time, [rest], len(rest))
+            if shown:
+                yield _printable(shown, line.time, piece.stream)
     for stream, line in open_lines.items():
-        yield _printable(line, stream)
+        yield _printable(redactor.line(line.content()), line.time, stream)
 
 
-def _printable(line: _Line, stream: str) -> bytes:
-    content = b"".join(line.parts).removesuffix(b"\r")
+def _printable(content: bytes, time: str, stream: str) -> bytes:
+    content = content.removesuffix(b"\r")
     if not _PLAIN.fullmatch(content):
         text = content.decode("utf-8", "backslashreplace")
         content = _UNSAFE.sub(_written_out, text).encode()
-    return f"{line.time} {stream} ".encode() + content + b"\n"
+    return f"{time} {stream} ".encode() + content + b"\n"
 
 
 def _written_out(found: re.Match[str]) -> str:

@@ -1,9 +1,12 @@
-"""The variables that main finds whatever machinery runs it: see docs/pipeline-spec.md."""
+"""What main finds whatever machinery runs it: see docs/pipeline-spec.md."""
 
 from __future__ import annotations
 
 from animus.domain import parameters
 from animus.ports import AttemptTask
+
+SECRETS = "/animus/secrets"
+"""A file for each of the step's secrets, of its name."""
 
 
 def main_variables(task: AttemptTask) -> dict[str, str]:

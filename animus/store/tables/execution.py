@@ -43,6 +43,8 @@ class Cluster(SQLModel, table=True):
     runtime: str
     host: str
     """The one machine of a container executor; empty for a cluster."""
+    gives_secrets: bool | None = None
+    """Whether its agent has a secret store; null where the version before registered it: no."""
     principal_id: UUID
     result_key: bytes = content()
     """The agent's Ed25519 public key, raw."""

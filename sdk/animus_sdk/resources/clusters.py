@@ -19,17 +19,26 @@ class Clusters:
         return self._scope.call(operations.LIST_CLUSTERS, list[Cluster])
 
     def register(
-        self, name: str, *, executor: str, runtime: str, result_key: str, host: str = ""
+        self,
+        name: str,
+        *,
+        executor: str,
+        runtime: str,
+        result_key: str,
+        host: str = "",
+        gives_secrets: bool = False,
     ) -> RegisteredCluster:
         """The cluster, and the token of its agent, told once.
 
-        `result_key` is the agent's raw Ed25519 public key in hexadecimal.
+        `result_key` is the agent's raw Ed25519 public key in hexadecimal; `gives_secrets` says that
+        the agent has a secret store.
         """
         body = {
             "name": name,
             "executor": executor,
             "runtime": runtime,
             "host": host,
+            "gives_secrets": gives_secrets,
             "result_key": result_key,
         }
         made = self._scope.call(operations.REGISTER_CLUSTER, RegisteredCluster, body=body)

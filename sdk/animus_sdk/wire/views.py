@@ -44,6 +44,7 @@ class Cluster(TypedDict):
     executor: str
     runtime: str
     host: str
+    gives_secrets: bool
     result_key_id: str
     created_at: str
     retired_at: str | None

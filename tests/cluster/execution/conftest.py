@@ -92,7 +92,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 async def platform(stack: Stack, home: Path) -> AsyncIterator[Platform]:
-    cluster = {"name": CLUSTER, "executor": "kubernetes", "runtime": "runc", "host": ""}
+    cluster = {
+        "name": CLUSTER, "executor": "kubernetes", "runtime": "runc", "host": "",
+        "gives_secrets": True,
+    }  # fmt: skip
     async with control_plane(stack, home=home, clusters=[cluster]) as platform:
         yield platform
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from animus.domain.canonical import JsonObject
 from animus.domain.limitations import PRODUCTION_NEEDS
-from animus.domain.plans import PlanBody
+from animus.domain.plans import Execution, PlanBody
 from animus.domain.policy_evaluation import Answer, Judgement, RuleAnswer, evaluate
 from animus.domain.verdicts import BUILTIN, Effect, GateRule, Verdict
 from tests.support.documents import DIGEST_A, DIGEST_B, code, demand, lock, rule, short_pipeline
-from tests.support.plans import CONTAINER, judged, make_body, make_spec, read_lock
+from tests.support.plans import CONTAINER, KUBERNETES, judged, make_body, make_spec, read_lock
 
 ALLOW = judged(rule("allowed", "allow"))
 DENY = judged(rule("denied", "deny"))
@@ -178,7 +178,7 @@ def test_an_image_outside_the_lock_is_denied_everywhere(classification: str) -> 
 
 @pytest.mark.parametrize(
     ("said", "name"),
-    [({"secrets": {"s": "path"}}, "secrets-train"), ({"gpu": 1}, "gpu-train")],
+    [({"gpu": 1}, "gpu-train")],
 )
 def test_what_the_container_executor_cannot_give_is_denied(said: JsonObject, name: str) -> None:
     pipeline = short_pipeline(train=said | {"data": "data"})
@@ -186,6 +186,17 @@ def test_what_the_container_executor_cannot_give_is_denied(said: JsonObject, nam
     on_cluster = make_body(pipeline=pipeline, locked=read_lock())
     assert builtins_of(verdict_on(on_container, ALLOW)) == [name]
     assert builtins_of(verdict_on(on_cluster, ALLOW)) == []
+
+
+@pytest.mark.parametrize("execution", [CONTAINER, KUBERNETES])
+def test_secrets_are_denied_where_no_store_gives_them(execution: Execution) -> None:
+    pipeline = short_pipeline(train={"secrets": {"s": "path"}, "data": "data"})
+    body = make_body(pipeline=pipeline, locked=read_lock(), execution=execution)
+    denied = evaluate(body, read_lock(), [ALLOW])
+    assert (denied.effect, builtins_of(denied)) == (Effect.DENY, ["secrets-train"])
+    assert any("agent.secrets" in finding.reason for finding in denied.findings)
+    allowed = evaluate(body, read_lock(), [ALLOW], gives_secrets=True)
+    assert (allowed.effect, builtins_of(allowed)) == (Effect.ALLOW, [])
 
 
 @given(

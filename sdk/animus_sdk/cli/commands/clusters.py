@@ -30,7 +30,7 @@ def add_to(app: typer.Typer) -> None:
     command(group, "retire")(retire_cluster)
 
 
-def register_cluster(
+def register_cluster(  # noqa: PLR0913  # one for each option
     here: Session,
     name: Annotated[str, typer.Argument(help="A name that no other cluster has.")],
     *,
@@ -41,6 +41,9 @@ def register_cluster(
     executor: Annotated[str, typer.Option(help="container or kubernetes.")] = "container",
     runtime: Annotated[str, typer.Option(help="What runs the containers.")] = "runc",
     host: Annotated[str, typer.Option(help="Its machine, for the container executor.")] = "",
+    gives_secrets: Annotated[
+        bool, typer.Option("--gives-secrets", help="Its agent has a secret store.")
+    ] = False,
     token_file: Annotated[
         Path | None, typer.Option(help="Write the agent's token to this new file, mode 0600.")
     ] = None,
@@ -48,8 +51,9 @@ def register_cluster(
     """Register a cluster. The token of its agent is shown once."""
     check_writable(token_file)
     made = here.client.clusters.register(
-        name, executor=executor, runtime=runtime, host=host, result_key=_read_key(result_key)
-    )
+        name, executor=executor, runtime=runtime, host=host, result_key=_read_key(result_key),
+        gives_secrets=gives_secrets,
+    )  # fmt: skip
     _show_registered(here, made, token_file)
 
 
@@ -59,13 +63,14 @@ def list_clusters(here: Session) -> None:
     here.screen.answer(
         found,
         lambda: here.screen.table(
-            ["name", "executor", "runtime", "host", "made", ""],
+            ["name", "executor", "runtime", "host", "secrets", "made", ""],
             [
                 [
                     cluster["name"],
                     cluster["executor"],
                     cluster["runtime"],
                     cluster["host"],
+                    "yes" if cluster["gives_secrets"] else "no",
                     ago_words(cluster["created_at"]),
                     "retired" if cluster["retired_at"] else "",
                 ]

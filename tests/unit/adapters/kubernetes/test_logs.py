@@ -13,6 +13,8 @@ from animus.adapters.kubernetes import logs
 from animus.adapters.kubernetes.clients import KubernetesClient, Stream
 from animus.adapters.kubernetes.logs import LogFiles, LogFollower
 from animus.adapters.steps.logs import MAX_LINE_BYTES
+from animus.adapters.steps.redaction import Redactor
+from animus.domain.secrets import SecretValue
 from tests.unit.adapters.kubernetes.streams import Chunks
 
 NOON = b"2026-01-01T12:00:00.000000001Z"
@@ -47,9 +49,14 @@ class Node:
         return self._streams.pop(0) if self._streams else Chunks()
 
 
-def follow(node: Node, scratch: Path, *, limit: int = 2**20) -> LogFollower:
+def follow(
+    node: Node, scratch: Path, *, limit: int = 2**20, values: tuple[bytes, ...] = ()
+) -> LogFollower:
     files = LogFiles(directory=scratch / "log", limit=limit)
-    return LogFollower(cast(KubernetesClient, node), files, pod="pod", container="main")
+    redactor = Redactor(SecretValue(value) for value in values)
+    return LogFollower(
+        cast(KubernetesClient, node), files, pod="pod", container="main", redactor=redactor
+    )
 
 
 def stored(follower: LogFollower, scratch: Path) -> str:
@@ -67,6 +74,23 @@ async def test_a_nodes_own_time_zone_is_told_in_utc_and_gone_on_from(tmp_path: P
     assert await second.finish(within=5)
     assert node.asked[0] == NOON.decode()
     assert stored(second, tmp_path).splitlines()[1:] == ["2026-01-01T12:00:01.000Z out again"]
+
+
+async def test_a_secret_reaches_neither_the_stored_log_nor_the_agents_disk(tmp_path: Path) -> None:
+    value = b"correct horse"
+    for at in range(0, 2 * len(value)):
+        folder = tmp_path / str(at)
+        folder.mkdir()
+        long = b"x" * (MAX_LINE_BYTES - at) + value
+        said = NOON + b" it is " + value + b"\n" + ONE + b" " + long
+        split = len(said) - at % len(value)
+        follower = follow(Node(Chunks(said[:split], said[split:])), folder, values=(value,))
+        assert await follower.finish(within=5)
+        text = stored(follower, folder)
+        assert text.splitlines()[0] == "2026-01-01T12:00:00.000Z out it is [redacted]"
+        words = "".join(line.split(" ", 2)[2] for line in text.splitlines()[1:])
+        assert words == "x" * (MAX_LINE_BYTES - at) + "[redacted]"
+        assert not any(value in file.read_bytes() for file in folder.rglob("*") if file.is_file())
 
 
 async def test_the_rest_of_a_long_line_has_no_time_of_its_own(tmp_path: Path) -> None:

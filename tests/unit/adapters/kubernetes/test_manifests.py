@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from animus.adapters.kubernetes.manifests import Uncommanded, job_of, secrets_of
 from animus.domain.canonical import JsonObject
+from animus.domain.secrets import SecretValue, StepSecret
 from tests.unit.adapters.kubernetes.tasks import SITE, make_task
 
 GOLDEN = Path(__file__).parent / "job.json"
@@ -62,6 +64,35 @@ def test_each_token_has_a_secret_of_its_own_that_the_job_owns() -> None:
     named = [volumes[name]["secret"]["secretName"] for name in ("token", "run-token")]
     assert [each["metadata"]["name"] for each in secrets] == named
     assert all(each["metadata"]["ownerReferences"][0]["uid"] == "the-uid" for each in secrets)
+
+
+def test_secrets_of_the_step_are_mains_alone_and_in_no_object_but_their_own() -> None:
+    value = SecretValue(b"correct horse")
+    references = [{"name": "password", "secretRef": "warehouse/password"}]
+    task = replace(
+        make_task(secrets=references), secrets=(StepSecret(name="password", value=value),)
+    )
+    job = job_of(task, SITE)
+    job["metadata"]["uid"] = "the-uid"
+    written = json.dumps(job)
+    assert "correct horse" not in written + repr(task)
+    assert b64encode(value.reveal()).decode() not in written
+    _, secret = secrets_of(task, job)
+    assert secret["data"] == {"password": b64encode(value.reveal()).decode()}
+    assert secret["metadata"]["ownerReferences"][0]["uid"] == "the-uid"
+    volumes = {each["name"]: each for each in pod_of(job)["volumes"]}
+    assert volumes["secrets"]["secret"] == {
+        "secretName": secret["metadata"]["name"], "defaultMode": 0o440,
+    }  # fmt: skip
+    mounts = {
+        name: [m for m in each["volumeMounts"] if m["name"] == "secrets"]
+        for name, each in containers_of(job).items()
+    }
+    assert mounts == {
+        "fetch": [], "collect": [],
+        "main": [{"name": "secrets", "mountPath": "/animus/secrets", "readOnly": True}],
+    }  # fmt: skip
+    assert not any("horse" in each for each in variables_of(containers_of(job)["main"]).values())
 
 
 def test_every_container_is_confined() -> None:

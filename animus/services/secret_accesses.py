@@ -1,0 +1,70 @@
+"""The secrets of a step: that its agent fetches them is on record before it does. Values are never
+seen here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from animus.domain.digests import Digest
+from animus.domain.ids import ProjectId, RunId, effect_event_id
+from animus.domain.pipelines import SecretReference
+from animus.domain.work_orders import OrderRefused
+from animus.services.calls import Call, record
+from animus.services.claims import check_cluster, check_obeyable
+from animus.services.parsed import assignment_of
+from animus.services.run_facts import get_records
+from animus.store import audit, execution
+from animus.store.database import UnitOfWork
+from animus.store.execution import OrderRecords
+
+ACTION = "secret.accessed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedAccess:
+    cluster: str
+    first: bool
+    """False where it was on record before."""
+
+
+async def record_access(
+    uow: UnitOfWork, call: Call, *, digest: Digest, references: Sequence[SecretReference]
+) -> RecordedAccess:
+    """One event for an attempt, however often its agents ask; names and references, no values.
+
+    Only for the agent of the order's cluster, while the attempt may run, and for exactly the
+    secrets of its plan. Raises `OrderRefused`.
+    """
+    found = await _find_order(uow, digest)
+    if found is None:
+        raise OrderRefused("There is no such work order.")
+    check_cluster(call, found.cluster)
+    if found.claim is None:
+        raise OrderRefused("The attempt is not claimed. An agent claims it before anything else.")
+    attempt, project_id = found.attempt, ProjectId(found.attempt.project_id)
+    records = await get_records(uow, project_id, RunId(attempt.run_id))
+    check_obeyable(records, attempt, found.order, settled=found.outcome is not None)
+    planned = assignment_of(found.order.assignment).step.secrets
+    if not planned or set(references) != set(planned):
+        raise OrderRefused("These are not the secrets that the attempt's plan references.")
+    event_id = effect_event_id("attempt", attempt.id, ACTION)
+    is_first = not await audit.has_event(uow, event_id)
+    if is_first:
+        record(
+            uow, call, ACTION,
+            project_id=project_id,
+            subjects={"run": attempt.run_id, "attempt": attempt.id},
+            payload={
+                "step": attempt.step, "cluster": found.cluster.name,
+                "secrets": [one.content() for one in sorted(planned, key=lambda one: one.name)],
+            },
+            event_id=event_id,
+        )  # fmt: skip
+    return RecordedAccess(cluster=found.cluster.name, first=is_first)
+
+
+async def _find_order(uow: UnitOfWork, digest: Digest) -> OrderRecords | None:
+    """Under the lock of its run, so that two who ask at once write one event."""
+    named = await execution.find_attempt_of_order(uow, digest)
+    return await execution.find_order(uow, *named, lock=True) if named is not None else None
