@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import BinaryIO
 
+from animus.domain.log_chunks import head_bytes
+
 MAX_LINE_BYTES = 256 * 1024
 """A longer line is broken: nothing bounds what a step writes without a newline."""
 
@@ -46,6 +48,29 @@ class _Line:
 
 
 @dataclass(slots=True)
+class Lines:
+    """Puts lines together as their pieces come: in the order in which lines are completed."""
+
+    _open: dict[str, _Line] = field(default_factory=dict)
+    """By stream: parts of one are between those of another."""
+
+    def take(self, piece: Piece) -> bytes | None:
+        """The line that this piece completes."""
+        line = self._open.setdefault(piece.stream, _Line(piece.time))
+        line.parts.append(piece.content)
+        line.size += len(piece.content)
+        if piece.is_partial and line.size < MAX_LINE_BYTES:
+            return None
+        del self._open[piece.stream]
+        return _printable(line, piece.stream)
+
+    def rest(self) -> Iterator[bytes]:
+        """What was begun and never ended."""
+        for stream, line in self._open.items():
+            yield _printable(line, stream)
+
+
+@dataclass(slots=True)
 class Clipped:
     """Takes lines; lets the first half of the limit pass and keeps what fits of the last."""
 
@@ -59,7 +84,7 @@ class Clipped:
     _lost_bytes: int = 0
 
     def write(self, line: bytes) -> None:
-        room = self.limit // 2
+        room = head_bytes(self.limit)
         if not self._tail and not self._lost_lines and self._passed + len(line) <= room:
             self.sink.write(line)
             self._passed += len(line)
@@ -114,17 +139,11 @@ def read_json_file(source: BinaryIO) -> Iterator[Piece]:
 
 
 def _lines(pieces: Iterable[Piece]) -> Iterator[bytes]:
-    """Whole lines, each stream's parts joined, in the order in which lines were completed."""
-    open_lines: dict[str, _Line] = {}
+    lines = Lines()
     for piece in pieces:
-        line = open_lines.setdefault(piece.stream, _Line(piece.time))
-        line.parts.append(piece.content)
-        line.size += len(piece.content)
-        if not piece.is_partial or line.size >= MAX_LINE_BYTES:
-            del open_lines[piece.stream]
-            yield _printable(line, piece.stream)
-    for stream, line in open_lines.items():
-        yield _printable(line, stream)
+        if (line := lines.take(piece)) is not None:
+            yield line
+    yield from lines.rest()
 
 
 def _printable(line: _Line, stream: str) -> bytes:
