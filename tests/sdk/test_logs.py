@@ -52,18 +52,21 @@ class Talk:
         httpx.put(place["url"], headers=place["headers"], content=body).raise_for_status()
         self.log += body
 
-    def end(self, *, outcome: str = "failed") -> None:
-        """With the log in the store."""
+    def end(self, *, is_tried_again: bool = False) -> None:
+        """It fails, with its log in the store."""
         stored = {"sha256": "sha256:" + sha256(self.log).hexdigest(), "size": len(self.log)}
         said = self._post("/attempt/uploads", self.claimed["attempt_token"], objects=[stored])
         for upload in said["uploads"]:
             put = httpx.put(upload["url"], headers=upload["headers"], content=self.log)
             put.raise_for_status()
-        failure = {"failure_class": "user", "code": "exit_code", "message": "Exit code 1."}
+        failure = {
+            "failure_class": "user" if is_tried_again else "data",
+            "code": "exit_code",
+            "message": "Exit code 1.",
+        }
         self.platform.driver.close_attempt(
-            self.platform.project_id, self.attempt, outcome=outcome, log=stored,
-            failure=failure if outcome == "failed" else None,
-        )  # fmt: skip
+            self.platform.project_id, self.attempt, outcome="failed", log=stored, failure=failure
+        )
         self.platform.driver.integrate()
 
     def _post(self, path: str, token: str, **body: object) -> Any:
@@ -90,7 +93,7 @@ def begin(platform: Platform, run_id: str, step: str = "train") -> Talk:
 
 @pytest.fixture
 def run_id(platform: Platform) -> str:
-    return start_run(platform, {"pipeline": pipeline(data=False, retries=1)})
+    return start_run(platform, {"pipeline": pipeline(data=False, attempts=2)})
 
 
 @pytest.fixture
@@ -192,7 +195,7 @@ def test_an_earlier_attempt_is_shown_where_it_is_asked_for(
     for number in (1, 2):
         talk = begin(platform, run_id)
         talk.say(line(number, f"attempt {number}"))
-        talk.end()
+        talk.end(is_tried_again=number == 1)
     assert animus("run", "logs", run_id).out == "attempt 2\n"
     assert animus("run", "logs", run_id, "--attempt", "1").out == "attempt 1\n"
     platform.driver.finalise(platform.project_id, run_id)
@@ -230,7 +233,7 @@ def test_a_program_follows_all_logs_and_a_new_attempt_among_them(
             talk.say(line(number))
             assert (next(seen).attempt, talk.attempt.id != "") == (number, True)
             talk.say(line(9))
-            talk.end()
+            talk.end(is_tried_again=number == 1)
             assert next(seen).text == "line 9"
         platform.driver.finalise(platform.project_id, run_id)
         platform.driver.integrate()
