@@ -98,10 +98,11 @@ class _Stream:
             ):
                 yield _end(state)
                 return
-            if time.monotonic() - self._said > PING_SECONDS:
-                self._said = time.monotonic()
-                yield PING
-            await asyncio.sleep(self._pause())
+            if follow:
+                if time.monotonic() - self._said > PING_SECONDS:
+                    self._said = time.monotonic()
+                    yield PING
+                await asyncio.sleep(self._pause())
             await self._rights.check(every=RIGHTS_SECONDS)
 
     async def _state(self) -> LogState:

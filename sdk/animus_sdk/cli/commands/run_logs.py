@@ -69,7 +69,7 @@ def show_logs(
 
 
 class _Writer:
-    """A line for each line; where there are several steps, each begins with its step's name."""
+    """A line for each line; where there may be several steps, it begins with its step's name."""
 
     def __init__(
         self, screen: Screen, detail: RunDetail, *, step: str | None, timestamps: bool
@@ -77,7 +77,8 @@ class _Writer:
         names = [each["name"] for each in detail["steps"]]
         self._screen = screen
         self._timestamps = timestamps
-        self._width = max(map(len, names)) if step is None and len(names) > 1 else 0
+        self._is_labelled = step is None and len(names) != 1  # none are known before it is planned
+        self._width = max(map(len, names), default=0)
         self._styles = {name: STYLES[n % len(STYLES)] for n, name in enumerate(names)}
 
     def write(self, line: LogLine) -> None:
@@ -86,7 +87,7 @@ class _Writer:
             return
         text = line.stored if self._timestamps else line.text
         label = None
-        if self._width:
+        if self._is_labelled:
             name = line.step.ljust(self._width)
             label = styled(f"{name} | ", self._styles.get(line.step, ""))
         self._screen.line_of_others(text, label=label)
