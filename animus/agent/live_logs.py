@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -41,10 +41,6 @@ class Tail(Protocol):
     """The beginning of one attempt's log, line by line. Blocking; it may raise `OSError`."""
 
     @property
-    def offset(self) -> int:
-        """Up to where it has been read."""
-
-    @property
     def is_full(self) -> bool:
         """It will give no more, whatever is written."""
 
@@ -52,8 +48,9 @@ class Tail(Protocol):
 
     def next_lines(self, at_least: int, /) -> bytes: ...
 
-    def rewind(self, offset: int, /) -> None:
-        """Raises `LookupError` where no line ends there."""
+    def find_place(self, offset: int, /) -> bool:
+        """Go on from there; False where there is not so much yet. Raises `LookupError` where no
+        line ends there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +95,8 @@ class _Followed:
     chunks: int = 0
     offset: int = 0
     """What the store has."""
+    is_known: bool = False
+    """Whether we know what the store has."""
     is_placed: bool = False
     """Whether the tail stands where the store's chunks end."""
     is_over: bool = False
@@ -133,7 +132,7 @@ class LiveLogs:
 
     async def hand_on(self) -> None:
         """One round. Raises `Unavailable` where api or store can't be reached."""
-        await self._place_new()
+        await self._ask_about_new()
         ready = await asyncio.to_thread(self._collect, asyncio.get_running_loop().time())
         if not ready:
             return
@@ -156,16 +155,19 @@ class LiveLogs:
             pause = ROUND_SECONDS * 2 ** min(self._failures, _DOUBLINGS)
             await asyncio.sleep(min(LONGEST_PAUSE, pause))
 
-    async def _place_new(self) -> None:
-        """Go on where the store's chunks end: an agent before us may have written some."""
-        new = [each for each, one in self._followed.items() if not (one.is_placed or one.is_over)]
+    async def _ask_about_new(self) -> None:
+        """How far they are: an agent before us may have written some."""
+        new = [each for each, one in self._followed.items() if not (one.is_known or one.is_over)]
         asked = new[:ASKED_PER_ROUND]
         if not asked:
             return
         ends = await self._sink.find_ends(asked)
         for attempt_id in asked:
-            if (one := self._followed.get(attempt_id)) is not None:
-                await asyncio.to_thread(_place, one, ends.get(attempt_id))
+            one, end = self._followed.get(attempt_id), ends.get(attempt_id)
+            if one is not None and end is not None:
+                one.chunks, one.offset, one.is_known = end.chunks, end.offset, True
+            elif one is not None:
+                one.is_over = True
 
     def _collect(self, now: float) -> list[ReadyChunk]:
         """The round's chunks, of those first that have waited longest."""
@@ -194,7 +196,7 @@ class LiveLogs:
                 one.due = now + pause_after(one.chunks)
                 one.is_over = ready.chunk.is_full
             case Put.TAKEN:
-                one.is_placed = False
+                one.is_known = one.is_placed = False
                 one.is_over = ready.chunk.is_full
             case Put.UNWANTED:
                 one.is_over = True
@@ -206,28 +208,21 @@ def pause_after(chunks: int) -> float:
 
 
 def _is_due(one: _Followed, now: float) -> bool:
-    return one.is_placed and not one.is_over and one.waiting is None and one.due <= now
-
-
-def _place(one: _Followed, end: WrittenSoFar | None) -> None:
-    if end is None:
-        one.is_over = True
-        return
-    one.chunks, one.offset = end.chunks, end.offset
-    try:
-        if one.tail.offset != end.offset:
-            one.tail.rewind(end.offset)
-    except (LookupError, OSError) as error:  # what others wrote is not what we have
-        _log.warning("live_log_given_up", detail=str(error))
-        one.is_over = True
-    one.is_placed = True
+    return one.is_known and not one.is_over and one.waiting is None and one.due <= now
 
 
 def _next_chunk(attempt_id: AttemptId, one: _Followed, now: float) -> ReadyChunk | None:
-    content, begin = b"", one.tail.offset
-    with suppress(OSError):
-        if one.tail.has_more():
+    content, begin = b"", one.offset
+    try:
+        one.is_placed = one.is_placed or one.tail.find_place(begin)
+        if one.is_placed and one.tail.has_more():
             content = one.tail.next_lines(CHUNK_BYTES)
+    except LookupError as error:  # what others wrote is not what we have
+        _log.warning("live_log_given_up", attempt=str(attempt_id), detail=str(error))
+        one.is_over = True
+        return None
+    except OSError:
+        one.is_placed = False  # it may have been read in part
     if not content and not one.tail.is_full:
         one.idle = min(IDLE_SECONDS, one.idle * IDLE_GROWTH)
         one.due = now + one.idle

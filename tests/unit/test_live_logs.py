@@ -199,6 +199,21 @@ async def test_another_agent_goes_on_where_the_first_was_killed(
     assert store.log(attempt) == stored(file.read_bytes())
 
 
+async def test_an_agent_with_an_empty_disk_waits_until_it_has_read_as_far_again(
+    store: Store, by_hand: None, attempt: AttemptId, tmp_path: Path
+) -> None:
+    whole = raw(*(f"line {number}" for number in range(9)))
+    store.kept[attempt] = {0: stored(raw("line 0", "line 1", "line 2"))}
+    file, agent = tmp_path / "head", LiveLogs(store)
+    with agent.following(attempt, LogTail(file, limit=LIMIT)), file.open("ab", 0) as sink:
+        for begin in range(0, len(whole), 50):
+            await agent.hand_on()
+            sink.write(whole[begin : begin + 50])
+        for _ in range(2):
+            await agent.hand_on()
+    assert store.log(attempt) == stored(whole)
+
+
 async def test_of_a_flood_the_beginning_is_handed_on_that_is_stored_too(
     live: LiveLogs, store: Store, attempt: AttemptId, tmp_path: Path
 ) -> None:

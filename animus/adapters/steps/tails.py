@@ -18,7 +18,7 @@ ReadFile = Callable[[BinaryIO], Iterator[Piece]]
 
 
 class LogTail:
-    """Implements `animus.agent.live_logs.Tail`. Reads again what it is rewound over."""
+    """Implements `animus.agent.live_logs.Tail`. What it is set back over it reads again."""
 
     def __init__(self, file: Path, *, limit: int, read: ReadFile = read_k8s_file) -> None:
         """`limit` is the stored log's."""
@@ -26,10 +26,6 @@ class LogTail:
         self._read = read
         self._room = head_bytes(limit)
         self._start()
-
-    @property
-    def offset(self) -> int:
-        return self._offset
 
     @property
     def is_full(self) -> bool:
@@ -56,18 +52,20 @@ class LogTail:
                 break
         return b"".join(lines)
 
-    def rewind(self, offset: int) -> None:
-        """Go on from this place of the log, where a line ends. Raises `LookupError` elsewhere."""
-        self._start()
-        if offset == 0:
-            return
-        for line in self._lines():
+    def find_place(self, offset: int) -> bool:
+        """Go on from this place of the log; False where so much has not been written (again) yet.
+
+        Raises `LookupError` where no line ends there.
+        """
+        if offset < self._offset:
+            self._start()
+        for line in self._lines() if self._offset < offset else ():
             self._offset += len(line)
-            if self._offset == offset:
-                return
-            if self._offset > offset:
+            if self._offset >= offset:
                 break
-        raise LookupError(f"no line of {self._file.name} ends at {offset}")
+        if self._offset > offset:
+            raise LookupError(f"no line of {self._file.name} ends at {offset}")
+        return self._offset == offset
 
     def _start(self) -> None:
         self._position = self._offset = 0
