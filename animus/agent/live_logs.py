@@ -24,10 +24,10 @@ ROUND_SECONDS = 1.0
 LONGEST_PAUSE = 30.0
 """Between rounds while api or store are away."""
 _DOUBLINGS = 5
-CHUNKS_PER_ROUND = 32
-"""All that an agent hands on in a round, and all that it holds in memory."""
-ASKED_PER_ROUND = 100
-"""As many as the api takes at once."""
+CHUNKS_PER_ROUND = 100
+"""As many as the api is asked about at once."""
+BYTES_PER_ROUND = 16 * 1024**2
+"""All that an agent hands on in a round, and holds in memory: no further chunk is begun then."""
 CHUNKS_AT_FULL_SPEED = 120
 SLOWEST_SECONDS = 15.0
 IDLE_GROWTH = 1.5
@@ -158,7 +158,7 @@ class LiveLogs:
     async def _ask_about_new(self) -> None:
         """How far they are: an agent before us may have written some."""
         new = [each for each, one in self._followed.items() if not (one.is_known or one.is_over)]
-        asked = new[:ASKED_PER_ROUND]
+        asked = new[:CHUNKS_PER_ROUND]
         if not asked:
             return
         ends = await self._sink.find_ends(asked)
@@ -173,13 +173,15 @@ class LiveLogs:
         """The round's chunks, of those first that have waited longest."""
         followed = list(self._followed.items())
         ready = [one.waiting for _, one in followed if one.waiting is not None]
+        size = sum(each.chunk.size for each in ready)
         due = [(one.due, attempt_id, one) for attempt_id, one in followed if _is_due(one, now)]
         for _, attempt_id, one in sorted(due, key=lambda each: each[0]):
-            if len(ready) >= CHUNKS_PER_ROUND:
+            if len(ready) >= CHUNKS_PER_ROUND or size >= BYTES_PER_ROUND:
                 break
             one.waiting = _next_chunk(attempt_id, one, now)
             if one.waiting is not None:
                 ready.append(one.waiting)
+                size += one.waiting.chunk.size
         return ready
 
     def _note(self, ready: ReadyChunk, put: Put, now: float) -> None:
