@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from animus_sdk.client import Client
-from animus_sdk.errors import AnimusError
-from animus_sdk.wire.event_streams import StreamCut
+from animus_sdk.errors import AnimusError, Unreachable
+from animus_sdk.following import POLL_SECONDS
+from animus_sdk.resources.runs import ENDED
+from animus_sdk.wire.event_streams import PATIENCE, StreamCut
 from animus_sdk.wire.log_streams import LogLine
 from animus_sdk.wire.views import RunDetail
 
@@ -21,7 +23,6 @@ _AHEAD = 1_000
 """Lines that may wait for whoever reads them: a slow terminal slows the readers, not the steps."""
 _WAKE_SECONDS = 0.2
 _LEAVE_SECONDS = 2.0
-_OPENED = "attempt.opened"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,19 +120,25 @@ class _Merged:
 
     def _watch(self) -> None:
         """A reader for each attempt as it is opened; the end when all have ended with the run."""
-        events = self._client.runs.event_reader(self._run_id)
-        self._note(events)
-        readers = self._begin_new()
-        for event in events.read(follow=True):
-            if event["action"] == _OPENED:
-                readers += self._begin_new()
-        readers += self._begin_new()
+        readers: list[threading.Thread] = []
+        left = PATIENCE.begin()
+        while not self._stopping.is_set():
+            try:
+                detail = self._client.runs.get(self._run_id)
+            except Unreachable:
+                if not left.wait():
+                    raise
+                continue
+            left = PATIENCE.begin()
+            readers += self._begin_new(detail)
+            if detail["state"] in ENDED:
+                break
+            self._stopping.wait(POLL_SECONDS)
         for reader in readers:
             reader.join()
         self._put(None)
 
-    def _begin_new(self) -> list[threading.Thread]:
-        detail = self._client.runs.get(self._run_id)
+    def _begin_new(self, detail: RunDetail) -> list[threading.Thread]:
         new = [each for each in choose_attempts(detail, self._wanted) if each not in self._begun]
         self._begun.update(new)
         return [self._begin(self._read, step, attempt) for step, attempt in new]

@@ -236,7 +236,6 @@ def test_a_program_follows_all_logs_and_a_new_attempt_among_them(
             talk.end(is_tried_again=number == 1)
             assert next(seen).text == "line 9"
         platform.driver.finalise(platform.project_id, run_id)
-        platform.driver.integrate()
         assert list(seen) == []
         assert follow(client.logs.read(run_id, "train", attempt=2)) == ["line 2", "line 9"]
         assert follow(follow_logs(client, run_id, WantedLogs(tail=1))) == ["line 9"]
