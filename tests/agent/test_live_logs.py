@@ -10,6 +10,7 @@ import pytest
 
 from animus.agent import live_logs
 from animus.agent.execution import Signed
+from animus.domain.log_chunks import CHUNK_BYTES
 from deploy.embedded.lives import State
 from deploy.embedded.stack import Stack
 from tests.agent.agents import Bench, Driver, read_result, until
@@ -165,7 +166,7 @@ async def test_a_flood_is_shown_as_far_as_it_is_stored(
     signed = await bench.execute(order)
     chunks = await platform.store.log_chunks.list_chunks(order.attempt_id, since=0)
     assert sum(chunk.size for chunk in chunks) <= 32 * MIB
-    assert len(chunks) <= 32 * MIB // live_logs.CHUNK_BYTES + 10
+    assert len(chunks) <= 32 * MIB // CHUNK_BYTES + 10
     result = read_result(signed.document)
     assert result.log is not None
     assert result.log.truncated
