@@ -44,8 +44,11 @@ class AgentExecutionActivities(ExecutionActivities):
         return self.agent.verify(canonical, signature)
 
     def _details(self, order: VerifiedOrder) -> tuple[str, ...]:
+        """Phase, what to look at, and how much of the log was handed on."""
         progress = self.agent.progress(order.attempt_id)
-        return (str(progress.phase), progress.subject) if progress is not None else ()
+        if progress is None:
+            return ()
+        return (str(progress.phase), progress.subject, str(progress.log_offset))
 
 
 def _answer(signed: Signed) -> SignedAnswer:

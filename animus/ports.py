@@ -14,6 +14,7 @@ from animus.domain.canonical import JsonObject
 from animus.domain.digests import Digest
 from animus.domain.errors import AnimusError, Conflict, Unavailable
 from animus.domain.ids import AttemptId, PrincipalId, ProjectId, RunId
+from animus.domain.log_chunks import LogChunk
 from animus.domain.policy_evaluation import RuleAnswer
 from animus.domain.secrets import SecretPlace, SecretValue, StepSecret
 from animus.domain.work_orders import (
@@ -136,11 +137,39 @@ class StoreCapabilities:
     """Writing again under a key keeps the version that was verified."""
 
 
+class LogChunks(Protocol):
+    """Lines of attempts that still run, for whoever follows them. Nothing in here is proof.
+
+    Every coroutine may raise `ObjectStoreUnavailable` and `ObjectStoreMisconfigured`.
+    """
+
+    def presign_put(
+        self, attempt_id: AttemptId, chunk: LogChunk, sha256: bytes, *, expires: timedelta
+    ) -> PresignedPut:
+        """For the attempt's agent: exactly these bytes, at this place, once."""
+
+    async def list_chunks(self, attempt_id: AttemptId, *, since: int) -> Sequence[LogChunk]:
+        """Those that begin there or later, in order: a thousand at most."""
+
+    async def find_content(self, attempt_id: AttemptId, chunk: LogChunk) -> bytes | None:
+        """Its lines; None where it has been removed."""
+
+    async def list_attempts(self) -> Sequence[AttemptId]:
+        """Whose chunks there are."""
+
+    async def remove(self, attempt_id: AttemptId) -> None:
+        """All chunks of an attempt. Idempotent."""
+
+
 class ObjectStore(Protocol):
     """Content-addressed objects of projects. Bytes go between clients and store, not through us.
 
     Every coroutine may raise `ObjectStoreUnavailable` and `ObjectStoreMisconfigured`.
     """
+
+    @property
+    def log_chunks(self) -> LogChunks:
+        """What attempts write while they run."""
 
     async def prepare(self) -> None:
         """Create the buckets that are missing. Idempotent; safe in several processes at once."""
@@ -183,6 +212,11 @@ class ObjectStore(Protocol):
         self, project_id: ProjectId, sha256: bytes, *, version_id: str, limit: int
     ) -> bytes:
         """A small document, verified. Raises `ObjectMissing`, `ObjectWrongDigest`, `TooLarge`."""
+
+    async def get_part(
+        self, project_id: ProjectId, sha256: bytes, *, version_id: str, begin: int, size: int
+    ) -> bytes:
+        """So many bytes from there on, fewer at the end; not verified. Raises `ObjectMissing`."""
 
     async def stream_digest(
         self, project_id: ProjectId, sha256: bytes, *, version_id: str
@@ -352,6 +386,8 @@ class Progress:
     phase: ExecutionPhase
     subject: str = ""
     """What an operator would look at: the container's or the Job's name."""
+    log_offset: int = 0
+    """How much of main's log has been handed on to whoever follows it."""
 
 
 class StillThere(Unavailable):
@@ -382,6 +418,10 @@ class Executor(Protocol):
         Main is started once at most, whoever asks how often. A failure of the step is an end, not
         an exception. Cancelling stops watching and leaves running what runs.
         """
+
+    def log_offset(self, attempt_id: AttemptId, /) -> int:
+        """How much of main's log has been handed on while it runs."""
+        return 0
 
     async def clear(self, attempt_id: AttemptId, /) -> None:
         """Kill and remove whatever there is of an attempt; return when nothing is left. Idempotent.

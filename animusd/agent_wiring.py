@@ -10,6 +10,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
+from animus.adapters.chunk_uploads import ChunkUploads
 from animus.adapters.container.engines import Engine, EngineUnfit, read_engine
 from animus.adapters.container.executor import ContainerExecutor
 from animus.adapters.container.forwarders import Upstream, upstream_of
@@ -22,6 +23,7 @@ from animus.adapters.noop_executor import NoopExecutor
 from animus.adapters.signing import FileSigner
 from animus.agent.execution import Agent
 from animus.agent.journals import Journals
+from animus.agent.live_logs import LiveLogs
 from animus.agent.orders import OrderVerifier
 from animus.ledger.signatures import key_id
 from animus.ports import Executor, SecretStore, Signer
@@ -64,7 +66,7 @@ def build_agent(
         ),
         signer=signer,
         control=gateway,
-        executor=executor or _executor(section, journals, signer, runtimes),
+        executor=executor or _executor(section, journals, signer, gateway, runtimes),
         journals=journals,
         now=utc_now,
         concurrency=section.concurrency,
@@ -110,7 +112,11 @@ def read_public_keys(file: Path) -> tuple[bytes, ...]:
 
 
 def _executor(
-    section: AgentSection, journals: Journals, signer: Signer, runtimes: Runtimes | None
+    section: AgentSection,
+    journals: Journals,
+    signer: Signer,
+    gateway: Gateway,
+    runtimes: Runtimes | None,
 ) -> Executor:
     if section.executor == "noop":
         return NoopExecutor(now=utc_now)
@@ -129,6 +135,7 @@ def _executor(
         step_image=step_image,
         api=_upstream(section.api_url),
         object_store=_upstream(f"http://{object_store}"),
+        live=LiveLogs(ChunkUploads(gateway)),
         now=utc_now,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from animus.adapters.chunk_uploads import ChunkUploads
 from animus.adapters.gateway import Gateway
 from animus.adapters.kubernetes.clients import KubernetesClient
 from animus.adapters.kubernetes.executor import KubernetesExecutor
@@ -12,6 +13,7 @@ from animus.adapters.kubernetes.reasons import Patience
 from animus.adapters.kubernetes.sites import Site
 from animus.adapters.kubernetes.watching import Watcher
 from animus.agent.journals import Journals
+from animus.agent.live_logs import LiveLogs
 from animusd.agent_wiring import attempts_of, utc_now
 from animusd.settings import AgentSection, KubernetesSection, SettingsUnfit
 
@@ -42,6 +44,7 @@ async def connect_cluster(section: AgentSection, gateway: Gateway) -> Kubernetes
         watcher=Watcher(client, site.naming.selector),
         journals=_journals(section),
         keep_log=gateway.store_log,
+        live=LiveLogs(ChunkUploads(gateway)),
         engine=engine,
         now=utc_now,
         patience=Patience(

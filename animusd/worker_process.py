@@ -24,7 +24,7 @@ from animus.adapters.temporal import TemporalRunWorkflows, connect
 from animus.domain.errors import Unavailable
 from animus.ledger.signatures import key_id
 from animus.ports import RunWorkflows
-from animus.services import audit_events, relay, telemetry
+from animus.services import audit_events, live_logs, relay, telemetry
 from animus.services.calls import Call
 from animus.store import data, delivery, execution, runs
 from animus.store.database import Database
@@ -40,6 +40,7 @@ OUTBOX_POLL = 2.0
 AUDIT_POLL = 0.25  # not by NOTIFY: commits that notify wait for each other
 RECONCILE_EVERY = 10.0
 HOUSEKEEPING_EVERY = 3_600.0
+LIVE_LOGS_EVERY = 60.0
 CLOSED_LOOKBACK = timedelta(minutes=10)
 IDEMPOTENCY_LIFE = timedelta(days=7)
 CONNECT_PAUSE = 2.0
@@ -77,7 +78,7 @@ async def _start_roles(
     if {"control", "relay"} & set(roles):
         client = await _connected(settings)
         if "control" in roles:
-            tasks.append(await _start_control(settings, database, client, stack))
+            tasks += await _start_control(settings, database, client, stack)
         if "relay" in roles:
             workflows = TemporalRunWorkflows(client)
             tasks += _start_relay(database, workflows, woken[runs.OUTBOX_CHANNEL])
@@ -100,9 +101,17 @@ async def _connected(settings: WorkerSettings) -> Client:
 
 async def _start_control(
     settings: WorkerSettings, database: Database, client: Client, stack: AsyncExitStack
-) -> asyncio.Task[None]:
+) -> list[asyncio.Task[None]]:
     activities = await prepare_activities(settings, database, stack)
-    return asyncio.create_task(control_worker(client, activities).run())
+    chunks = activities.store.log_chunks
+    return [
+        asyncio.create_task(control_worker(client, activities).run()),
+        _loop(
+            "live-logs",
+            lambda: live_logs.sweep(database, chunks, now=utc_now()),
+            LIVE_LOGS_EVERY,
+        ),
+    ]
 
 
 async def prepare_activities(

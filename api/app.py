@@ -24,11 +24,13 @@ from api.routes import (
     environments,
     gates,
     health,
+    live_logs,
     pipelines,
     policies,
     principals,
     projects,
     run_events,
+    run_logs,
     runs,
     sources,
     telemetry,
@@ -48,12 +50,14 @@ _ROUTERS: tuple[APIRouter, ...] = (
     policies.router,
     runs.router,
     run_events.router,
+    run_logs.router,
     gates.router,
     artifacts.router,
     telemetry.router,
     audit.router,
     clusters.router,
     agents.router,
+    live_logs.router,
 )
 
 

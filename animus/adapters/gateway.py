@@ -103,7 +103,7 @@ class Gateway:
         for begin in range(0, len(asked), MAX_ASKED):
             some = asked[begin : begin + MAX_ASKED]
             body: JsonObject = {"attempt_ids": [str(each) for each in some]}
-            content = await self._ask_as_agent(SETTLED_PATH, body)
+            content = await self.ask_as_agent(SETTLED_PATH, body)
             try:
                 found |= {AttemptId(each) for each in _Settled.model_validate_json(content).settled}
             except ValidationError:
@@ -112,7 +112,7 @@ class Gateway:
 
     async def record_removal(self, what: str) -> None:
         """What the agent is about to remove, into the audit log."""
-        await self._ask_as_agent(REMOVALS_PATH, {"removed": what})
+        await self.ask_as_agent(REMOVALS_PATH, {"removed": what})
 
     async def record_secret_access(
         self, order_digest: Digest, references: tuple[SecretReference, ...]
@@ -149,11 +149,15 @@ class Gateway:
         await self._client.aclose()
         await self._store.aclose()
 
-    async def _ask_as_agent(self, path: str, body: JsonObject) -> bytes:
+    async def ask_as_agent(self, path: str, body: JsonObject) -> bytes:
+        """The answer's content. Raises `Unavailable` for every answer but a good one."""
         try:
             return await self._ask(path, body, self._headers())
         except _TokenRefused:
             raise Unavailable("The api does not take the agent's token.") from None
+
+    async def close(self) -> None:
+        await self._client.aclose()
 
     async def _ask(self, path: str, body: JsonObject, headers: dict[str, str]) -> bytes:
         answer = await self._post(path, body, headers)

@@ -16,6 +16,8 @@ from urllib3.exceptions import HTTPError
 from animus.adapters.s3 import objects
 from animus.adapters.s3.buckets import prepare_buckets
 from animus.adapters.s3.faults import Refusal, explain
+from animus.adapters.s3.log_chunks import THREADS as LIVE_CALLS
+from animus.adapters.s3.log_chunks import S3LogChunks
 from animus.adapters.s3.objects import Location
 from animus.adapters.s3.presigning import Presigner
 from animus.adapters.s3.probe import probe_store, require_fit
@@ -38,6 +40,7 @@ SHORT_CALLS = 8
 """Threads for calls that take milliseconds; the rest wait their turn."""
 LONG_READS = 2
 """Threads that read objects: hashing fills a core, and must not keep short calls waiting."""
+CONNECTIONS = SHORT_CALLS + LONG_READS + LIVE_CALLS
 READY_WITHIN = timedelta(seconds=2)
 
 T = TypeVar("T")
@@ -57,10 +60,17 @@ class S3ObjectStore:
         self._endpoint = Endpoint.parse("endpoint", settings.endpoint)
         self._public = self._presigner(Endpoint.parse("public_endpoint", settings.public_endpoint))
         self._transport = Transport(
-            self._endpoint, settings.signing_key(), now=now, connections=SHORT_CALLS + LONG_READS
+            self._endpoint, settings.signing_key(), now=now, connections=CONNECTIONS
+        )
+        self._log_chunks = S3LogChunks(
+            self._transport, self._public, bucket=settings.staging, now=now
         )
         self._calls = ThreadPoolExecutor(SHORT_CALLS, thread_name_prefix="s3-call")
         self._reads = ThreadPoolExecutor(LONG_READS, thread_name_prefix="s3-read")
+
+    @property
+    def log_chunks(self) -> S3LogChunks:
+        return self._log_chunks
 
     async def prepare(self) -> None:
         await self._call(partial(prepare_buckets, self._transport, self._settings, self._endpoint))
@@ -136,6 +146,21 @@ class S3ObjectStore:
         read = partial(objects.read, self._transport, location, version_id=version_id, limit=limit)
         return await self._read(read)
 
+    async def get_part(
+        self, project_id: ProjectId, sha256: bytes, *, version_id: str, begin: int, size: int
+    ) -> bytes:
+        location = self._location(project_id, sha256)
+        return await self._call(
+            partial(
+                objects.read_part,
+                self._transport,
+                location,
+                version_id=version_id,
+                begin=begin,
+                size=size,
+            )
+        )
+
     async def stream_digest(
         self, project_id: ProjectId, sha256: bytes, *, version_id: str
     ) -> ObjectContent:
@@ -150,6 +175,7 @@ class S3ObjectStore:
     async def close(self) -> None:
         for threads in (self._calls, self._reads):
             await asyncio.to_thread(threads.shutdown, cancel_futures=True)
+        await self._log_chunks.close()
         self._transport.close()
 
     async def _call(self, work: Callable[[], T]) -> T:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Collection, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 from weakref import WeakValueDictionary
@@ -114,7 +114,10 @@ class Agent:
         return self._verifier.verify(canonical, signature)
 
     def progress(self, attempt_id: AttemptId) -> Progress | None:
-        return self._progress.get(attempt_id)
+        seen = self._progress.get(attempt_id)
+        if seen is None:
+            return None
+        return replace(seen, log_offset=self._executor.log_offset(attempt_id))
 
     async def execute(self, order: VerifiedOrder) -> Signed:
         """The signed result, once the attempt has ended. All who ask share one execution.

@@ -12,6 +12,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
+from animus.domain.runs import TERMINAL
 from animus.store.database import AnyRow, ReadSession, UnitOfWork
 from animus.store.plain_sql import insertion_of
 from animus.store.scope import scoped
@@ -104,6 +105,85 @@ async def find_open_attempts(session: ReadSession, attempt_ids: Sequence[UUID]) 
         "SELECT FROM attempt_outcomes e "
         "WHERE e.project_id = o.project_id AND e.attempt_id = o.attempt_id)",
         list(attempt_ids),
+    )
+    return {attempt_id for (attempt_id,) in rows}
+
+
+async def find_claimed_and_open(
+    session: ReadSession, principal_id: UUID, attempt_ids: Sequence[UUID]
+) -> set[UUID]:
+    """Those that this agent has claimed, and that have no outcome yet."""
+    # lint-skip: project-scope: an agent serves its cluster, whatever project an order is of
+    rows = await session.fetch(
+        "SELECT c.attempt_id FROM attempt_claims c "
+        "WHERE c.attempt_id = ANY(%s) AND c.principal_id = %s AND NOT EXISTS ("
+        "SELECT FROM attempt_outcomes e "
+        "WHERE e.project_id = c.project_id AND e.attempt_id = c.attempt_id)",
+        list(attempt_ids),
+        principal_id,
+    )
+    return {attempt_id for (attempt_id,) in rows}
+
+
+async def find_attempt(
+    session: ReadSession, project_id: UUID, run_id: UUID, *, step: str, number: int
+) -> Attempt | None:
+    return await session.first(
+        scoped(Attempt, project_id).where(
+            col(Attempt.run_id) == run_id,
+            col(Attempt.step) == step,
+            col(Attempt.number) == number,
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogRecord:
+    """Where an attempt's log stands."""
+
+    has_ended: bool
+    """The attempt has an outcome, or its run has ended without it."""
+    artifact_id: UUID | None
+    sha256: bytes
+    size: int
+    version_id: str
+
+
+async def get_log_record(session: ReadSession, project_id: UUID, attempt_id: UUID) -> LogRecord:
+    """Of an attempt that there is."""
+    ((has_outcome, state, artifact_id, sha256, size, version_id),) = await session.fetch(
+        "SELECT o.attempt_id IS NOT NULL, r.state, a.id, b.sha256, b.size, b.version_id "
+        "FROM attempts t JOIN runs r ON r.project_id = t.project_id AND r.id = t.run_id "
+        "LEFT JOIN attempt_outcomes o ON o.project_id = t.project_id AND o.attempt_id = t.id "
+        "LEFT JOIN artifacts a ON a.project_id = t.project_id AND a.attempt_id = t.id "
+        "AND a.origin = 'log' "
+        "LEFT JOIN blobs b ON b.project_id = a.project_id AND b.sha256 = a.sha256 "
+        "WHERE t.project_id = %s AND t.id = %s",
+        project_id,
+        attempt_id,
+    )
+    return LogRecord(
+        has_ended=has_outcome or state in TERMINAL,
+        artifact_id=artifact_id,
+        sha256=sha256 or b"",
+        size=size or 0,
+        version_id=version_id or "",
+    )
+
+
+async def find_with_spent_live_logs(
+    session: ReadSession, attempt_ids: Sequence[UUID], *, opened_before: datetime
+) -> set[UUID]:
+    """Those whose log is stored, or that have ended without one and are old."""
+    # lint-skip: project-scope: housekeeping of all projects, by the control plane itself
+    rows = await session.fetch(
+        "SELECT t.id FROM attempts t JOIN runs r ON r.project_id = t.project_id "
+        "AND r.id = t.run_id WHERE t.id = ANY(%s) AND (EXISTS ("
+        "SELECT FROM artifacts a WHERE a.project_id = t.project_id AND a.attempt_id = t.id "
+        "AND a.origin = 'log') OR (t.opened_at < %s AND r.state = ANY(%s)))",
+        list(attempt_ids),
+        opened_before,
+        [str(state) for state in TERMINAL],
     )
     return {attempt_id for (attempt_id,) in rows}
 

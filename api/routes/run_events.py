@@ -11,16 +11,14 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
-from animus.domain.access import Permission, check_permission
-from animus.domain.errors import AnimusError
 from animus.domain.ids import ProjectId, RunId
 from animus.domain.runs import TERMINAL
 from animus.services import audit_events, runs
 from animus.services.audit_events import BEFORE_THE_FIRST, EventView
-from animus.services.principals import authenticate
 from animus.store.audit import EventFilter
 from api.callers import Reader, bearer
 from api.context import Context, context_of
+from api.event_streams import PING, StreamRights, event_stream
 from api.requests import StrictRoute
 from api.schemas.runs import AuditEventOut
 
@@ -59,11 +57,7 @@ async def stream_run_events(
         run_id=RunId(run_id),
         position=start,
     )
-    return StreamingResponse(
-        stream.lines(follow=follow),
-        media_type="text/event-stream",
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-    )
+    return event_stream(stream.messages(follow=follow))
 
 
 class _Stream:
@@ -77,32 +71,28 @@ class _Stream:
         position: int,
     ) -> None:
         self._context = context
-        self._token = token
         self._project_id = project_id
         self._run_id = run_id
         self._position = position
         self._said = time.monotonic()
-        self._checked = time.monotonic()
+        self._rights = StreamRights(context, token=token, project_id=project_id)
 
-    async def lines(self, *, follow: bool) -> AsyncIterator[str]:
-        try:
-            while True:
-                events, ended = await self._read()
-                for event in events:
+    async def messages(self, *, follow: bool) -> AsyncIterator[str]:
+        while True:
+            events, ended = await self._read()
+            for event in events:
+                self._said = time.monotonic()
+                self._position = event.index
+                yield _message(event)
+            if not events and (ended or not follow):
+                yield "event: end\ndata: {}\n\n"
+                return
+            if not events:
+                if time.monotonic() - self._said > PING_SECONDS:
                     self._said = time.monotonic()
-                    self._position = event.index
-                    yield _message(event)
-                if not events and (ended or not follow):
-                    yield "event: end\ndata: {}\n\n"
-                    return
-                if not events:
-                    if time.monotonic() - self._said > PING_SECONDS:
-                        self._said = time.monotonic()
-                        yield ": ping\n\n"
-                    await asyncio.sleep(POLL_SECONDS)
-                await self._check_rights()
-        except AnimusError as error:
-            yield f'event: error\ndata: {{"code": "{error.code}"}}\n\n'
+                    yield PING
+                await asyncio.sleep(POLL_SECONDS)
+            await self._rights.check(every=RIGHTS_SECONDS)
 
     async def _read(self) -> tuple[list[EventView], bool]:
         """The next events, and whether the run had ended before they were read."""
@@ -116,19 +106,6 @@ class _Stream:
                 session, wanted, after=self._position, limit=BATCH
             )
         return list(events), settled
-
-    async def _check_rights(self) -> None:
-        """A stream outlives its first check: whoever lost the role gets no more of it."""
-        if time.monotonic() - self._checked < RIGHTS_SECONDS:
-            return
-        self._checked = time.monotonic()
-        actor = await authenticate(
-            self._context.database,
-            self._token,
-            project_id=self._project_id,
-            now=self._context.now(),
-        )
-        check_permission(actor, Permission.READ)
 
 
 def _message(event: EventView) -> str:

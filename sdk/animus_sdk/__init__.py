@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Unreachable,
     )
     from animus_sdk.following import follow_run
+    from animus_sdk.log_following import WantedLogs, follow_logs
     from animus_sdk.telemetry.in_step import (
         flush,
         in_step,
@@ -48,7 +49,9 @@ __all__ = [
     "SettingsUnfit",
     "TransferFailed",
     "Unreachable",
+    "WantedLogs",
     "flush",
+    "follow_logs",
     "follow_run",
     "in_step",
     "log_event",
@@ -72,6 +75,7 @@ _HOMES = {
         "Unreachable",
     ),
     "animus_sdk.following": ("follow_run",),
+    "animus_sdk.log_following": ("WantedLogs", "follow_logs"),
     "animus_sdk.telemetry.in_step": (
         "flush",
         "in_step",

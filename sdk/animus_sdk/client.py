@@ -12,6 +12,7 @@ from animus_sdk.resources.clusters import Clusters
 from animus_sdk.resources.datasets import Datasets
 from animus_sdk.resources.environments import Environments
 from animus_sdk.resources.gates import Gates
+from animus_sdk.resources.logs import Logs
 from animus_sdk.resources.pipelines import Pipelines
 from animus_sdk.resources.policies import Policies
 from animus_sdk.resources.principals import Principals
@@ -68,6 +69,7 @@ class Client:
         self.pipelines = Pipelines(scope)
         self.policies = Policies(scope)
         self.runs = Runs(scope)
+        self.logs = Logs(scope)
         self.gates = Gates(scope)
         self.artifacts = Artifacts(scope)
         self.audit = Audit(scope)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from api.document import openapi
 
+STREAMS = frozenset({"stream_run_events", "stream_attempt_log"})
+"""They go on until they are told not to (`follow=false`)."""
 METHODS = ("get", "post", "put", "patch", "delete")
 
 

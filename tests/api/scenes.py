@@ -130,6 +130,8 @@ async def make_scene(platform: Platform, client: Client) -> Scene:
         "token_id": token["id"],
         "name": own_name,
         "version": "1",
+        "step": "train",
+        "number": "1",
     }
     return Scene(
         team=team, account=account, claim=claims[0], other_claim=claims[1],
@@ -194,6 +196,7 @@ def bodies(ids: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         "declare_dataset_version": {"manifest": manifest()},
         "declare_source": {"pack_sha256": DIGEST_C, "size": 1, "commit": COMMIT},
         "define_environment": {"environment": environment(named["name"])},
+        "find_log_ends": {"attempt_ids": [ids["run_id"]]},
         "find_settled_attempts": {"attempt_ids": [ids["run_id"]]},
         "record_removal": {"removed": "job runs/one"},
         "record_secret_access": {
@@ -206,6 +209,11 @@ def bodies(ids: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         "lock_environment": {"lock": lock()},
         "log_messages": {"messages": [{"message": "hello", "fields": {"a": 1}}]},
         "log_metrics": {"points": [{"name": "loss", "step_number": 1, "value": 0.5}]},
+        "place_log_chunks": {
+            "chunks": [{
+                "attempt_id": ids["run_id"], "offset": 0, "size": 1, "sha256": DIGEST_C,
+            }]
+        },
         "preview_run": run_body(ids),
         "publish_policy": {"reason": "now"},
         "register_cluster": {

@@ -14,7 +14,7 @@ from psycopg import sql
 from animus.domain.tokens import TokenKind, make_token
 from animus.store.protection import PROTECTIONS
 from tests.api.hostile import TEXTS, HostileBody, bodies_against
-from tests.api.operations import DOCUMENT, OPERATIONS, Operation
+from tests.api.operations import DOCUMENT, OPERATIONS, STREAMS, Operation
 from tests.api.scenes import Scene, bodies
 from tests.conftest import RecordCases
 from tests.support.clients import Client, problem_of
@@ -180,7 +180,7 @@ async def test_no_query_breaks_an_operation(
     wrong = [
         text[:2_000] for text in (*TEXTS[::4], "\x00", "0001-01-01T00:00:00+14:00", "-1", "1.5")
     ]
-    ending = {"follow": "false"} if name == "stream_run_events" else {}
+    ending = {"follow": "false"} if name in STREAMS else {}
     for query in QUERIES[name]:
         answers = await asyncio.gather(
             *(

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from animus.store.new_ids import new_id
-from tests.api.operations import OPERATIONS, Operation
+from tests.api.operations import OPERATIONS, STREAMS, Operation
 from tests.api.scenes import Scene, bodies, run_body
 from tests.conftest import RecordCases
 from tests.support.clients import Client, problem_of
@@ -27,6 +27,7 @@ def absent_ids(ids: Mapping[str, str]) -> dict[str, str]:
     """The same names for things that are nowhere."""
     return {name: str(new_id()) for name in ids} | {
         "digest": DIGEST_C, "name": unique("absent"), "version": ids["version"],
+        "step": ids["step"], "number": ids["number"],
     }  # fmt: skip
 
 
@@ -34,7 +35,7 @@ async def ask(
     client: Client, operation: Operation, by: Member, ids: Mapping[str, str], body: Any = None
 ) -> httpx.Response:
     address = operation.address(ids)
-    if operation.name == "stream_run_events":
+    if operation.name in STREAMS:
         address += "?follow=false"
     return await client.send(operation.method, address, by, body)
 

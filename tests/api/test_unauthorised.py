@@ -16,7 +16,7 @@ from animus.domain.access import Role
 from animus.domain.tokens import TokenKind, make_token
 from animus.services import principals
 from animus.store.new_ids import new_id
-from tests.api.operations import OPERATIONS, Operation
+from tests.api.operations import OPERATIONS, STREAMS, Operation
 from tests.api.scenes import Scene, bodies
 from tests.conftest import RecordCases
 from tests.support.clients import Client, problem_of
@@ -54,6 +54,7 @@ TABLE: tuple[tuple[frozenset[str], str], ...] = (
     (PLATFORM, "create_person list_persons disable_person issue_person_token create_project"),
     (PLATFORM, "register_cluster retire_cluster list_platform_events"),
     (SERVICES, "claim_attempt find_settled_attempts record_removal record_secret_access"),
+    (SERVICES, "find_log_ends place_log_chunks"),
     (frozenset({"attempt token"}), "get_step_inputs request_step_uploads"),
     (MEMBERS | PLATFORM, "get_project list_role_bindings list_changes get_change"),
     (MEMBERS | PLATFORM, "list_service_accounts"),
@@ -66,6 +67,7 @@ TABLE: tuple[tuple[frozenset[str], str], ...] = (
     (MEMBERS, "list_environments get_environment list_environment_locks get_environment_lock"),
     (MEMBERS, "list_pipelines get_pipeline list_policies get_policy get_policy_version"),
     (MEMBERS, "list_runs get_run_plan list_run_gates stream_run_events list_metrics"),
+    (MEMBERS, "stream_attempt_log"),
     (MEMBERS, "list_messages list_gates get_gate decide"),
     (MEMBERS | {"run token"}, "get_run"),
     (EDITORS, "create_dataset declare_dataset_version get_dataset_upload"),
@@ -204,7 +206,7 @@ async def _try(
 ) -> httpx.Response:
     ids = scene.ids_for(operation.name)
     address = operation.address(ids)
-    if operation.name == "stream_run_events":
+    if operation.name in STREAMS:
         address += "?follow=false"
     body: Any = [] if operation.body else None
     if operation.name in (*BODY_NAMES_THE_RUN, "bootstrap"):

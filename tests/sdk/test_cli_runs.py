@@ -100,7 +100,8 @@ def test_a_governed_run_from_preview_to_artifacts(
     animus.json("artifact", "download", artifacts["file"]["id"], "--to", str(target))
     assert target.read_bytes() == b"model"
     assert "trained\\x1b[31m" in animus("run", "logs", run["name"]).out
-    assert animus.json("run", "logs", run["id"])["logs"][0]["text"] == "trained\x1b[31m\n"
+    (line,) = map(json.loads, animus("run", "logs", run["id"], "--json").out.splitlines())
+    assert (line["step"], line["attempt"], line["text"]) == ("train", 1, "trained\x1b[31m")
 
 
 def test_a_pasted_preview_is_markdown_and_writes_nothing(

@@ -101,7 +101,10 @@ def test_an_interrupted_reader_reads_no_more(platform: Platform, run_id: str) ->
     [
         (["event: a", "data: 1", ""], [ServerEvent(kind="a", data="1")]),
         (["data: 1", "data: 2", ""], [ServerEvent(kind="message", data="1\n2")]),
-        ([": comment", "", "id: 7", "event: end", "data:", ""], [ServerEvent(kind="end", data="")]),
+        (
+            [": comment", "", "id: 7", "event: end", "data:", ""],
+            [ServerEvent(kind="end", data="", id=7)],
+        ),
         (["data: not finished"], []),
     ],
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -33,9 +34,12 @@ from animus.adapters.container.processes import (
 from animus.adapters.container.sandboxes import Runtimes
 from animus.adapters.container.secret_files import SecretRoom
 from animus.adapters.steps.failures import Unrunnable, collect_failure, platform_failure
+from animus.adapters.steps.logs import read_json_file, read_k8s_file
 from animus.adapters.steps.redaction import Redactor
 from animus.adapters.steps.reports import CollectReport
+from animus.adapters.steps.tails import LogTail
 from animus.agent.journals import AttemptJournal, Journals
+from animus.agent.live_logs import LiveLogs
 from animus.domain.ids import AttemptId
 from animus.domain.work_orders import Failure, ResultLog, Usage
 from animus.ports import AttemptEnd, AttemptTask, ExecutionPhase, Executor, Progress
@@ -62,6 +66,7 @@ class ContainerExecutor(Executor):
     step_image: str
     api: Upstream
     object_store: Upstream
+    live: LiveLogs
     now: Callable[[], datetime]
 
     async def run(self, task: AttemptTask, /, *, watch: Callable[[Progress], None]) -> AttemptEnd:
@@ -80,6 +85,9 @@ class ContainerExecutor(Executor):
                 raise failure from None
             _log.error("attempt_given_up", attempt=str(task.attempt_id), detail=failure.detail)
             return self._ends(platform_failure("engine_failed", failure.message))
+
+    def log_offset(self, attempt_id: AttemptId, /) -> int:
+        return self.live.offset(attempt_id)
 
     async def clear(self, attempt_id: AttemptId, /) -> None:
         names = [self.naming.name_of(attempt_id, phase) for phase in _PHASES]
@@ -150,10 +158,6 @@ class ContainerExecutor(Executor):
             engine=self.engine, naming=self.naming, image=self.step_image,
             task=task, place=place, journal=journal, now=self.now, redactor=redactor,
         )  # fmt: skip
-        main = MainRun(
-            engine=self.engine, runtimes=self.runtimes, naming=self.naming,
-            task=task, place=place, journal=journal, now=self.now, secrets=secrets,
-        )  # fmt: skip
 
         def tell(phase: ExecutionPhase) -> None:
             watch(Progress(phase=phase, subject=self.naming.name_of(task.attempt_id, phase)))
@@ -161,14 +165,27 @@ class ContainerExecutor(Executor):
         tell(ExecutionPhase.FETCH)
         if (failure := await movers.fetch()) is not None:
             return self._ends(failure)
-        tell(ExecutionPhase.MAIN)
-        end = await main.to_end()
-        truncated = await movers.write_main_log()
-        secrets.remove()
-        tell(ExecutionPhase.COLLECT)
-        report = await movers.collect(exit_code=_shown_code(end.exit_code))
+        with ExitStack() as live:
+            main = MainRun(
+                engine=self.engine, runtimes=self.runtimes, naming=self.naming,
+                task=task, place=place, journal=journal, now=self.now, secrets=secrets,
+                on_log=lambda file: live.enter_context(self._handing_on(task, file, redactor)),
+            )  # fmt: skip
+            tell(ExecutionPhase.MAIN)
+            end = await main.to_end()
+            truncated = await movers.write_main_log()
+            secrets.remove()
+            tell(ExecutionPhase.COLLECT)
+            report = await movers.collect(exit_code=_shown_code(end.exit_code))
         usage = _usage(end, report, fetched=movers.fetched_bytes())
         return _attempt_end(task, end, report, usage=usage, truncated=truncated)
+
+    def _handing_on(
+        self, task: AttemptTask, file: Path, redactor: Redactor
+    ) -> AbstractContextManager[None]:
+        read = read_k8s_file if self.engine.is_podman else read_json_file
+        tail = LogTail(file, limit=task.max_log_bytes, read=read, redactor=redactor)
+        return self.live.following(task.attempt_id, tail)
 
     async def _remove(self, containers: dict[str, str]) -> None:
         if containers:

@@ -62,6 +62,8 @@ class MainRun:
     journal: AttemptJournal
     now: Callable[[], datetime]
     secrets: SecretFiles
+    on_log: Callable[[Path], None]
+    """Told where the engine keeps what main writes, as soon as main is there."""
 
     @property
     def name(self) -> str:
@@ -74,6 +76,7 @@ class MainRun:
         if kept is not None:
             return MainEnd.model_validate(kept)
         container = await self._adopt() or await self._start()
+        self.on_log(self._engine_log(container))
         ended = await watch_to_end(self.engine, container, look=lambda: self._look(container))
         end = await self._describe_end(container, ended)
         if ended is None:
@@ -189,6 +192,11 @@ class MainRun:
         if self.engine.keeps_groups:
             return read_charges(self.name)
         return Usage(unknown={"cpu_milliseconds": _NOT_KEPT, "peak_memory_bytes": _NOT_KEPT})
+
+    def _engine_log(self, container: ContainerState) -> Path:
+        if self.engine.is_podman:
+            return self.place.raw_log(ExecutionPhase.MAIN)
+        return Path(container.log_path)
 
     def _copy_log(self, kept: Path) -> None:
         """Docker writes it where it likes; podman wrote it here."""

@@ -11,6 +11,7 @@ import hashlib
 import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Set
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -69,7 +70,9 @@ from animus.adapters.kubernetes.watching import JOB_NAME, Seen, Watcher
 from animus.adapters.steps.failures import Unrunnable, environment_failure, platform_failure
 from animus.adapters.steps.redaction import Redactor
 from animus.adapters.steps.reports import CollectReport, FetchReport, read_report
+from animus.adapters.steps.tails import LogTail
 from animus.agent.journals import AttemptJournal, Journals
+from animus.agent.live_logs import LiveLogs
 from animus.domain.canonical import JsonObject
 from animus.domain.digests import format_digest
 from animus.domain.ids import AttemptId
@@ -114,6 +117,7 @@ class KubernetesExecutor(Executor):
     watcher: Watcher
     journals: Journals
     keep_log: KeepLog
+    live: LiveLogs
     engine: str
     """What the api server says it is."""
     now: Callable[[], datetime]
@@ -129,6 +133,7 @@ class KubernetesExecutor(Executor):
     ) -> AttemptEnd:
         journal, name = self.journals.open(task.attempt_id), job_name(task.order)
         follower: LogFollower | None = None
+        live = ExitStack()
         try:
             await self._ensure_job(task, journal, name)
             pod = None
@@ -137,6 +142,8 @@ class KubernetesExecutor(Executor):
                 main = pod.container(MAIN)
                 if follower is None and (main.is_running or main.has_ended):
                     follower = self._follow(task, journal, pod, redactor)
+                    tail = LogTail(follower.files.head, limit=task.max_log_bytes)
+                    live.enter_context(self.live.following(task.attempt_id, tail))
             assert pod is not None  # the last one has ended
             return await self._describe(task, journal, pod, follower)
         except Unrunnable as unrunnable:
@@ -144,8 +151,12 @@ class KubernetesExecutor(Executor):
             return AttemptEnd(finished_at=self.now(), failure=unrunnable.failure)
         finally:
             self.watcher.forget(name)
+            live.close()
             if follower is not None:
                 follower.close()
+
+    def log_offset(self, attempt_id: AttemptId, /) -> int:
+        return self.live.offset(attempt_id)
 
     async def clear(self, attempt_id: AttemptId, /) -> None:
         selector = f"{ATTEMPT_ID}={attempt_id}"

@@ -44,6 +44,11 @@ class LogFiles:
     limit: int
     """Bytes of the stored log; on disk are at most three times as many."""
 
+    @property
+    def head(self) -> Path:
+        """The beginning: it only grows, line by line."""
+        return self.directory / _HEAD
+
     def prepare(self) -> None:
         """A line that an agent was killed in is taken away: it is read again."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -102,6 +102,26 @@ def read(
     return bytes(content)
 
 
+def read_part(
+    transport: Transport, location: Location, *, version_id: str, begin: int, size: int
+) -> bytes:
+    """A range that lies within the object (RFC 9110, section 14)."""
+    call = Call(
+        method="GET",
+        bucket=location.bucket,
+        key=location.key,
+        query=(("versionId", version_id),),
+        headers={"range": f"bytes={begin}-{begin + size - 1}"},
+    )
+    try:
+        with transport.open(call) as response:
+            return bytes(response.read(size))
+    except Refusal as refusal:
+        if refusal.code in NOT_THERE:
+            raise missing(location) from None
+        raise
+
+
 def digest_content(
     transport: Transport, location: Location, *, version_id: str, stop: Event
 ) -> ObjectContent:

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import BinaryIO
 
 from animus.adapters.steps.redaction import Redactor
+from animus.domain.log_chunks import head_bytes
 
 MAX_LINE_BYTES = 256 * 1024
 """A longer line is broken: nothing bounds what a step writes without a newline."""
@@ -52,6 +53,41 @@ class _Line:
 
 
 @dataclass(slots=True)
+class Lines:
+    """Puts lines together as their pieces come: in the order in which lines are completed.
+
+    Of one that is too long nothing is shown that a secret's value could begin in, until it is seen
+    how it goes on.
+    """
+
+    _redactor: Redactor = field(default_factory=Redactor)
+    _open: dict[str, _Line] = field(default_factory=dict)
+    """By stream: parts of one are between those of another."""
+
+    def take(self, piece: Piece) -> bytes | None:
+        """The line that this piece completes."""
+        line = self._open.setdefault(piece.stream, _Line(piece.time))
+        line.parts.append(piece.content)
+        line.size += len(piece.content)
+        if not piece.is_partial:
+            del self._open[piece.stream]
+            return _printable(self._redactor.line(line.content()), line.time, piece.stream)
+        return self._break(line, piece.stream) if line.size >= MAX_LINE_BYTES else None
+
+    def rest(self) -> Iterator[bytes]:
+        """What was begun and never ended."""
+        for stream, line in self._open.items():
+            yield _printable(self._redactor.line(line.content()), line.time, stream)
+
+    def _break(self, line: _Line, stream: str) -> bytes | None:
+        shown, rest = self._redactor.part(line.content())
+        del self._open[stream]
+        if rest:
+            self._open[stream] = _Line(line.time, [rest], len(rest))
+        return _printable(shown, line.time, stream) if shown else None
+
+
+@dataclass(slots=True)
 class Clipped:
     """Takes lines; lets the first half of the limit pass and keeps what fits of the last."""
 
@@ -65,7 +101,7 @@ class Clipped:
     _lost_bytes: int = 0
 
     def write(self, line: bytes) -> None:
-        room = self.limit // 2
+        room = head_bytes(self.limit)
         if not self._tail and not self._lost_lines and self._passed + len(line) <= room:
             self.sink.write(line)
             self._passed += len(line)
@@ -120,28 +156,11 @@ def read_json_file(source: BinaryIO) -> Iterator[Piece]:
 
 
 def _lines(pieces: Iterable[Piece], redactor: Redactor) -> Iterator[bytes]:
-    """Whole lines, each stream's parts joined, in the order in which lines were completed.
-
-    Of one that is too long nothing is shown that a secret's value could begin in, until it is seen
-    how it goes on.
-    """
-    open_lines: dict[str, _Line] = {}
+    lines = Lines(redactor)
     for piece in pieces:
-        line = open_lines.setdefault(piece.stream, _Line(piece.time))
-        line.parts.append(piece.content)
-        line.size += len(piece.content)
-        if not piece.is_partial:
-            del open_lines[piece.stream]
-            yield _printable(redactor.line(line.content()), line.time, piece.stream)
-        elif line.size >= MAX_LINE_BYTES:
-            shown, rest = redactor.part(line.content())
-            del open_lines[piece.stream]
-            if rest:
-                open_lines[piece.stream] = _Line(line.time, [rest], len(rest))
-            if shown:
-                yield _printable(shown, line.time, piece.stream)
-    for stream, line in open_lines.items():
-        yield _printable(redactor.line(line.content()), line.time, stream)
+        if (line := lines.take(piece)) is not None:
+            yield line
+    yield from lines.rest()
 
 
 def _printable(content: bytes, time: str, stream: str) -> bytes:

@@ -100,6 +100,13 @@ class Screen:
         """Text of others with its lines, such as a log."""
         self._out.write(printable(text, lines=True))
 
+    def line_of_others(self, text: str, *, label: Text | None = None) -> None:
+        """One line as it is, not wrapped and not cut, at once: somebody may be watching."""
+        if label is not None:
+            self.stdout.print(label, end="", soft_wrap=True)
+        self._out.write(printable(text, lines=True) + "\n")
+        self._out.flush()
+
     def problem(self, document: Mapping[str, Any]) -> None:
         self._err.write(json_text(document))
         self._err.flush()

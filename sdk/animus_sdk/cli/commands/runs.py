@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,19 +10,18 @@ from rich.text import Text
 from animus_sdk.cli.commands import submissions
 from animus_sdk.cli.commands.artifacts import show_artifacts
 from animus_sdk.cli.commands.audit import show_event
+from animus_sdk.cli.commands.run_logs import show_logs
 from animus_sdk.cli.commands.submissions import checked_until
 from animus_sdk.cli.measurements import show_usage
 from animus_sdk.cli.previews import plan_facts, show_findings
-from animus_sdk.cli.screens import Screen, state_text, styled
+from animus_sdk.cli.screens import Screen, state_text
 from animus_sdk.cli.sessions import Session, command
 from animus_sdk.cli.watching import UNTIL, explain_run, steps_table, wait_for_run
 from animus_sdk.cli.wording import ago_words, time_words
-from animus_sdk.resources.references import UnknownReference, short
+from animus_sdk.resources.references import short
 from animus_sdk.wire.event_streams import BEFORE_THE_FIRST
-from animus_sdk.wire.views import Artifact, Run, RunDetail
+from animus_sdk.wire.views import Run, RunDetail
 
-LOG_KIND = "log"
-LOG_CHUNK = 64 * 1024
 _Reference = Annotated[str, typer.Argument(metavar="RUN", help="Name, id, or the end of the id.")]
 
 
@@ -121,33 +117,6 @@ def cancel_run(
         here.screen.note(f"To see it end: animus run wait {run['id']}")
 
     here.screen.answer(run, render)
-
-
-def show_logs(
-    here: Session,
-    reference: _Reference,
-    *,
-    step: Annotated[str | None, typer.Option(help="Only of this step.")] = None,
-    attempt: Annotated[
-        int | None, typer.Option(min=1, help="Of this attempt (default: the last).")
-    ] = None,
-) -> None:
-    """What the steps wrote. Control characters are shown, not obeyed."""
-    run_id = here.client.runs.resolve(reference)
-    logs = _choose_logs(here.client.artifacts.of_run(run_id), step, attempt)
-    if not logs:
-        raise UnknownReference("There is no log yet. A step's log is there when it has ended.")
-    with tempfile.TemporaryDirectory(prefix="animus-logs-") as folder:
-        for log in logs:
-            here.client.artifacts.download(log, Path(folder) / log["id"])
-        if here.screen.as_json:
-            here.screen.json(_logs_document(Path(folder), logs))
-            return
-        for log in logs:
-            if len(logs) > 1:
-                here.screen.line(styled(f"==> {log['name']}", "bold"))
-            for text in _read_log(Path(folder) / log["id"]):
-                here.screen.raw(text)
 
 
 def list_artifacts(here: Session, reference: _Reference) -> None:
@@ -262,30 +231,3 @@ def _show_detail(screen: Screen, detail: RunDetail) -> None:
         show_usage(screen, detail)
     screen.line()
     explain_run(screen, detail)
-
-
-def _choose_logs(found: list[Artifact], step: str | None, attempt: int | None) -> list[Artifact]:
-    """The chosen attempt of each step, else the last; attempts are told by the log's name."""
-    logs = [a for a in found if a["kind"] == LOG_KIND and step in (None, a["step"])]
-    if attempt is not None:
-        return [log for log in logs if log["name"] == f"{log['step']}-{attempt}.log"]
-    return list({log["step"]: log for log in logs}.values())
-
-
-def _read_log(path: Path) -> Iterator[str]:
-    with path.open(encoding="utf-8", errors="backslashreplace") as file:
-        while text := file.read(LOG_CHUNK):
-            yield text
-
-
-def _logs_document(folder: Path, logs: list[Artifact]) -> dict[str, object]:
-    return {
-        "logs": [
-            {
-                "step": log["step"],
-                "name": log["name"],
-                "text": "".join(_read_log(folder / log["id"])),
-            }
-            for log in logs
-        ]
-    }

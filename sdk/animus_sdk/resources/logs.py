@@ -1,0 +1,67 @@
+"""Logs of attempts: as they are stored, and as they are written."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from animus_sdk.resources.artifacts import Artifacts
+from animus_sdk.resources.scopes import Scope
+from animus_sdk.wire.log_streams import AttemptLog, LogLine, read_line
+from animus_sdk.wire.views import Artifact
+
+LOG_KIND = "log"
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    _scope: Scope
+
+    def read(
+        self, run_id: str, step: str, *, attempt: int = 1, follow: bool = False, after: int = 0
+    ) -> Iterator[LogLine]:
+        """What a step has written so far; with `follow` also what it will write, to its end.
+
+        `after` is the `offset` of a line that was read before. Resumes by itself; raises
+        `Unreachable` when the gateway stays away, `ApiError` where there is no such attempt yet.
+        """
+        if after == 0 and (log := self.find_stored(run_id, step, attempt=attempt)) is not None:
+            return self.read_stored(log, attempt=attempt)
+        reader = self.reader(run_id, step, attempt=attempt, after=after)
+        return reader.read(follow=follow)
+
+    def reader(self, run_id: str, step: str, *, attempt: int = 1, after: int = 0) -> AttemptLog:
+        """For whoever must be able to interrupt the reading from another thread."""
+        return AttemptLog(
+            self._scope.gateway,
+            project_id=self._scope.project_id(),
+            run_id=run_id,
+            step=step,
+            attempt=attempt,
+            after=after,
+        )
+
+    def find_stored(self, run_id: str, step: str, *, attempt: int) -> Artifact | None:
+        """The artifact, once the attempt has ended and left a log."""
+        name = log_name(step, attempt)
+        artifacts = Artifacts(self._scope).of_run(run_id)
+        return next((a for a in artifacts if (a["kind"], a["name"]) == (LOG_KIND, name)), None)
+
+    def read_stored(self, log: Artifact, *, attempt: int) -> Iterator[LogLine]:
+        """Its lines, straight from the object store; their digest is compared first."""
+        with tempfile.TemporaryDirectory(prefix="animus-log-") as folder:
+            file = Path(folder) / "log"
+            Artifacts(self._scope).download(log, file)
+            offset = 0
+            with file.open("rb") as source:
+                for raw in source:
+                    offset += len(raw)
+                    text = raw.removesuffix(b"\n").decode("utf-8", "backslashreplace")
+                    yield read_line(text, log["step"], attempt, offset=offset)
+
+
+def log_name(step: str, attempt: int) -> str:
+    """What the log of an attempt is called among the run's artifacts."""
+    return f"{step}-{attempt}.log"
