@@ -45,7 +45,7 @@ from animus.ports import (
 
 WAITING_PER_SLOT = 3
 """Attempts that may wait here for each that runs; more are sent back to their queue."""
-RELEASED_AT_ONCE = 32
+RELEASED_AT_ONCE = 8
 """Each has its own time to go away, which begins when its turn has come."""
 
 

@@ -87,7 +87,7 @@ ROOM_EVERY = 10.0
 CONFIRM_EVERY = 150.0
 """Seconds after which the api server itself is asked while a watch is blind."""
 CLEAR_WITHIN = 120.0
-SWEPT_AT_ONCE = 32
+SWEPT_AT_ONCE = 8
 """Each has its own time to go away, which begins when its turn has come."""
 LOG_WITHIN = 60.0
 END_GRACE_SECONDS = 1
