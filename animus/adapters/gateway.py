@@ -145,10 +145,6 @@ class Gateway:
             await self._put(upload, file)
         return True
 
-    async def close(self) -> None:
-        await self._client.aclose()
-        await self._store.aclose()
-
     async def ask_as_agent(self, path: str, body: JsonObject) -> bytes:
         """The answer's content. Raises `Unavailable` for every answer but a good one."""
         try:
@@ -158,6 +154,7 @@ class Gateway:
 
     async def close(self) -> None:
         await self._client.aclose()
+        await self._store.aclose()
 
     async def _ask(self, path: str, body: JsonObject, headers: dict[str, str]) -> bytes:
         answer = await self._post(path, body, headers)

@@ -12,6 +12,7 @@ from uuid import uuid4
 import pytest
 
 from animus.adapters.steps.logs import MAX_LINE_BYTES, read_json_file, read_k8s_file, write_log
+from animus.adapters.steps.redaction import Redactor
 from animus.adapters.steps.tails import LogTail
 from animus.agent import live_logs
 from animus.agent.live_logs import (
@@ -38,7 +39,7 @@ def raw(*words: str, stream: str = "stdout", mark: str = "F") -> bytes:
 
 def stored(content: bytes, *, limit: int = LIMIT) -> bytes:
     sink = io.BytesIO()
-    write_log(read_k8s_file(io.BytesIO(content)), sink, limit=limit)
+    write_log(read_k8s_file(io.BytesIO(content)), sink, limit=limit, redactor=Redactor())
     return sink.getvalue()
 
 
