@@ -8,12 +8,13 @@ from animus.adapters.gateway import Gateway
 from animus.adapters.kubernetes.clients import KubernetesClient
 from animus.adapters.kubernetes.executor import KubernetesExecutor
 from animus.adapters.kubernetes.names import Naming
+from animus.adapters.kubernetes.placements import Grants
 from animus.adapters.kubernetes.reasons import Patience
 from animus.adapters.kubernetes.sites import Site
 from animus.adapters.kubernetes.watching import Watcher
 from animus.agent.journals import Journals
 from animusd.agent_wiring import attempts_of, utc_now
-from animusd.settings import AgentSection, KubernetesSection, SettingsUnfit
+from animusd.settings import AgentSection, GrantsSection, KubernetesSection, SettingsUnfit
 
 _CONNECTIONS_APART = 8
 """Beside the one that follows each attempt's log: watches, and what is asked meanwhile."""
@@ -75,4 +76,15 @@ def _site(section: AgentSection, told: KubernetesSection, *, step_image: str) ->
         pull_secrets=told.pull_secrets,
         user=told.user,
         gpu_resource=told.gpu_resource,
+        grants=_grants(told.grants),
+    )
+
+
+def _grants(told: GrantsSection) -> Grants:
+    return Grants(
+        node_labels=frozenset(told.node_labels),
+        tolerations=frozenset(told.tolerations),
+        priority_classes=frozenset(told.priority_classes),
+        labels=frozenset(told.labels),
+        runtime_classes=frozenset(told.runtime_classes),
     )

@@ -64,6 +64,20 @@ class WorkerSection(Section):
     ready_file: Path | None = None
 
 
+class GrantsSection(Section):
+    """What environments may ask of a cluster; nothing, unless it is named."""
+
+    node_labels: tuple[str, ...] = ()
+    """Keys of labels by which nodes may be chosen."""
+    tolerations: tuple[str, ...] = ()
+    """Keys of taints that may be tolerated."""
+    priority_classes: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    """Keys of labels that pods may be given."""
+    runtime_classes: tuple[str, ...] = ()
+    """Sandboxes only: a run under one is not marked as sharing the host's kernel."""
+
+
 class KubernetesSection(Section):
     """The cluster in which an agent starts Jobs."""
 
@@ -80,6 +94,7 @@ class KubernetesSection(Section):
     user: Annotated[int, Field(ge=1)] | None = None
     """Of every container; without it the cluster assigns one, or the image names one."""
     gpu_resource: str = "nvidia.com/gpu"
+    grants: GrantsSection = GrantsSection()
     room_seconds: Annotated[int, Field(ge=0)] = 1_800
     """How long an attempt may wait for a node or for the namespace's quota."""
     start_seconds: Annotated[int, Field(ge=0)] = 180
