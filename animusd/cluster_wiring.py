@@ -12,7 +12,9 @@ from animus.adapters.kubernetes.placements import Grants
 from animus.adapters.kubernetes.reasons import Patience
 from animus.adapters.kubernetes.sites import Site
 from animus.adapters.kubernetes.watching import Watcher
+from animus.adapters.signing import FileSigner
 from animus.agent.journals import Journals
+from animus.ledger.signatures import key_id
 from animusd.agent_wiring import attempts_of, utc_now
 from animusd.settings import AgentSection, GrantsSection, KubernetesSection, SettingsUnfit
 
@@ -67,7 +69,7 @@ def _journals(section: AgentSection) -> Journals:
 
 def _site(section: AgentSection, told: KubernetesSection, *, step_image: str) -> Site:
     return Site(
-        naming=Naming(cluster=section.cluster),
+        naming=Naming(cluster=section.cluster, agent=_agent_id(section)),
         namespace=told.namespace,
         step_image=step_image,
         gateway_url=told.gateway_url,
@@ -78,6 +80,13 @@ def _site(section: AgentSection, told: KubernetesSection, *, step_image: str) ->
         gpu_resource=told.gpu_resource,
         grants=_grants(told.grants),
     )
+
+
+def _agent_id(section: AgentSection) -> str:
+    try:
+        return key_id(FileSigner(section.key_file).public_key)
+    except OSError as error:
+        raise SettingsUnfit(f"agent.key_file: {section.key_file}: {error.strerror}") from None
 
 
 def _grants(told: GrantsSection) -> Grants:

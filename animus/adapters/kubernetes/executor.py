@@ -38,7 +38,6 @@ from animus.adapters.kubernetes.manifests import (
     secrets_of,
 )
 from animus.adapters.kubernetes.names import (
-    ATTEMPT_ID,
     OUTCOME_FINALIZER,
     attempt_in,
     job_name,
@@ -137,7 +136,7 @@ class KubernetesExecutor(Executor):
                 follower.close()
 
     async def clear(self, attempt_id: AttemptId, /) -> None:
-        selector = f"{ATTEMPT_ID}={attempt_id}"
+        selector = self.site.naming.selector_of(attempt_id)
         deadline = time.monotonic() + CLEAR_WITHIN
         pauses = iter(_CLEAR_PAUSES)
         while await self._remove(selector):
