@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deploy.embedded.servers import Program, Server
+from deploy.embedded.servers import GVISOR, Program, Server
 
 SOURCES = Path(__file__).resolve().parent / "servers"
 
@@ -34,4 +34,11 @@ ETCD = Server(
     sources=SOURCES,
 )
 
-SERVERS = (ETCD, KUBERNETES)
+GVISOR_SHIM = Server(
+    name="gvisor-shim",
+    programs=(Program(name="containerd-shim-runsc-v1", package="."),),
+    sources=SOURCES,
+    is_optional=True,
+)
+
+SERVERS = (ETCD, KUBERNETES, GVISOR, GVISOR_SHIM)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,6 +16,7 @@ from tests.agent.platforms import Order, Platform
 from tests.agent.steps import python_step
 from tests.cluster.execution.benches import ClusterBench
 from tests.cluster.execution.conftest import MakeBench
+from tests.cluster.execution.environments import open_in_environment
 from tests.cluster.execution.moments import has_job
 from tests.cluster.jobs import apply
 
@@ -68,27 +67,8 @@ def pool(cluster: Cluster, tmp_path: Path) -> Iterator[None]:
 
 
 async def open_placed(platform: Platform, images: Images, placement: JsonObject | None) -> Order:
-    """An attempt in an environment of its own, which is locked to the demo's image."""
-    repository, _, digest = images.demo.partition("@")
-    name = f"placed-{len(json.dumps(placement))}"
-    asked = {"placement": placement} if placement is not None else {}
-    document = {"name": name, "images": [{"name": "demo", "repository": repository}], **asked}
-    environment = await post(platform, "/environments", {"environment": document})
-    image = {
-        "name": "demo", "repository": repository, "platform": "linux/amd64",
-        "manifest_digest": digest,
-    }  # fmt: skip
-    path = f"/environments/{environment['id']}/locks"
-    locked = await post(platform, path, {"lock": {"images": [image], **asked}})
     step = python_step(images.demo, "pass", resources={"cpu": "200m"})
-    return await platform.open_attempt(step, environment_lock={"id": locked["id"]})
-
-
-async def post(platform: Platform, path: str, body: JsonObject) -> dict[str, Any]:
-    answer = await platform.client.post(path, json=body)
-    assert answer.status_code == 201, answer.text
-    said: dict[str, Any] = answer.json()
-    return said
+    return await open_in_environment(platform, images, step, placement=placement)
 
 
 @pytest.mark.usefixtures("pool")
