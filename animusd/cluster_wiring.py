@@ -87,7 +87,10 @@ async def connect_projects(section: AgentSection, gateway: Gateway) -> ProjectsE
         return _executor(section, gateway, client.within(name), here, engine=engine)
 
     return ProjectsExecutor(
-        landlord=landlord_of(section, client, site), open_namespace=open_namespace, now=utc_now
+        landlord=landlord_of(section, client, site),
+        open_namespace=open_namespace,
+        journals=_journals(section),
+        now=utc_now,
     )
 
 

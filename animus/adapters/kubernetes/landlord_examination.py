@@ -92,7 +92,7 @@ async def _judge_namespace(landlord: Landlord) -> Finding:
 
 async def _judge_jobs(landlord: Landlord, site: Site) -> AsyncIterator[Finding]:
     """In the first that there is: nothing can be tried in a namespace that is not there."""
-    name = next(iter((await landlord.projects()).values()), None)
+    name = next(iter((await landlord.names()).values()), None)
     if name is None:
         said = "No project has a namespace yet: the Job of an attempt could not be tried."
         yield Finding(is_fault=False, said=said)

@@ -63,11 +63,11 @@ class Landlord:
                 self._ready[name] = uid
         return name
 
-    async def projects(self) -> Mapping[str, str]:
-        """Those that have a namespace here, with its name; but for what is being removed."""
+    async def names(self, *, with_going: bool = False) -> Mapping[str, str]:
+        """Of the namespaces that are here, by project; with those that are being removed too."""
         path, selector = _NAMESPACES, self.namespaces.naming.selector
         found = await self.client.list_objects(path, selector=selector)
-        there = [each["metadata"] for each in found if not _is_going(each)]
+        there = [each["metadata"] for each in found if with_going or not _is_going(each)]
         named = {each["labels"].get(PROJECT, ""): each["name"] for each in there}
         return {of: name for of, name in named.items() if name == self.namespaces.name_of(of)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64decode
 from collections.abc import Awaitable, Callable, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,6 +14,8 @@ from animus.adapters.kubernetes.executor import KubernetesExecutor
 from animus.adapters.kubernetes.landlords import Landlord, NotOurs
 from animus.adapters.kubernetes.reasons import not_admitted, quota_exceeded
 from animus.adapters.steps.failures import environment_failure
+from animus.agent.journals import AttemptJournal, Fact, Journals
+from animus.domain.canonical import decode_strictly
 from animus.domain.ids import AttemptId
 from animus.domain.work_orders import Failure
 from animus.ports import AttemptEnd, AttemptTask, Executor, Progress
@@ -23,17 +26,14 @@ class ProjectsExecutor(Executor):
     landlord: Landlord
     open_namespace: Callable[[str], KubernetesExecutor]
     """An executor for a namespace by name; it begins to watch there."""
+    journals: Journals
     now: Callable[[], datetime]
     keeps_record: bool = True
     _opened: dict[str, KubernetesExecutor] = field(default_factory=dict)
-    _projects: dict[AttemptId, str] = field(default_factory=dict)
-    """Of attempts that ran since this agent began: it need not look for them everywhere."""
 
     async def run(self, task: AttemptTask, /, *, watch: Callable[[Progress], None]) -> AttemptEnd:
-        project_id = task.order.project_id
-        self._projects[task.attempt_id] = project_id
         try:
-            name = await self.landlord.ensure(project_id)
+            name = await self.landlord.ensure(task.order.project_id)
         except NotOurs as refusal:
             return self._ends(_not_ours(refusal))
         except NotAdmitted as refusal:
@@ -43,15 +43,14 @@ class ProjectsExecutor(Executor):
         return await self._executor(name).run(task, watch=watch)
 
     async def clear(self, attempt_id: AttemptId, /) -> None:
-        known = self._projects.get(attempt_id)
-        for project_id, executor in (await self._all()).items():
-            if known in (None, project_id):
-                await executor.clear(attempt_id)
-        self._projects.pop(attempt_id, None)
+        names = await self.landlord.names(with_going=True)  # its pods may still run there
+        project_id = _project_in(self.journals.open(attempt_id))
+        for of_project, name in names.items():
+            if project_id in (None, of_project):
+                await self._executor(name).clear(attempt_id)
 
     async def held(self) -> Set[AttemptId]:
-        executors = (await self._all()).values()
-        found = await asyncio.gather(*(each.held() for each in executors))
+        found = await asyncio.gather(*(each.held() for each in await self._all()))
         return frozenset().union(*found)
 
     async def sweep(
@@ -60,7 +59,7 @@ class ProjectsExecutor(Executor):
         announce: Callable[[str], Awaitable[None]],
         /,
     ) -> Sequence[str]:
-        swept = [await each.sweep(is_known, announce) for each in (await self._all()).values()]
+        swept = [await each.sweep(is_known, announce) for each in await self._all()]
         return [what for some in swept for what in some]
 
     def close(self) -> None:
@@ -68,14 +67,15 @@ class ProjectsExecutor(Executor):
         for executor in self._opened.values():
             executor.close()
 
-    async def _all(self) -> dict[str, KubernetesExecutor]:
-        """By project. A namespace that another agent did not come to furnish is furnished."""
-        found = {}
-        for project_id, name in (await self.landlord.projects()).items():
+    async def _all(self) -> Sequence[KubernetesExecutor]:
+        """A namespace that another agent did not come to furnish is furnished."""
+        names = await self.landlord.names()
+        for project_id in names:
             with suppress(NotOurs, NotAdmitted, NoQuota):  # what ran in it is still looked for
                 await self.landlord.ensure(project_id)
-            found[project_id] = self._executor(name)
-        return found
+        for gone in self._opened.keys() - set(names.values()):
+            self._opened.pop(gone).close()  # there is nothing to watch any more
+        return [self._executor(name) for name in names.values()]
 
     def _executor(self, name: str) -> KubernetesExecutor:
         if name not in self._opened:
@@ -84,6 +84,14 @@ class ProjectsExecutor(Executor):
 
     def _ends(self, failure: Failure) -> AttemptEnd:
         return AttemptEnd(finished_at=self.now(), failure=failure)
+
+
+def _project_in(journal: AttemptJournal) -> str | None:
+    """Of the order that the agent was shown; None where it has never heard of the attempt."""
+    shown = journal.find(Fact.STOPPED) or journal.find(Fact.RECEIVED)
+    if shown is None:
+        return None
+    return str(decode_strictly(b64decode(shown["order"]))["project_id"])
 
 
 def _not_ours(refusal: NotOurs) -> Failure:

@@ -241,7 +241,7 @@ async def test_a_project_has_one_namespace_whichever_agent_asks_and_how_often(
     other, project = await make_landlord(), str(platform.project_id)
     asking = [each.executor.landlord.ensure(project) for each in (landlord, other, landlord)]
     (name,) = set(await asyncio.gather(*asking))
-    projects = await other.executor.landlord.projects()
+    projects = await other.executor.landlord.names()
     assert projects[project] == name
     assert len(listed(cluster, "networkpolicies", name)) == 2
 
