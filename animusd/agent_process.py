@@ -68,9 +68,9 @@ async def _work(settings: AgentSettings, gateway: Gateway) -> None:
         runtimes = await _patiently(lambda: find_runtimes(section), "engine_awaited")
         await _serve_to_end(settings, build_agent(section, gateway, runtimes=runtimes))
         return
-    from animusd.cluster_wiring import connect_cluster  # one machine has no such client
+    from animusd.cluster_wiring import connect_executor  # one machine has no such client
 
-    executor = await _patiently(lambda: connect_cluster(section, gateway), "cluster_awaited")
+    executor = await _patiently(lambda: connect_executor(section, gateway), "cluster_awaited")
     try:
         await _serve_to_end(settings, build_agent(section, gateway, executor=executor))
     finally:

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
+
+import yaml
 
 from animus.adapters.chunk_uploads import ChunkUploads
 from animus.adapters.gateway import Gateway
 from animus.adapters.kubernetes.clients import KubernetesClient
 from animus.adapters.kubernetes.executor import KubernetesExecutor
+from animus.adapters.kubernetes.landlords import Landlord
 from animus.adapters.kubernetes.names import Naming
+from animus.adapters.kubernetes.placements import Grants
+from animus.adapters.kubernetes.project_namespaces import (
+    ProjectNamespaces,
+    TemplateUnfit,
+    read_template,
+)
+from animus.adapters.kubernetes.projects import ProjectsExecutor
 from animus.adapters.kubernetes.reasons import Patience
 from animus.adapters.kubernetes.sites import Site
 from animus.adapters.kubernetes.watching import Watcher
+from animus.adapters.signing import FileSigner
 from animus.agent.journals import Journals
 from animus.agent.live_logs import LiveLogs
+from animus.domain.canonical import JsonObject
+from animus.ledger.signatures import key_id
 from animusd.agent_wiring import attempts_of, utc_now
-from animusd.settings import AgentSection, KubernetesSection, SettingsUnfit
+from animusd.settings import AgentSection, GrantsSection, KubernetesSection, SettingsUnfit
 
 _CONNECTIONS_APART = 8
 """Beside the one that follows each attempt's log: watches, and what is asked meanwhile."""
@@ -33,11 +48,58 @@ def find_cluster(section: AgentSection) -> tuple[KubernetesClient, Site]:
     return client, _site(section, told, step_image=section.step_image)
 
 
-async def connect_cluster(section: AgentSection, gateway: Gateway) -> KubernetesExecutor:
-    """Raises `SettingsUnfit`, and `Unavailable` while the cluster does not answer."""
+def landlord_of(section: AgentSection, client: KubernetesClient, site: Site) -> Landlord:
+    """Of the namespaces that the agent makes; nothing is made yet. Raises `SettingsUnfit`."""
     told = _told(section)
+    assert told.template is not None  # the settings say so
+    try:
+        namespaces = ProjectNamespaces(
+            naming=site.naming, prefix=told.prefix, template=_template(told.template)
+        )
+    except TemplateUnfit as fault:
+        raise SettingsUnfit(f"agent.kubernetes: {told.template}: {fault}") from None
+    return Landlord(client=client, namespaces=namespaces)
+
+
+async def connect_executor(
+    section: AgentSection, gateway: Gateway
+) -> KubernetesExecutor | ProjectsExecutor:
+    """Where the settings say. Raises as `connect_cluster` does."""
+    if _told(section).namespaces == "owned":
+        return await connect_projects(section, gateway)
+    return await connect_cluster(section, gateway)
+
+
+async def connect_cluster(section: AgentSection, gateway: Gateway) -> KubernetesExecutor:
+    """In the namespace that was given.
+
+    Raises `SettingsUnfit`, and `Unavailable` while the cluster does not answer.
+    """
+    client, site = find_cluster(section)
+    return _executor(section, gateway, client, site, engine=await client.version())
+
+
+async def connect_projects(section: AgentSection, gateway: Gateway) -> ProjectsExecutor:
+    """In a namespace for each project. Raises as `connect_cluster` does."""
     client, site = find_cluster(section)
     engine = await client.version()
+
+    def open_namespace(name: str) -> KubernetesExecutor:
+        here = replace(site, namespace=name)
+        return _executor(section, gateway, client.within(name), here, engine=engine)
+
+    return ProjectsExecutor(
+        landlord=landlord_of(section, client, site),
+        open_namespace=open_namespace,
+        journals=_journals(section),
+        now=utc_now,
+    )
+
+
+def _executor(
+    section: AgentSection, gateway: Gateway, client: KubernetesClient, site: Site, *, engine: str
+) -> KubernetesExecutor:
+    told = _told(section)
     return KubernetesExecutor(
         client=client,
         site=site,
@@ -51,6 +113,14 @@ async def connect_cluster(section: AgentSection, gateway: Gateway) -> Kubernetes
             room=timedelta(seconds=told.room_seconds), start=timedelta(seconds=told.start_seconds)
         ),
     )
+
+
+def _template(file: Path) -> tuple[JsonObject, ...]:
+    """Raises `TemplateUnfit`."""
+    try:
+        return read_template(yaml.safe_load_all(file.read_text()))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise TemplateUnfit(str(error)) from None
 
 
 def _told(section: AgentSection) -> KubernetesSection:
@@ -69,7 +139,7 @@ def _journals(section: AgentSection) -> Journals:
 
 def _site(section: AgentSection, told: KubernetesSection, *, step_image: str) -> Site:
     return Site(
-        naming=Naming(cluster=section.cluster),
+        naming=Naming(cluster=section.cluster, agent=_agent_id(section)),
         namespace=told.namespace,
         step_image=step_image,
         gateway_url=told.gateway_url,
@@ -78,4 +148,22 @@ def _site(section: AgentSection, told: KubernetesSection, *, step_image: str) ->
         pull_secrets=told.pull_secrets,
         user=told.user,
         gpu_resource=told.gpu_resource,
+        grants=_grants(told.grants),
+    )
+
+
+def _agent_id(section: AgentSection) -> str:
+    try:
+        return key_id(FileSigner(section.key_file).public_key)
+    except OSError as error:
+        raise SettingsUnfit(f"agent.key_file: {section.key_file}: {error.strerror}") from None
+
+
+def _grants(told: GrantsSection) -> Grants:
+    return Grants(
+        node_labels=frozenset(told.node_labels),
+        tolerations=frozenset(told.tolerations),
+        priority_classes=frozenset(told.priority_classes),
+        labels=frozenset(told.labels),
+        runtime_classes=frozenset(told.runtime_classes),
     )

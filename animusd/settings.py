@@ -8,9 +8,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -64,13 +71,33 @@ class WorkerSection(Section):
     ready_file: Path | None = None
 
 
+class GrantsSection(Section):
+    """What environments may ask of a cluster; nothing, unless it is named."""
+
+    node_labels: tuple[str, ...] = ()
+    """Keys of labels by which nodes may be chosen."""
+    tolerations: tuple[str, ...] = ()
+    """Keys of taints that may be tolerated."""
+    priority_classes: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    """Keys of labels that pods may be given."""
+    runtime_classes: tuple[str, ...] = ()
+    """Sandboxes only: a run under one is not marked as sharing the host's kernel."""
+
+
 class KubernetesSection(Section):
     """The cluster in which an agent starts Jobs."""
 
     kubeconfig: Path | None = None
     """Without it the agent uses the service account of the pod in which it runs."""
-    namespace: str
+    namespaces: Literal["given", "owned"] = "given"
+    """Owned: the agent makes one for each project."""
+    namespace: str = ""
     """Given by the platform team; the agent has no right anywhere else."""
+    prefix: str = ""
+    """Of the names of owned namespaces, as the cluster's admission policy has it."""
+    template: Path | None = None
+    """YAML of what each owned namespace has: quota, default limits, network policies."""
     gateway_url: str
     """The api, as pods reach it."""
     store_address: str | None = None
@@ -80,10 +107,20 @@ class KubernetesSection(Section):
     user: Annotated[int, Field(ge=1)] | None = None
     """Of every container; without it the cluster assigns one, or the image names one."""
     gpu_resource: str = "nvidia.com/gpu"
+    grants: GrantsSection = GrantsSection()
     room_seconds: Annotated[int, Field(ge=0)] = 1_800
     """How long an attempt may wait for a node or for the namespace's quota."""
     start_seconds: Annotated[int, Field(ge=0)] = 180
     """How long a container may fail to start, once the node has said why."""
+
+    @model_validator(mode="after")
+    def _say_where(self) -> Self:
+        owns = bool(self.prefix) and self.template is not None
+        if self.namespaces == "owned" and (self.namespace or not owns):
+            raise ValueError('"owned" needs prefix and template, and no namespace')
+        if self.namespaces == "given" and (not self.namespace or self.prefix or self.template):
+            raise ValueError('"given" needs namespace, and neither prefix nor template')
+        return self
 
 
 class AgeSection(Section):

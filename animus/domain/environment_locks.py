@@ -13,6 +13,7 @@ from animus.domain.canonical import canonical_bytes
 from animus.domain.digests import Digest, digest_of_canonical
 from animus.domain.documents import DigestText, Document, Name, SparseDocument, Text
 from animus.domain.errors import Fault, InvalidDocument
+from animus.domain.placements import Placement
 
 TAG = "animus.environment-lock/v1"
 Repository = Annotated[str, StringConstraints(pattern=patterns.REPOSITORY)]
@@ -32,6 +33,7 @@ class EnvironmentDefinition(SparseDocument):
     images: Annotated[tuple[BaseImage, ...], Field(min_length=1, max_length=32)]
     resource_class: Name | None = None
     network_class: Name | None = None
+    placement: Placement | None = None
 
 
 class LockedImage(SparseDocument):
@@ -68,6 +70,8 @@ class EnvironmentLock(SparseDocument):
     images: Annotated[tuple[LockedImage, ...], Field(min_length=1, max_length=32)]
     packages: Annotated[tuple[LockedPackage, ...], Field(max_length=3_000)] = ()
     sbom_sha256: DigestText | None = None
+    placement: Placement | None = None
+    """The definition's: so it is under the lock's digest, and the plan's."""
 
     def find_image(self, digest: str) -> LockedImage | None:
         return next((image for image in self.images if image.answers_to(digest)), None)
@@ -87,6 +91,7 @@ def canonical_lock(lock: EnvironmentLock) -> bytes:
                     key=lambda p: (p.ecosystem, p.name, p.version),
                 )
             ),
+            "placement": _ordered(lock.placement),
         }
     )
     return canonical_bytes(ordered.content())
@@ -115,6 +120,12 @@ def _lock_faults(lock: EnvironmentLock, definition: EnvironmentDefinition) -> It
                 message=f"The environment says {wanted[image.name]!r}.",
             )
     counted = Counter(image.name for image in lock.images)
+    if _ordered(lock.placement) != _ordered(definition.placement):
+        yield Fault(pointer="/lock/placement", message="The environment says another placement.")
     for name in wanted:
         if counted[name] != 1:
             yield Fault(pointer="/lock/images", message=f"Image {name!r} needs exactly one digest.")
+
+
+def _ordered(placement: Placement | None) -> Placement | None:
+    return placement.ordered() if placement is not None else None

@@ -26,6 +26,7 @@ class LimitationCode(StrEnum):
     EGRESS_UNFILTERED = "egress_unfiltered"
     EGRESS_SHARED = "egress_shared"
     TELEMETRY_NETWORK = "telemetry_network"
+    PLACEMENT_IGNORED = "placement_ignored"
 
 
 EXPLANATIONS: dict[LimitationCode, str] = {
@@ -49,6 +50,8 @@ EXPLANATIONS: dict[LimitationCode, str] = {
     "step reaches every host.",
     LimitationCode.EGRESS_SHARED: "A pod has one network: what the namespace's policies let fetch "
     "and collect reach, the step reaches too.",
+    LimitationCode.PLACEMENT_IGNORED: "The environment's placement is for a cluster: this executor "
+    "has no nodes to choose from, and runs the step under its own runtime.",
     LimitationCode.TELEMETRY_NETWORK: "The step reaches the api and, with signed URLs, the store.",
 }
 

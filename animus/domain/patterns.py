@@ -15,6 +15,12 @@ CPU = r"^([1-9][0-9]{0,5}m|[0-9]{1,4}(\.[0-9]{1,3})?)$"
 BYTES = r"^[1-9][0-9]{0,17}(Ki|Mi|Gi|Ti|k|M|G|T)?$"
 DURATION = r"^[1-9][0-9]{0,6}[smhd]$"
 STEP_ARTIFACT = r"^[A-Za-z0-9][A-Za-z0-9_-]*\..+$"
+LABEL_KEY = (
+    r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?){0,7}/)?"
+    r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
+)
+LABEL_VALUE = r"^([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?$"
+CLASS_NAME = r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$"
 COMMIT = r"^([0-9a-f]{40}|[0-9a-f]{64})$"
 
 READABLE = {
@@ -32,6 +38,12 @@ READABLE = {
     BYTES: "A size is a whole number with a unit, such as '512Mi' or '2Gi'.",
     DURATION: "A duration is a number of seconds, or a number with s, m, h or d, such as '10m'.",
     STEP_ARTIFACT: "An artifact of another step is written as 'step.artifact'.",
+    LABEL_KEY: "A label's key is a name of at most 63 letters, digits, '.', '_' or '-', with or "
+    "without a domain before it, such as 'example.com/pool'.",
+    LABEL_VALUE: "A label's value has at most 63 letters, digits, '.', '_' or '-', "
+    "and begins and ends with a letter or digit.",
+    CLASS_NAME: "A class of a cluster is named in lower-case letters, digits, '.' and '-', "
+    "at most 63.",
     COMMIT: "A commit is its full id: 40 (SHA-1) or 64 (SHA-256) hexadecimal digits. "
     "Branches and tags move, so they are refused.",
 }

@@ -19,12 +19,11 @@ from animus.domain.documents import DigestText, Document, Name, SparseDocument
 from animus.domain.environment_locks import EnvironmentLock
 from animus.domain.limitations import Limitation, LimitationCode
 from animus.domain.pipelines import PipelineSpec, Step
+from animus.domain.placements import SHARE_THE_KERNEL, Placement
 from animus.domain.run_specs import Classification, DatasetBinding, RunSpec
 from animus.domain.verdicts import GateRule, Verdict
 
 TAG = "animus.plan/v1"
-SHARE_THE_KERNEL = frozenset({"runc", "crun"})
-"""Runtimes under which a step's system calls go to the host's kernel."""
 
 
 class Execution(Document):
@@ -58,6 +57,8 @@ class PlanBody(SparseDocument):
     execution: Execution
     code: CodeRef | None = None
     environment_lock: DigestText | None = None
+    placement: Placement | None = None
+    """What the lock asks of a cluster; where the executor is none, limitations say so."""
     datasets: tuple[DatasetBinding, ...]
     parameters: dict[str, Any]
     steps: Annotated[tuple[PlannedStep, ...], Field(min_length=1)]
@@ -89,9 +90,22 @@ class Facts:
     pipeline: PipelineSpec
     lock: EnvironmentLock | None
     execution: Execution
+    """As the cluster is registered."""
     gives_secrets: bool = False
     """Whether the cluster's agent has a secret store. No part of the body: a plan's digest need not
     change with it, but the verdict does."""
+
+    @property
+    def placement(self) -> Placement | None:
+        return self.lock.placement.ordered() if self.lock and self.lock.placement else None
+
+    @property
+    def planned_execution(self) -> Execution:
+        """Under the sandbox that the environment names, where the executor has RuntimeClasses."""
+        named = self.placement.runtime_class if self.placement is not None else None
+        if named is None or self.execution.executor != "kubernetes":
+            return self.execution
+        return self.execution.model_copy(update={"runtime": named})
 
 
 def draft(spec: RunSpec, facts: Facts) -> PlanBody:
@@ -99,9 +113,10 @@ def draft(spec: RunSpec, facts: Facts) -> PlanBody:
     return PlanBody(
         classification=spec.classification,
         pipeline=facts.pipeline.metadata.name,
-        execution=facts.execution,
+        execution=facts.planned_execution,
         code=spec.code,
         environment_lock=spec.environment_lock,
+        placement=facts.placement,
         datasets=tuple(sorted(spec.datasets, key=lambda binding: binding.alias)),
         parameters=spec.parameters,
         steps=tuple(
@@ -155,12 +170,16 @@ def _code_limitations(code: CodeRef | None) -> Iterator[Limitation]:
 
 
 def _execution_limitations(facts: Facts) -> Iterator[Limitation]:
-    on_one_machine = facts.execution.executor == "container"
+    execution = facts.planned_execution
+    on_one_machine = execution.executor == "container"
     if on_one_machine:
         yield Limitation(code=LimitationCode.CONTAINER_EXECUTOR)
-    if facts.execution.executor == "kubernetes":
+    if execution.executor == "kubernetes":
         yield Limitation(code=LimitationCode.EGRESS_SHARED)
-    if facts.execution.runtime in SHARE_THE_KERNEL:
+    elif facts.placement is not None:
+        for part in facts.placement.said:
+            yield Limitation(code=LimitationCode.PLACEMENT_IGNORED, subject=part)
+    if execution.runtime in SHARE_THE_KERNEL:
         yield Limitation(code=LimitationCode.RUNTIME_RUNC)
     for step in facts.pipeline.spec.steps:
         if on_one_machine and step.egress:

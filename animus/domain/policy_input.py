@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from animus.domain.canonical import JsonObject, canonical_bytes
+from animus.domain.placements import Placement
 from animus.domain.plans import PlanBody, PlannedStep
 from animus.domain.resources import Amounts
 
@@ -31,6 +32,7 @@ def policy_input(body: PlanBody) -> JsonObject:
         "code": _code(body),
         "environment_locked": body.environment_lock is not None,
         "environment_lock": body.environment_lock or "",
+        "placement": _placement(body.placement or Placement()),
         "datasets": [binding.content() for binding in body.datasets],
         "parameters": [_parameter(name, value) for name, value in sorted(body.parameters.items())],
         "limitations": [
@@ -51,6 +53,23 @@ def _code(body: PlanBody) -> JsonObject:
         "path": code.path if code else "",
         "state": str(code.state) if code else "missing",
     }
+
+
+def _placement(placement: Placement) -> JsonObject:
+    return {
+        "node_selector": _pairs(placement.node_selector),
+        "tolerations": [
+            {"key": each.key, "value": each.value or "", "effect": each.effect or ""}
+            for each in placement.tolerations
+        ],
+        "priority_class": placement.priority_class or "",
+        "labels": _pairs(placement.labels),
+        "runtime_class": placement.runtime_class or "",
+    }
+
+
+def _pairs(labels: Mapping[str, str]) -> list[JsonObject]:
+    return [{"key": key, "value": value} for key, value in sorted(labels.items())]
 
 
 def _parameter(name: str, value: Any) -> JsonObject:

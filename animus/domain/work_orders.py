@@ -17,6 +17,7 @@ from animus.domain.digests import Digest, digest_of_canonical
 from animus.domain.documents import Bool, DigestText, Document, Int, Name, SparseDocument, Text
 from animus.domain.errors import Refused
 from animus.domain.pipelines import Step
+from animus.domain.placements import Placement
 from animus.domain.runs import FailureClass
 
 ORDER_TAG = "animus.work-order/v1"
@@ -77,6 +78,8 @@ class Assignment(SparseDocument):
     sandbox: Name | None = None
     """The runtime that the plan promises between main and the host's kernel; None: it promises
     none."""
+    placement: Placement | None = None
+    """What the plan asks of the cluster's nodes; None too where there are none to choose."""
     image_digests: tuple[DigestText, ...] | None = None
     """Of main's image by its lock: index, manifest, config. A kubelet reports any of them."""
 
@@ -103,7 +106,7 @@ class Failure(Document):
     """Plain words for the person who reads the run; no user data."""
 
 
-class Posture(Document):
+class Posture(SparseDocument):
     """How main was really confined, as the agent saw it. Its claim, marked as such."""
 
     executor: Name
@@ -120,6 +123,8 @@ class Posture(Document):
     memory_bytes: Int
     millicores: Int
     pids: Int
+    placement: Placement | None = None
+    """What main's pod had of the placement that was planned."""
 
 
 class Usage(SparseDocument):
@@ -189,7 +194,27 @@ def check_order_time(order: WorkOrder, now: datetime) -> None:
 
 def posture_fault(assignment: Assignment, result: AttemptResult) -> Failure | None:
     """Why a result can't stand for what was planned: main ran otherwise, by its own posture."""
-    return _sandbox_fault(assignment.sandbox, result) or _image_fault(assignment, result)
+    return (
+        _sandbox_fault(assignment.sandbox, result)
+        or _placement_fault(assignment, result)
+        or _image_fault(assignment, result)
+    )
+
+
+def _placement_fault(assignment: Assignment, result: AttemptResult) -> Failure | None:
+    """A result without a posture is of an attempt that never came to main, unless it succeeded."""
+    posture = result.posture
+    found = posture.placement if posture is not None else None
+    if found == assignment.placement:
+        return None
+    if posture is None and result.outcome is not AttemptOutcome.SUCCEEDED:
+        return None
+    return Failure(
+        failure_class=FailureClass.ENVIRONMENT,
+        code="placement_changed",
+        message="Main's pod was placed otherwise than the environment lock says: something in the "
+        "cluster took away what the agent asked for. Look at its admission webhooks.",
+    )
 
 
 def _image_fault(assignment: Assignment, result: AttemptResult) -> Failure | None:

@@ -11,6 +11,7 @@ from animus.domain.derived_state import RunFacts
 from animus.domain.digests import Digest, format_digest
 from animus.domain.errors import NotFound
 from animus.domain.ids import AttemptId, LockId, ProjectId, RunId, effect_event_id
+from animus.domain.placements import Placement
 from animus.domain.plans import ExecutionPlan, PlannedStep
 from animus.domain.runs import RunState
 from animus.domain.work_orders import (
@@ -221,8 +222,15 @@ async def _assignment(
         code=code,
         parameters=spec.parameters,
         sandbox=plan.document.body.execution.sandbox,
+        placement=_placement(plan),
         image_digests=await _image_digests(session, run, plan, planned),
     )
+
+
+def _placement(plan: ExecutionPlan) -> Placement | None:
+    """Nothing for an executor without nodes: that it is ignored there is a limitation."""
+    body = plan.document.body
+    return body.placement if body.execution.executor == "kubernetes" else None
 
 
 async def _image_digests(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 
 from deploy.dev_cluster.credentials import CLUSTER_AUTHORITY, ETCD_AUTHORITY, client_context
+from deploy.dev_cluster.sandboxes import offer_sandbox
 from deploy.dev_cluster.sites import TEMPLATES, Site, admin_kubeconfig
 from deploy.embedded.accounts import Account
 from deploy.embedded.ports import LOOPBACK
@@ -72,7 +73,7 @@ def describe_apiserver(site: Site) -> Service:
             "/readyz",
             tls=client_context(site, authority=CLUSTER_AUTHORITY, client="admin"),
         ),
-        after=(_grant_access(site),),
+        after=(_grant_access(site), *offer_sandbox(site)),
         stop_within=5.0,  # without etcd it would drain for ever
         address=site.api_url,
     )

@@ -15,6 +15,7 @@ from deploy.dev_cluster.credentials import CLUSTER_AUTHORITY, client_context
 from deploy.dev_cluster.images import import_command
 from deploy.dev_cluster.pause import PauseImage
 from deploy.dev_cluster.requirements import CNI_PLUGINS
+from deploy.dev_cluster.sandboxes import containerd_section
 from deploy.dev_cluster.sites import NODE, Site, containerd_socket
 from deploy.embedded.accounts import Account
 from deploy.embedded.probes import PROBE_TIMEOUT, answers_ok, connect
@@ -72,7 +73,8 @@ def describe_kubelet(site: Site) -> Service:
 def write_node_settings(site: Site, *, pause: PauseImage) -> None:
     values = _values(site) | {"pause_image": pause.reference}
     for name in ("containerd.toml", "kubelet.yaml"):
-        site.write_settings(name, site.render(name, values), account=Account.ENGINE)
+        more = containerd_section(site) if name == "containerd.toml" else ""
+        site.write_settings(name, site.render(name, values) + more, account=Account.ENGINE)
     network = site.render("bridge.conflist", values)
     (site.layout.data("cni") / "10-bridge.conflist").write_text(network)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deploy.embedded.servers import Program, Server
+from deploy.embedded.servers import GVISOR, Program, Server
 
 SOURCES = Path(__file__).resolve().parent / "servers"
 
@@ -47,4 +47,11 @@ KWOK = Server(
 )
 """Simulates nodes; built for the benchmark that needs thousands of pods, and for nothing else."""
 
-SERVERS = (ETCD, KUBERNETES, REGISTRY)
+GVISOR_SHIM = Server(
+    name="gvisor-shim",
+    programs=(Program(name="containerd-shim-runsc-v1", package="."),),
+    sources=SOURCES,
+    is_optional=True,
+)
+
+SERVERS = (ETCD, KUBERNETES, REGISTRY, GVISOR, GVISOR_SHIM)

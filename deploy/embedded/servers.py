@@ -50,12 +50,16 @@ class Server:
         return (self.sources or SOURCES) / self.name
 
     def key(self) -> str:
-        """What the programs are made of: pins, the least Go version (in go.mod), the machine."""
+        """What the programs are made of: pins, least Go version (in go.mod), own code, machine."""
         digest = hashlib.sha256(f"{RECIPE}\n{platform.system()}\n{platform.machine()}\n".encode())
-        for name in ("go.mod", "go.sum"):
-            digest.update((self.source / name).read_bytes())
+        for file in (self.source / "go.mod", self.source / "go.sum", *self._own_code()):
+            digest.update(file.read_bytes())
         digest.update(" ".join(self.linker_flags).encode())
         return f"{self.name}-{digest.hexdigest()[:16]}"
+
+    def _own_code(self) -> list[Path]:
+        """Where a program is ours, over modules of others."""
+        return sorted(self.source.glob("*.go"))
 
 
 VISIBILITY_SCHEMA = Extra(

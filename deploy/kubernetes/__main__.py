@@ -1,4 +1,4 @@
-"""Command line: prints the manifests for a namespace of runs and its agent."""
+"""Command line: prints the manifests for an agent and for where it runs steps."""
 
 from __future__ import annotations
 
@@ -7,33 +7,69 @@ import sys
 from collections.abc import Sequence
 
 from deploy.embedded.errors import StackError
-from deploy.kubernetes.rendering import SERVES_STEPS, Endpoint, Grounds, render
+from deploy.kubernetes.rendering import (
+    SERVES_STEPS,
+    Endpoint,
+    Grounds,
+    render,
+    render_owned,
+    render_template,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
-        grounds = Grounds(
-            namespace=arguments.namespace,
-            agent_namespace=arguments.agent_namespace,
-            reach=[Endpoint.parse(text) for text in arguments.reach],
-            dns=arguments.dns,
-        )
+        text = arguments.print(arguments)
     except StackError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.write(render(grounds))
+    sys.stdout.write(text)
     return 0
+
+
+def _given(arguments: argparse.Namespace) -> str:
+    grounds = Grounds(
+        namespace=arguments.namespace,
+        agent_namespace=arguments.agent_namespace,
+        reach=_reached(arguments),
+        dns=arguments.dns,
+    )
+    return render(grounds)
+
+
+def _owned(arguments: argparse.Namespace) -> str:
+    return render_owned(prefix=arguments.prefix, agent_namespace=arguments.agent_namespace)
+
+
+def _template(arguments: argparse.Namespace) -> str:
+    return render_template(
+        agent_namespace=arguments.agent_namespace,
+        reach=_reached(arguments),
+        dns=arguments.dns,
+    )
+
+
+def _reached(arguments: argparse.Namespace) -> list[Endpoint]:
+    return [Endpoint.parse(text) for text in arguments.reach]
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m deploy.kubernetes", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    command = commands.add_parser("render", help="print YAML for kubectl apply --server-side")
-    command.add_argument("--namespace", required=True, help="where steps run, and nothing else")
-    command.add_argument("--agent-namespace", required=True, help="where the agent's account is")
-    command.add_argument("--reach", action="append", default=[], metavar="CIDR:PORT", help=_REACH)
-    command.add_argument("--dns", action="store_true", help=_DNS)
+    given = commands.add_parser("render", help="for a namespace that the agent is given")
+    given.add_argument("--namespace", required=True, help="where steps run, and nothing else")
+    owned = commands.add_parser("render-owned", help="for an agent that makes the namespaces")
+    owned.add_argument("--prefix", required=True, help="with which their names begin, and no other")
+    template = commands.add_parser("template", help="what each such namespace has: for the agent")
+    for command, prints in ((given, _given), (owned, _owned), (template, _template)):
+        command.add_argument("--agent-namespace", required=True, help="where its account is")
+        command.set_defaults(print=prints)
+    for command in (given, template):
+        command.add_argument(
+            "--reach", action="append", default=[], metavar="CIDR:PORT", help=_REACH
+        )
+        command.add_argument("--dns", action="store_true", help=_DNS)
     return parser
 
 

@@ -1,10 +1,10 @@
-"""The manifests for one namespace of runs and one agent, from the files in `manifests`."""
+"""The manifests for an agent and where it runs steps, from the files in `manifests`."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -14,6 +14,10 @@ from deploy.embedded.errors import StackError
 
 MANIFESTS = Path(__file__).resolve().parent / "manifests"
 FILES = ("namespace", "access", "networks", "limits")
+OWNED_FILES = ("owned",)
+TEMPLATE_FILES = ("networks", "limits")
+EACH_PROJECT = "each-project"
+"""Stands in a template for the namespace that the agent puts there."""
 
 ACCOUNT = "animus-agent"
 """The agent's ServiceAccount, in its own namespace."""
@@ -24,6 +28,7 @@ SERVES_STEPS = "animus.io/serves-steps"
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 """RFC 1123, as namespaces are named."""
 
+_PREFIX = re.compile(r"[a-z]([a-z0-9-]{0,20})-")
 _DNS_PORT = 53
 
 Rule = dict[str, object]
@@ -78,7 +83,7 @@ class Grounds:
             )
 
 
-def render(grounds: Grounds) -> str:
+def render(grounds: Grounds, *, files: Sequence[str] = FILES) -> str:
     """YAML of several documents, for `kubectl apply --server-side --filename -`."""
     values = {
         "namespace": grounds.namespace,
@@ -86,7 +91,34 @@ def render(grounds: Grounds) -> str:
         "account": ACCOUNT,
         "egress": json.dumps(_egress(grounds)),
     }
-    texts = [(MANIFESTS / f"{name}.yaml").read_text() for name in FILES]
+    return _filled(files, values)
+
+
+def render_owned(*, prefix: str, agent_namespace: str) -> str:
+    """The same for an agent that makes the namespaces itself, their names beginning so."""
+    if not _PREFIX.fullmatch(prefix):
+        raise StackError(
+            f"{prefix!r} begins no namespace's name: lower-case letters, digits and '-', at most "
+            "22, a letter first and '-' last."
+        )
+    if agent_namespace.startswith(prefix):
+        raise StackError(
+            f"The agent's own namespace must not begin with {prefix}: there it may bind itself."
+        )
+    values = {"prefix": prefix, "agent_namespace": agent_namespace, "account": ACCOUNT}
+    return _filled(OWNED_FILES, values)
+
+
+def render_template(
+    *, agent_namespace: str, reach: Sequence[Endpoint] = (), dns: bool = False
+) -> str:
+    """What the agent puts into each namespace that it makes: `template` in its settings."""
+    grounds = Grounds(namespace=EACH_PROJECT, agent_namespace=agent_namespace, reach=reach, dns=dns)
+    return render(grounds, files=TEMPLATE_FILES)
+
+
+def _filled(files: Sequence[str], values: Mapping[str, str]) -> str:
+    texts = [(MANIFESTS / f"{name}.yaml").read_text() for name in files]
     return "---\n".join(Template(text).substitute(values) for text in texts)
 
 

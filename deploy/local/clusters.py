@@ -129,10 +129,12 @@ def apply_grounds(grounds: Grounds, *, cluster: Cluster) -> None:
         _kubectl(cluster, "apply", "--server-side", "--filename", manifests.name)
 
 
-def write_agent_kubeconfig(path: Path, *, cluster: Cluster) -> None:
+def write_agent_kubeconfig(
+    path: Path, *, cluster: Cluster, agent_namespace: str = AGENT_NAMESPACE
+) -> None:
     """For who runs the agent alone: a bound token of its ServiceAccount, and nothing else."""
     life = f"--duration={TOKEN_LIFE.total_seconds():.0f}s"
-    token = _kubectl(cluster, "create", "token", ACCOUNT, "--namespace", AGENT_NAMESPACE, life)
+    token = _kubectl(cluster, "create", "token", ACCOUNT, "--namespace", agent_namespace, life)
     document: dict[str, Any] = yaml.safe_load(cluster.kubeconfig.read_text())  # Any: a kubeconfig
     (context,) = document["contexts"]
     context["context"] |= {"user": ACCOUNT, "namespace": NAMESPACE}

@@ -47,7 +47,7 @@ async def control_plane(
     control = FileSigner(home / "control.key")
     url = stack.site.addresses.api
     async with httpx.AsyncClient(base_url=f"{url}/api/v1", trust_env=False) as nobody:
-        token, project = await _settle(nobody, stack, home, clusters)
+        token, project, neighbour = await _settle(nobody, stack, home, clusters)
     database, judge, store = _worker_parts(stack)
     await judge.start()
     async with database.write() as uow:
@@ -61,7 +61,8 @@ async def control_plane(
     ) as engineer:
         yield Platform(
             url=url, database=database, judge=judge, store=store, control=control,
-            client=engineer, project_id=ProjectId(UUID(project)), cluster=clusters[0]["name"],
+            client=engineer, project_id=ProjectId(UUID(project)),
+            neighbour_id=ProjectId(UUID(neighbour)), cluster=clusters[0]["name"],
         )  # fmt: skip
     await judge.close()
     await store.close()
@@ -70,16 +71,19 @@ async def control_plane(
 
 async def _settle(
     nobody: httpx.AsyncClient, stack: Stack, home: Path, clusters: Sequence[Mapping[str, Any]]
-) -> tuple[str, str]:
-    """(engineer's token, project's id); the agents' tokens are in their files."""
+) -> tuple[str, str, str]:
+    """(engineer's token, ids of two projects); the agents' tokens are in their files."""
     secret = (stack.layout.handed_over / "bootstrap-token").read_text()
     admin = await _post(nobody, "/bootstrap", secret, {"name": "admin"})
     person = await _post(nobody, "/principals", admin["secret"], {"name": "engineer"})
     token = await _post(
         nobody, f"/principals/{person['id']}/tokens", admin["secret"], {"name": "tests"}
     )
-    project = {"name": "agents", "members": {"engineer": ["editor"]}}
-    made = await _post(nobody, "/projects", admin["secret"], project)
+    members = {"engineer": ["editor"]}
+    made, other = [
+        await _post(nobody, "/projects", admin["secret"], {"name": name, "members": members})
+        for name in ("agents", "neighbours")
+    ]
     key = FileSigner(home / "agent.key").public_key.hex()
     for cluster in clusters:
         registered = await _post(
@@ -88,7 +92,7 @@ async def _settle(
         file = token_file(home, cluster["name"])
         file.touch(mode=0o600)
         file.write_text(registered["token"]["secret"])
-    return token["secret"], made["id"]
+    return token["secret"], made["id"], other["id"]
 
 
 async def _post(

@@ -53,6 +53,8 @@ class Platform:
     client: httpx.AsyncClient = field(repr=False)
     """The engineer, at the project's part of the api."""
     project_id: ProjectId
+    neighbour_id: ProjectId
+    """Of another project of the same engineer."""
     cluster: str
     """Where runs go."""
 

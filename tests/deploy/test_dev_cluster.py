@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import shutil
 import subprocess
 import tarfile
+from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -17,11 +19,12 @@ from deploy.dev_cluster.certificates import Pair, Subject, load_or_create_author
 from deploy.dev_cluster.configuration import NETWORK_SETTING, ClusterConfig, ClusterPorts
 from deploy.dev_cluster.pause import write_pause_image
 from deploy.dev_cluster.requirements import check_machine, missing_packages
-from deploy.dev_cluster.servers import ETCD, KUBERNETES, VERSION
+from deploy.dev_cluster.sandboxes import find_sandbox
+from deploy.dev_cluster.servers import ETCD, GVISOR_SHIM, KUBERNETES, VERSION
 from deploy.embedded.accounts import caller
 from deploy.embedded.console import Console
 from deploy.embedded.errors import StackError
-from deploy.embedded.servers import Program, Server
+from deploy.embedded.servers import GVISOR, Program, Server, program_path
 
 
 def test_a_cluster_is_described_by_settings_and_read_back(tmp_path: Path) -> None:
@@ -74,6 +77,27 @@ def test_what_the_linker_is_told_makes_another_build() -> None:
     )
     assert plain.key() == ETCD.key() != stamped.key()
     assert Program(name="etcd", package="go.etcd.io/etcd/server/v3") in plain.programs
+
+
+def test_what_is_ours_in_a_program_makes_another_build(tmp_path: Path) -> None:
+    shutil.copytree(GVISOR_SHIM.source, tmp_path / GVISOR_SHIM.name)
+    copied = replace(GVISOR_SHIM, sources=tmp_path)
+    assert copied.key() == GVISOR_SHIM.key()
+    with (copied.source / "main.go").open("a") as code:
+        code.write("// changed\n")
+    assert copied.key() != GVISOR_SHIM.key()
+
+
+@pytest.mark.parametrize("built", [(), (GVISOR,), (GVISOR_SHIM,)])
+def test_a_sandbox_that_is_not_wholly_built_is_not_offered(
+    tmp_path: Path, built: tuple[Server, ...]
+) -> None:
+    for server in built:
+        for program in server.programs:
+            file = program_path(server, program.name, cache=tmp_path)
+            file.parent.mkdir(parents=True)
+            file.touch()
+    assert find_sandbox(tmp_path) is None
 
 
 def test_an_authority_vouches_for_what_it_signed_and_for_nothing_else(tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ import pytest
 import yaml
 
 from animus.adapters.kubernetes.examination import NEEDED
+from animus.adapters.kubernetes.landlord_examination import LANDLORDS_NEED
+from animus.adapters.kubernetes.project_namespaces import STEPS_ROLE
 from deploy.embedded.errors import StackError
 from deploy.kubernetes.__main__ import main
-from deploy.kubernetes.rendering import Endpoint, Grounds, render
+from deploy.kubernetes.rendering import Endpoint, Grounds, render, render_owned
 
 RUNS, AGENT = "ml-runs", "ml-agent"
 Manifest = dict[str, Any]
@@ -150,3 +152,60 @@ def test_the_command_prints_what_is_applied(capsys: pytest.CaptureFixture[str]) 
         namespace=RUNS, agent_namespace=AGENT, reach=[Endpoint.parse("192.0.2.10:443")], dns=True
     )
     assert capsys.readouterr().out == render(grounds)
+
+
+def owned(kind: str, name: str) -> Manifest:
+    printed = render_owned(prefix="ml-p-", agent_namespace=AGENT)
+    manifests: list[Manifest] = list(yaml.safe_load_all(printed))
+    (found,) = (m for m in manifests if (m["kind"], m["metadata"]["name"]) == (kind, name))
+    return found
+
+
+def test_in_namespaces_of_its_own_the_agent_may_do_what_it_does_in_a_given_one() -> None:
+    assert owned("ClusterRole", STEPS_ROLE)["rules"] == named("Role")["rules"]
+
+
+def test_cluster_wide_it_makes_and_looks_and_binds_that_role_alone() -> None:
+    rules = owned("ClusterRole", "animus-landlord")["rules"]
+    granted = {
+        (group, resource): tuple(rule["verbs"])
+        for rule in rules
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+    bind = granted.pop(("rbac.authorization.k8s.io", "clusterroles"))
+    assert bind == ("bind",)
+    assert [rule.get("resourceNames") for rule in rules if "bind" in rule["verbs"]] == [
+        [STEPS_ROLE]
+    ]
+    assert granted == {(group, what): verbs for group, what, verbs in LANDLORDS_NEED}, "by doctor"
+
+
+def test_the_policy_holds_the_agents_account_to_the_prefix() -> None:
+    spec = owned("ValidatingAdmissionPolicy", "animus-landlord")["spec"]
+    assert spec["failurePolicy"] == "Fail"
+    (condition,) = spec["matchConditions"]
+    assert condition["expression"].endswith(f"== 'system:serviceaccount:{AGENT}:animus-agent'")
+    assert "startsWith('ml-p-')" in spec["validations"][0]["expression"]
+    binding = owned("ValidatingAdmissionPolicyBinding", "animus-landlord")["spec"]
+    assert binding == {"policyName": "animus-landlord", "validationActions": ["Deny"]}
+
+
+@pytest.mark.parametrize("prefix", ["ml", "", "ML-", "ml-p-'", "-", "x" * 30 + "-"])
+def test_a_prefix_that_begins_no_name_is_refused(prefix: str) -> None:
+    with pytest.raises(StackError, match="begins no namespace's name"):
+        render_owned(prefix=prefix, agent_namespace=AGENT)
+
+
+def test_the_agents_own_namespace_is_none_of_those_it_makes() -> None:
+    with pytest.raises(StackError, match="must not begin"):
+        render_owned(prefix="ml-", agent_namespace=AGENT)
+
+
+@pytest.mark.parametrize("command", ["render-owned", "template"])
+def test_the_command_prints_what_an_owning_agent_needs(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["--prefix", "ml-p-"] if command == "render-owned" else ["--reach", "192.0.2.1:80"]
+    assert main([command, "--agent-namespace", AGENT, *more]) == 0
+    assert all(yaml.safe_load_all(capsys.readouterr().out))

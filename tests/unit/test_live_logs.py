@@ -27,6 +27,7 @@ from animus.agent.live_logs import (
 from animus.domain.errors import Unavailable
 from animus.domain.ids import AttemptId
 from animus.domain.log_chunks import CHUNK_BYTES, MAX_CHUNK_BYTES
+from animus.domain.secrets import SecretValue
 from tests.support.waiting import eventually
 
 TIME = b"2026-01-02T03:04:05.678901234+02:00"
@@ -130,7 +131,10 @@ async def test_lines_are_handed_on_as_they_will_be_stored(
     live: LiveLogs, store: Store, attempt: AttemptId, tmp_path: Path
 ) -> None:
     file = tmp_path / "main"
-    with live.following(attempt, LogTail(file, limit=LIMIT)), file.open("ab", 0) as sink:
+    with (
+        live.following(attempt, LogTail(file, limit=LIMIT, redactor=Redactor())),
+        file.open("ab", 0) as sink,
+    ):
         await live.hand_on()
         sink.write(raw("one", "two\x1b[2J"))
         await live.hand_on()
@@ -147,7 +151,10 @@ async def test_a_line_is_handed_on_once_it_is_whole(
 ) -> None:
     """Also while another stream's line stays open, as a progress bar's does."""
     file = tmp_path / "main"
-    with live.following(attempt, LogTail(file, limit=LIMIT)), file.open("ab", 0) as sink:
+    with (
+        live.following(attempt, LogTail(file, limit=LIMIT, redactor=Redactor())),
+        file.open("ab", 0) as sink,
+    ):
         sink.write(raw("10 %", stream="stderr", mark="P") + raw("out"))
         await live.hand_on()
         assert store.log(attempt) == stored(raw("out"))
@@ -159,12 +166,37 @@ async def test_a_line_is_handed_on_once_it_is_whole(
         assert store.log(attempt) == stored(file.read_bytes())
 
 
+async def test_a_secret_is_taken_out_of_what_is_handed_on(
+    live: LiveLogs, store: Store, attempt: AttemptId, tmp_path: Path
+) -> None:
+    """Also where it lies across the bound of a line that is too long."""
+    secret = "correct horse battery staple"
+    filler = "x" * (MAX_LINE_BYTES - 10)
+    file = tmp_path / "main"
+    file.write_bytes(
+        raw(f"it is {secret}") + raw(filler, secret[:8], secret[8:], mark="P") + raw("end")
+    )
+    redactor = Redactor([SecretValue(secret.encode())])
+    with live.following(attempt, LogTail(file, limit=64 * LIMIT, redactor=redactor)):
+        for _ in range(3):
+            await live.hand_on()
+    sink = io.BytesIO()
+    write_log(
+        read_k8s_file(io.BytesIO(file.read_bytes())), sink, limit=64 * LIMIT, redactor=redactor
+    )
+    assert store.log(attempt) == sink.getvalue()
+    assert secret.encode() not in store.log(attempt)
+    assert store.log(attempt).count(b"[redacted]") == 2
+
+
 async def test_dockers_file_is_handed_on_too(
     live: LiveLogs, store: Store, attempt: AttemptId, tmp_path: Path
 ) -> None:
     file = tmp_path / "json"
     file.write_bytes(b'{"log":"a\\n","stream":"stdout","time":"2026-01-02T01:04:05.678901Z"}\n')
-    with live.following(attempt, LogTail(file, limit=LIMIT, read=read_json_file)):
+    with live.following(
+        attempt, LogTail(file, limit=LIMIT, redactor=Redactor(), read=read_json_file)
+    ):
         await live.hand_on()
     assert store.log(attempt) == b"2026-01-02T01:04:05.678Z out a\n"
 
@@ -173,7 +205,10 @@ async def test_nothing_is_lost_or_repeated_while_the_store_is_away(
     live: LiveLogs, store: Store, attempt: AttemptId, tmp_path: Path
 ) -> None:
     file = tmp_path / "main"
-    with live.following(attempt, LogTail(file, limit=LIMIT)), file.open("ab", 0) as sink:
+    with (
+        live.following(attempt, LogTail(file, limit=LIMIT, redactor=Redactor())),
+        file.open("ab", 0) as sink,
+    ):
         for number in range(40):
             store.is_away, store.loses_answers = number % 7 == 0, number % 3 == 0
             sink.write(raw(f"line {number}"))
@@ -195,7 +230,7 @@ async def test_another_agent_goes_on_where_the_first_was_killed(
         with file.open("ab") as sink:
             sink.write(raw(f"begun {number}", f"told {number}", f"lost {number}"))
         agent = LiveLogs(store)
-        with agent.following(attempt, LogTail(file, limit=LIMIT)):
+        with agent.following(attempt, LogTail(file, limit=LIMIT, redactor=Redactor())):
             await agent.hand_on()
     assert store.log(attempt) == stored(file.read_bytes())
 
@@ -206,7 +241,10 @@ async def test_an_agent_with_an_empty_disk_waits_until_it_has_read_as_far_again(
     whole = raw(*(f"line {number}" for number in range(9)))
     store.kept[attempt] = {0: stored(raw("line 0", "line 1", "line 2"))}
     file, agent = tmp_path / "head", LiveLogs(store)
-    with agent.following(attempt, LogTail(file, limit=LIMIT)), file.open("ab", 0) as sink:
+    with (
+        agent.following(attempt, LogTail(file, limit=LIMIT, redactor=Redactor())),
+        file.open("ab", 0) as sink,
+    ):
         for begin in range(0, len(whole), 50):
             await agent.hand_on()
             sink.write(whole[begin : begin + 50])
@@ -220,7 +258,7 @@ async def test_of_a_flood_the_beginning_is_handed_on_that_is_stored_too(
 ) -> None:
     file = tmp_path / "main"
     file.write_bytes(raw(*(f"line {number:06}" for number in range(50_000))))
-    with live.following(attempt, LogTail(file, limit=LIMIT)):
+    with live.following(attempt, LogTail(file, limit=LIMIT, redactor=Redactor())):
         while attempt not in store.full:
             await live.hand_on()
         for _ in range(3):
@@ -236,7 +274,7 @@ async def test_a_line_without_an_end_is_handed_on_in_bounded_chunks(
 ) -> None:
     file = tmp_path / "main"
     file.write_bytes(raw("\x1b" * 8_192, mark="P") * (8 * MAX_LINE_BYTES // 8_192))
-    with live.following(attempt, LogTail(file, limit=64 * LIMIT)):
+    with live.following(attempt, LogTail(file, limit=64 * LIMIT, redactor=Redactor())):
         for _ in range(20):
             await live.hand_on()
     assert store.log(attempt) == stored(file.read_bytes(), limit=64 * LIMIT)
@@ -249,7 +287,9 @@ async def test_many_attempts_have_their_turns(live: LiveLogs, store: Store, tmp_
         for number, each in enumerate(attempts):
             file = tmp_path / str(each)
             file.write_bytes(raw(f"of {number}"))
-            followed.enter_context(live.following(each, LogTail(file, limit=LIMIT)))
+            followed.enter_context(
+                live.following(each, LogTail(file, limit=LIMIT, redactor=Redactor()))
+            )
         for _ in range(4):
             await live.hand_on()
     assert store.rounds == [CHUNKS_PER_ROUND] * 3
@@ -262,7 +302,7 @@ async def test_an_attempt_that_is_over_is_asked_about_no_more(
 ) -> None:
     file = tmp_path / "main"
     file.write_bytes(raw("one"))
-    with live.following(attempt, LogTail(file, limit=LIMIT)):
+    with live.following(attempt, LogTail(file, limit=LIMIT, redactor=Redactor())):
         await live.hand_on()
         store.unwanted.add(attempt)
         file.write_bytes(raw("one", "two"))
@@ -273,7 +313,7 @@ async def test_an_attempt_that_is_over_is_asked_about_no_more(
     assert len(store.rounds) == rounds
     other = AttemptId(uuid4())
     store.unwanted.add(other)
-    with live.following(other, LogTail(file, limit=LIMIT)):
+    with live.following(other, LogTail(file, limit=LIMIT, redactor=Redactor())):
         await live.hand_on()
     assert len(store.rounds) == rounds
 
@@ -284,7 +324,7 @@ async def test_what_others_wrote_otherwise_is_not_gone_on_with(
     store.kept[attempt] = {0: b"of another kind\n"}
     file = tmp_path / "main"
     file.write_bytes(raw("one", "two"))
-    with live.following(attempt, LogTail(file, limit=LIMIT)):
+    with live.following(attempt, LogTail(file, limit=LIMIT, redactor=Redactor())):
         await live.hand_on()
         await live.hand_on()
     assert store.log(attempt) == b"of another kind\n"
@@ -309,7 +349,7 @@ async def test_the_loop_outlives_an_api_that_is_away(
         return bool(store.log(attempt))
 
     live = LiveLogs(store)
-    with live.following(attempt, LogTail(file, limit=LIMIT)):
+    with live.following(attempt, LogTail(file, limit=LIMIT, redactor=Redactor())):
         await asyncio.wait_for(asked.wait(), 60)
         store.is_away = False
         await eventually(has_lines, "lines")

@@ -184,7 +184,7 @@ class ContainerExecutor(Executor):
         self, task: AttemptTask, file: Path, redactor: Redactor
     ) -> AbstractContextManager[None]:
         read = read_k8s_file if self.engine.is_podman else read_json_file
-        tail = LogTail(file, limit=task.max_log_bytes, read=read, redactor=redactor)
+        tail = LogTail(file, limit=task.max_log_bytes, redactor=redactor, read=read)
         return self.live.following(task.attempt_id, tail)
 
     async def _remove(self, containers: dict[str, str]) -> None:

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -150,6 +150,10 @@ class KubernetesClient:
         threads = ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="cluster-call")
         return cls(namespace=namespace, _api=ApiClient(settings), _threads=threads)
 
+    def within(self, namespace: str) -> KubernetesClient:
+        """The same connections, in another namespace."""
+        return replace(self, namespace=namespace)
+
     async def version(self) -> str:
         """What the api server says it is, such as `v1.34.1`."""
         answer = await self._asked("GET", "/version")
@@ -160,23 +164,45 @@ class KubernetesClient:
         answer = await self._reviewed(f"{_SIGNING_IN}/selfsubjectreviews", "SelfSubjectReview", {})
         return str(answer["userInfo"].get("username", ""))
 
-    async def may(self, verb: str, group: str, resource: str) -> bool:
+    async def may(self, verb: str, group: str, resource: str, *, name: str = "") -> bool:
         """Whether the agent has a right in its namespace; the resource may be `pods/log`."""
         kind, _, part = resource.partition("/")
         asked = {"namespace": self.namespace, "verb": verb, "group": group, "resource": kind}
         answer = await self._reviewed(
             f"{_RIGHTS}/selfsubjectaccessreviews",
             "SelfSubjectAccessReview",
-            {"resourceAttributes": asked | {"subresource": part}},
+            {"resourceAttributes": asked | {"subresource": part, "name": name}},
         )
         return bool(answer["allowed"])
+
+    async def find_object(self, path: str) -> JsonObject | None:
+        return await self._find(path)
+
+    async def list_objects(self, path: str, *, selector: str) -> Sequence[JsonObject]:
+        query = {"labelSelector": selector}
+        found = await self._in_thread(self._ask, "GET", path, query=query)
+        items: Sequence[JsonObject] = found["items"]
+        return items
+
+    async def create_object(self, path: str, manifest: JsonObject) -> JsonObject | None:
+        """As it was stored; None where there is one of its name. Raises `NotAdmitted`,
+        `NoQuota`."""
+        return await self._create(path, manifest)
+
+    async def patch_object(self, path: str, change: JsonObject) -> None:
+        await self._patch(path, change)
+
+    async def try_object(self, path: str, manifest: JsonObject) -> Sequence[str]:
+        """What the cluster would warn of if it took this; nothing is kept. Raises
+        `NotAdmitted`."""
+        return await self._in_thread(self._try, path, manifest)
 
     async def try_job(self, manifest: JsonObject) -> Sequence[str]:
         """What the cluster would warn of if it took this Job; nothing is kept.
 
         Raises `NotAdmitted`.
         """
-        return await self._in_thread(self._try, self._path(Kind.JOBS), manifest)
+        return await self.try_object(self._path(Kind.JOBS), manifest)
 
     async def find_job(self, name: str) -> JsonObject | None:
         return await self._find(self._path(Kind.JOBS, name))

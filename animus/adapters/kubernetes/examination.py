@@ -49,15 +49,15 @@ class Finding:
 
 async def examine(client: KubernetesClient, site: Site) -> AsyncIterator[Finding]:
     """What was found, one after another. Raises `ClusterUnavailable`."""
-    yield _judge_version(await client.version())
+    yield judge_version(await client.version())
     for group, resource, verbs in NEEDED:
         lacking = [verb for verb in verbs if not await client.may(verb, group, resource)]
-        yield _judge_rights(resource, verbs, lacking)
+        yield judge_rights(resource, verbs, lacking)
     for group, resource, verb in UNWANTED:
         if await client.may(verb, group, resource):
             said = f"The agent may {verb} {resource}, which it has no need of. Take it away."
             yield Finding(is_fault=True, said=said)
-    async for finding in _judge_job(client, site):
+    async for finding in judge_job(client, site):
         yield finding
 
 
@@ -79,7 +79,7 @@ def role_manifests(namespace: str, account: str) -> Iterator[JsonObject]:
     }
 
 
-def _judge_version(said: str) -> Finding:
+def judge_version(said: str) -> Finding:
     found = re.match(r"v(\d+)\.(\d+)", said)
     version = (int(found.group(1)), int(found.group(2))) if found is not None else (0, 0)
     if version < OLDEST:
@@ -88,14 +88,14 @@ def _judge_version(said: str) -> Finding:
     return Finding(is_fault=False, said=f"It is Kubernetes {said}.")
 
 
-def _judge_rights(resource: str, verbs: tuple[str, ...], lacking: list[str]) -> Finding:
+def judge_rights(resource: str, verbs: tuple[str, ...], lacking: list[str]) -> Finding:
     if lacking:
         said = f"The agent may not {', '.join(lacking)} {resource}."
         return Finding(is_fault=True, said=said)
     return Finding(is_fault=False, said=f"The agent may {', '.join(verbs)} {resource}.")
 
 
-async def _judge_job(client: KubernetesClient, site: Site) -> AsyncIterator[Finding]:
+async def judge_job(client: KubernetesClient, site: Site) -> AsyncIterator[Finding]:
     """Whether an attempt's Job would be taken, and what admission warns of."""
     try:
         warnings = await client.try_job(job_of(_sample(site), site))

@@ -39,7 +39,6 @@ from animus.adapters.kubernetes.manifests import (
     secrets_of,
 )
 from animus.adapters.kubernetes.names import (
-    ATTEMPT_ID,
     OUTCOME_FINALIZER,
     attempt_in,
     job_name,
@@ -47,6 +46,7 @@ from animus.adapters.kubernetes.names import (
     step_secret_name,
 )
 from animus.adapters.kubernetes.notes import find_noted, note_of
+from animus.adapters.kubernetes.placements import NotGranted
 from animus.adapters.kubernetes.postures import posture_of
 from animus.adapters.kubernetes.reasons import (
     Patience,
@@ -76,7 +76,7 @@ from animus.agent.live_logs import LiveLogs
 from animus.domain.canonical import JsonObject
 from animus.domain.digests import format_digest
 from animus.domain.ids import AttemptId
-from animus.domain.work_orders import Failure, ResultLog, Usage
+from animus.domain.work_orders import Failure, Posture, ResultLog, Usage
 from animus.ports import AttemptEnd, AttemptTask, Executor, Progress, StillThere
 
 LISTED_WITHIN = 30.0
@@ -142,7 +142,9 @@ class KubernetesExecutor(Executor):
                 main = pod.container(MAIN)
                 if follower is None and (main.is_running or main.has_ended):
                     follower = self._follow(task, journal, pod, redactor)
-                    tail = LogTail(follower.files.head, limit=task.max_log_bytes)
+                    tail = LogTail(
+                        follower.files.head, limit=task.max_log_bytes, redactor=Redactor()
+                    )  # what is in the file has been redacted
                     live.enter_context(self.live.following(task.attempt_id, tail))
             assert pod is not None  # the last one has ended
             return await self._describe(task, journal, pod, follower)
@@ -159,7 +161,7 @@ class KubernetesExecutor(Executor):
         return self.live.offset(attempt_id)
 
     async def clear(self, attempt_id: AttemptId, /) -> None:
-        selector = f"{ATTEMPT_ID}={attempt_id}"
+        selector = self.site.naming.selector_of(attempt_id)
         deadline = time.monotonic() + CLEAR_WITHIN
         pauses = iter(_CLEAR_PAUSES)
         while left := await self._remove(selector):
@@ -231,6 +233,8 @@ class KubernetesExecutor(Executor):
             manifest = job_of(task, self.site)
         except Uncommanded:
             raise Unrunnable(_UNCOMMANDED) from None
+        except NotGranted as refusal:
+            raise Unrunnable(_not_granted(refusal)) from None
         created = await self._create(lambda: self.client.create_job(manifest))
         job = created or await self.client.find_job(name)
         if job is None:
@@ -329,7 +333,7 @@ class KubernetesExecutor(Executor):
             started_at=started,
             outputs=collected.results() if collected is not None else (),
             log=await self._keep_log(task, journal, follower) if follower else None,
-            posture=posture_of(pod, self.engine) if started is not None else None,
+            posture=_posture(task, pod, self.engine) if started is not None else None,
             usage=_usage(fetched, launched, collected) if started is not None else None,
         )
 
@@ -430,6 +434,10 @@ def _pod_in(seen: Seen) -> PodSighting | None:
     return max(pods, key=lambda pod: pod.raw["metadata"]["creationTimestamp"], default=None)
 
 
+def _posture(task: AttemptTask, pod: PodSighting, engine: str) -> Posture:
+    return posture_of(pod, engine, planned=task.assignment.placement)
+
+
 def _usage(
     fetched: FetchReport | None, launched: LaunchReport | None, collected: CollectReport | None
 ) -> Usage:
@@ -462,6 +470,16 @@ _FOREIGN = platform_failure(
     "Under its name there is a Job that was made for another order. Who else makes Jobs in this "
     "namespace?",
 )
+
+
+def _not_granted(refusal: NotGranted) -> Failure:
+    return environment_failure(
+        "placement_not_granted",
+        f"The environment asks for what this cluster does not grant: {refusal}. Who runs the "
+        "cluster's agent grants it in agent.kubernetes.grants, or the environment does without.",
+    )
+
+
 _UNCOMMANDED = environment_failure(
     "command_missing",
     "On Kubernetes a step names its command: what an image would start by itself is known to no "

@@ -20,6 +20,7 @@ from animus.adapters.kubernetes.names import (
     run_secret_name,
     step_secret_name,
 )
+from animus.adapters.kubernetes.placements import check_granted, pod_fields
 from animus.adapters.kubernetes.sites import Site
 from animus.adapters.steps.variables import SECRETS, main_variables
 from animus.domain.canonical import JsonObject
@@ -67,9 +68,10 @@ class Uncommanded(ValueError):
 
 
 def job_of(task: AttemptTask, site: Site) -> JsonObject:
-    """Raises `Uncommanded`."""
-    order = task.order
-    labels = site.naming.labels_of(order)
+    """Raises `Uncommanded`, `NotGranted`."""
+    order, placement = task.order, task.assignment.placement
+    check_granted(placement, site.grants)
+    labels = (placement.labels if placement else {}) | site.naming.labels_of(order)
     noted = {PLAN_DIGEST: order.plan_digest, ORDER_DIGEST: _digest_of(order)}
     return {
         "apiVersion": "batch/v1",
@@ -89,7 +91,7 @@ def job_of(task: AttemptTask, site: Site) -> JsonObject:
             "ttlSecondsAfterFinished": KEPT_SECONDS,
             "template": {
                 "metadata": {
-                    "labels": labels | {EGRESS: STORE},
+                    "labels": labels | {EGRESS: STORE} | _UNMESHED,
                     "annotations": noted | _WITHOUT_MESH,
                 },
                 "spec": _pod(task, site),
@@ -157,6 +159,8 @@ def _pod(task: AttemptTask, site: Site) -> JsonObject:
     }
     if task.assignment.sandbox is not None:
         pod["runtimeClassName"] = task.assignment.sandbox
+    if task.assignment.placement is not None:
+        pod |= pod_fields(task.assignment.placement)
     if site.pull_secrets:
         pod["imagePullSecrets"] = [{"name": name} for name in site.pull_secrets]
     return pod
@@ -184,6 +188,8 @@ _WITHOUT_MESH = {
     "kuma.io/sidecar-injection": "disabled",
 }
 """A mesh's proxy would outlive main, and give it a network."""
+_UNMESHED = {"sidecar.istio.io/inject": "false", "kuma.io/sidecar-injection": "disabled"}
+"""Newer meshes look at labels alone."""
 
 
 def _fetch(site: Site) -> JsonObject:

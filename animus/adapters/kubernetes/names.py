@@ -12,6 +12,8 @@ from animus.domain.work_orders import WorkOrder
 
 PREFIX = "animus.io"
 CLUSTER = f"{PREFIX}/cluster"
+AGENT = f"{PREFIX}/agent"
+"""The id of the key that a registered cluster's agents sign with: no two installations share it."""
 PROJECT = f"{PREFIX}/project"
 RUN = f"{PREFIX}/run"
 STEP = f"{PREFIX}/step"
@@ -40,15 +42,23 @@ _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Naming:
     cluster: str
+    agent: str
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """On everything that this cluster's agents make, and on nothing of another installation's,
+        though it were in the same namespace and its cluster had the same name."""
+        return {CLUSTER: label_value(self.cluster), AGENT: self.agent}
 
     @property
     def selector(self) -> str:
-        """Everything of this cluster's agents."""
-        return f"{CLUSTER}={label_value(self.cluster)}"
+        return ",".join(f"{key}={value}" for key, value in self.labels.items())
+
+    def selector_of(self, attempt_id: AttemptId) -> str:
+        return f"{self.selector},{ATTEMPT_ID}={attempt_id}"
 
     def labels_of(self, order: WorkOrder) -> dict[str, str]:
-        return {
-            CLUSTER: label_value(self.cluster),
+        return self.labels | {
             PROJECT: order.project_id,
             RUN: order.run_id,
             STEP: label_value(order.step),
@@ -59,8 +69,11 @@ class Naming:
 
 
 def job_name(order: WorkOrder) -> str:
-    """One for each attempt, readable, and short enough to be a label's value too."""
-    exactly = f"{order.run_id}/{order.step}/{order.attempt}"
+    """One for each attempt, readable, and short enough to be a label's value too.
+
+    By the order's id, too: an installation that was made from another's backup has its runs.
+    """
+    exactly = f"{order.run_id}/{order.step}/{order.attempt}/{order.order_id}"
     mark = sha256(exactly.encode()).hexdigest()[:_HASH_LENGTH]
     run = order.run_id.replace("-", "")[-_RUN_LENGTH:]
     return f"run-{run}-{_slug(order.step)}-{order.attempt}-{mark}"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from animus.adapters.kubernetes.manifests import MAIN
+from animus.adapters.kubernetes.placements import kept_of
 from animus.adapters.kubernetes.sightings import PodSighting
 from animus.domain.canonical import JsonObject
+from animus.domain.placements import Placement
 from animus.domain.resources import parse_bytes, parse_cpu
 from animus.domain.work_orders import Posture
 
@@ -13,7 +15,7 @@ USUAL_RUNTIME = "default"
 ASSIGNED = "assigned by the cluster or the image"
 
 
-def posture_of(pod: PodSighting, engine: str) -> Posture:
+def posture_of(pod: PodSighting, engine: str, *, planned: Placement | None = None) -> Posture:
     spec: JsonObject = pod.raw["spec"]
     main = next(each for each in spec["containers"] if each["name"] == MAIN)
     whole: JsonObject = spec.get("securityContext") or {}
@@ -36,4 +38,5 @@ def posture_of(pod: PodSighting, engine: str) -> Posture:
         memory_bytes=parse_bytes(str(limits["memory"])) if "memory" in limits else 0,
         millicores=parse_cpu(str(limits["cpu"])) if "cpu" in limits else 0,
         pids=0,
+        placement=kept_of(planned, pod.raw) if planned is not None else None,
     )

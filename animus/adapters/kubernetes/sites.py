@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from animus.adapters.kubernetes.names import Naming
+from animus.adapters.kubernetes.placements import Grants
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,3 +23,5 @@ class Site:
     user: int | None = None
     """Of every container; None where the cluster assigns one, as OpenShift does."""
     gpu_resource: str = "nvidia.com/gpu"
+    grants: Grants = field(default_factory=Grants)
+    """What environments may ask of the cluster's nodes and classes."""

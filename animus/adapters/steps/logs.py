@@ -56,11 +56,11 @@ class _Line:
 class Lines:
     """Puts lines together as their pieces come: in the order in which lines are completed.
 
-    Of one that is too long nothing is shown that a secret's value could begin in, until it is seen
+    Of one that is too long nothing is given that a secret's value could begin in, until it is seen
     how it goes on.
     """
 
-    _redactor: Redactor = field(default_factory=Redactor)
+    redactor: Redactor
     _open: dict[str, _Line] = field(default_factory=dict)
     """By stream: parts of one are between those of another."""
 
@@ -71,20 +71,19 @@ class Lines:
         line.size += len(piece.content)
         if not piece.is_partial:
             del self._open[piece.stream]
-            return _printable(self._redactor.line(line.content()), line.time, piece.stream)
-        return self._break(line, piece.stream) if line.size >= MAX_LINE_BYTES else None
+            return _printable(self.redactor.line(line.content()), line.time, piece.stream)
+        if line.size < MAX_LINE_BYTES:
+            return None
+        del self._open[piece.stream]
+        shown, rest = self.redactor.part(line.content())
+        if rest:
+            self._open[piece.stream] = _Line(line.time, [rest], len(rest))
+        return _printable(shown, line.time, piece.stream) if shown else None
 
     def rest(self) -> Iterator[bytes]:
         """What was begun and never ended."""
         for stream, line in self._open.items():
-            yield _printable(self._redactor.line(line.content()), line.time, stream)
-
-    def _break(self, line: _Line, stream: str) -> bytes | None:
-        shown, rest = self._redactor.part(line.content())
-        del self._open[stream]
-        if rest:
-            self._open[stream] = _Line(line.time, [rest], len(rest))
-        return _printable(shown, line.time, stream) if shown else None
+            yield _printable(self.redactor.line(line.content()), line.time, stream)
 
 
 @dataclass(slots=True)

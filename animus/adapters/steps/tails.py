@@ -22,17 +22,12 @@ class LogTail:
     """Implements `animus.agent.live_logs.Tail`. What it is set back over it reads again."""
 
     def __init__(
-        self,
-        file: Path,
-        *,
-        limit: int,
-        read: ReadFile = read_k8s_file,
-        redactor: Redactor | None = None,
+        self, file: Path, *, limit: int, redactor: Redactor, read: ReadFile = read_k8s_file
     ) -> None:
-        """`limit` is the stored log's; `redactor` is for a file that the engine itself writes."""
+        """`limit` is the stored log's."""
         self._file = file
         self._read = read
-        self._redactor = redactor or Redactor()
+        self._redactor = redactor
         self._room = head_bytes(limit)
         self._start()
 

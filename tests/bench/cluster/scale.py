@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from animus.adapters.kubernetes.executor import JobFact
-from animus.adapters.kubernetes.names import Naming
+from animus.adapters.kubernetes.names import CLUSTER
 from animusd.settings import AgentSection
 from deploy.dev_cluster.clusters import Cluster
 from deploy.dev_cluster.simulations import Simulated, simulated_nodes
@@ -187,7 +187,7 @@ async def _wait_gone(cluster: Cluster, section: AgentSection) -> None:
 
 
 def _left(cluster: Cluster, section: AgentSection) -> dict[str, int]:
-    selector = Naming(cluster=section.cluster).selector
+    selector = f"{CLUSTER}={section.cluster}"
     names = cluster.kubectl(
         *("get", "jobs,pods,secrets", "--namespace", NAMESPACE, "--selector", selector),
         *("--output", "name"),

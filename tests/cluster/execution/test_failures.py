@@ -16,7 +16,7 @@ from deploy.dev_cluster.clusters import Cluster
 from tests.agent.conftest import Images
 from tests.agent.platforms import Platform
 from tests.agent.steps import python_step
-from tests.cluster.execution.benches import ClusterBench, eventually
+from tests.cluster.execution.benches import USER, ClusterBench, eventually
 from tests.cluster.execution.conftest import MakeBench
 from tests.cluster.execution.moments import is_in_main
 from tests.cluster.jobs import apply
@@ -197,11 +197,28 @@ async def test_what_admission_refuses_ends_at_once_with_its_words(
 
 
 async def test_images_run_as_any_user_that_a_cluster_assigns(
-    platform: Platform, images: Images, make_bench: MakeBench
+    cluster: Cluster,
+    platform: Platform,
+    images: Images,
+    make_bench: MakeBench,
+    make_namespace: Callable[[str], None],
+    tmp_path: Path,
 ) -> None:
-    """Known to no image, with group 0: as OpenShift assigns them."""
-    bench = await make_bench(kubernetes={"user": ASSIGNED})
+    """Known to no image, with group 0, where no other is admitted: as OpenShift assigns them."""
+    make_namespace("assigned")
+    for manifest in uid_policy("assigned"):
+        apply(cluster, manifest, scratch=tmp_path)
     script = "import os; open('/animus/out/uid', 'w').write(f'{os.getuid()}:{os.getgid()}')"
+    bench, unassigned = [
+        await make_bench(kubernetes={"namespace": "assigned", "user": user})
+        for user in (ASSIGNED, USER)
+    ]
+
+    async def is_in_force() -> bool:
+        order = await platform.open_attempt(python_step(images.demo, "pass"))
+        return code_of(await unassigned.result(order)) == "environment/not_admitted"
+
+    await eventually(is_in_force)
     order = await platform.open_attempt(python_step(images.demo, script, outputs=["uid"]))
     result = await bench.result(order)
     assert code_of(result) == "succeeded", result.failure

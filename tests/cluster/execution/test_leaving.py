@@ -12,6 +12,7 @@ import pytest
 from animus.adapters.kubernetes import executor
 from animus.adapters.kubernetes.clients import Kind, KubernetesClient, ListExpired, Listing
 from animus.adapters.kubernetes.watching import Watcher, changes_of
+from animus.adapters.signing import make_key
 from animus.domain.canonical import JsonObject
 from deploy.dev_cluster.clusters import Cluster
 from deploy.local.clusters import NAMESPACE
@@ -19,7 +20,7 @@ from tests.agent.conftest import Images
 from tests.agent.platforms import Platform
 from tests.agent.steps import python_step
 from tests.cluster.execution.benches import ClusterBench, eventually
-from tests.cluster.execution.conftest import CLUSTER, MakeBench
+from tests.cluster.execution.conftest import MakeBench
 from tests.cluster.execution.moments import MOMENTS, Moment, is_in_main
 from tests.cluster.jobs import apply, hardened_job
 from tests.conftest import RecordCases
@@ -69,7 +70,7 @@ async def test_what_belongs_to_no_open_attempt_is_swept_and_the_rest_is_not(
     order = await platform.open_attempt(python_step(images.demo, STUBBORN))
     running = asyncio.create_task(bench.execute(order))
     await eventually(lambda: is_in_main(bench, order))
-    orphan = orphaned_job(bench.section.kubernetes.namespace if bench.section.kubernetes else "")
+    orphan = orphaned_job(bench)
     apply(cluster, orphan, scratch=tmp_path)
     removed = await bench.agent.sweep()
     assert any(orphan["metadata"]["name"] in what for what in removed), removed
@@ -87,7 +88,7 @@ async def test_what_does_not_go_away_keeps_nothing_else_from_going(
 ) -> None:
     """A Job that somebody holds; the pods of a node that is lost are like it."""
     monkeypatch.setattr(executor, "CLEAR_WITHIN", 3.0)
-    held, free = orphaned_job(NAMESPACE), orphaned_job(NAMESPACE)
+    held, free = orphaned_job(bench), orphaned_job(bench)
     held["metadata"]["finalizers"].append("example.com/hold")
     for job in (held, free):
         apply(cluster, job, scratch=tmp_path)
@@ -139,11 +140,33 @@ def changes_since(bench: ClusterBench, *, version: str) -> list[JsonObject]:
         stream.close()
 
 
-def orphaned_job(namespace: str) -> JsonObject:
+async def test_another_installations_agent_removes_nothing_of_ours(
+    platform: Platform, images: Images, bench: ClusterBench, make_bench: MakeBench, tmp_path: Path
+) -> None:
+    """In the same namespace, and its cluster has the same name."""
+    make_key(tmp_path / "other.key")
+    other = await make_bench(state_dir=tmp_path / "other", key_file=tmp_path / "other.key")
+    order = await platform.open_attempt(python_step(images.demo, STUBBORN))
+    running = asyncio.create_task(bench.execute(order))
+    await eventually(lambda: is_in_main(bench, order))
+    assert await other.executor.held() == set()
+    assert await other.executor.sweep(lambda _: False, announced_to_nobody) == []
+    await other.executor.clear(order.attempt_id)
+    assert order.attempt_id in await bench.executor.held()
+    assert await is_in_main(bench, order)
+    await bench.stop(order)
+    await running
+
+
+async def announced_to_nobody(what: str) -> None:
+    raise AssertionError(f"{what} is not the other's to remove")
+
+
+def orphaned_job(bench: ClusterBench) -> JsonObject:
     """As an agent leaves it whose attempt nobody knows any more."""
     job = hardened_job(f"orphan-{uuid4().hex[:8]}", "localhost/none@sha256:" + "0" * 64)
-    labels = {"animus.io/cluster": CLUSTER, "animus.io/attempt-id": str(uuid4())}
+    labels = bench.executor.site.naming.labels | {"animus.io/attempt-id": str(uuid4())}
     job["metadata"] |= {
-        "namespace": namespace, "labels": labels, "finalizers": ["animus/outcome"],
+        "namespace": NAMESPACE, "labels": labels, "finalizers": ["animus/outcome"],
     }  # fmt: skip
     return job

@@ -19,7 +19,7 @@ from tests.support.documents import DIGEST_A, DIGEST_B, explicit_step, output
 STEP_IMAGE = f"registry.example/animus-step@{DIGEST_B}"
 ATTEMPT_ID = AttemptId(UUID("01998a7e-1111-7aaa-8aaa-0000000000aa"))
 SITE = Site(
-    naming=Naming(cluster="north"),
+    naming=Naming(cluster="north", agent="0123456789abcdef"),
     namespace="animus-runs",
     step_image=STEP_IMAGE,
     gateway_url="https://animus.example",

@@ -36,6 +36,18 @@ def test_any_text_becomes_a_valid_label(text: str) -> None:
     assert LABEL_VALUE.fullmatch(label_value(text))
 
 
+def test_an_attempt_of_a_copied_installation_has_a_job_of_its_own() -> None:
+    assert job_name(ORDER.model_copy(update={"order_id": "other"})) != job_name(ORDER)
+
+
+def test_an_installation_finds_nothing_of_another_whose_cluster_has_its_name() -> None:
+    other = replace(SITE.naming, agent="fedcba9876543210")
+    assert other.selector != SITE.naming.selector
+    assert other.labels_of(ORDER) != SITE.naming.labels_of(ORDER)
+    wanted = dict(each.split("=") for each in SITE.naming.selector_of(ATTEMPT_ID).split(","))
+    assert wanted.items() <= SITE.naming.labels_of(ORDER).items()
+
+
 def test_an_attempts_labels_name_it() -> None:
     naming = replace(SITE.naming, cluster="north")
     labels = naming.labels_of(ORDER)
