@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -19,6 +19,7 @@ from animus.domain.documents import DigestText, Document, Name, SparseDocument
 from animus.domain.environment_locks import EnvironmentLock
 from animus.domain.limitations import Limitation, LimitationCode
 from animus.domain.pipelines import PipelineSpec, Step
+from animus.domain.quotas import UNLIMITED, Ceilings
 from animus.domain.run_specs import Classification, DatasetBinding, RunSpec
 from animus.domain.verdicts import GateRule, Verdict
 
@@ -48,6 +49,12 @@ class PlannedStep(Document):
     @property
     def name(self) -> str:
         return self.spec.name
+
+
+def positions_of(steps: Sequence[PlannedStep]) -> list[list[int]]:
+    """For each step the positions of those that it waits for."""
+    places = {step.name: position for position, step in enumerate(steps)}
+    return [[places[before] for before in step.after] for step in steps]
 
 
 class PlanBody(SparseDocument):
@@ -89,6 +96,7 @@ class Facts:
     pipeline: PipelineSpec
     lock: EnvironmentLock | None
     execution: Execution
+    ceilings: Ceilings = UNLIMITED
 
 
 def draft(spec: RunSpec, facts: Facts) -> PlanBody:
