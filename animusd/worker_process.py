@@ -17,6 +17,7 @@ import structlog
 import uvloop
 from temporalio.client import Client
 
+from activities.queues import StoredQueueActivities
 from activities.runs import StoredRunActivities
 from animus.adapters.rules.judge import ProcessRuleJudge
 from animus.adapters.signing import FileSigner
@@ -102,7 +103,8 @@ async def _start_control(
     settings: WorkerSettings, database: Database, client: Client, stack: AsyncExitStack
 ) -> asyncio.Task[None]:
     activities = await prepare_activities(settings, database, stack)
-    return asyncio.create_task(control_worker(client, activities).run())
+    queue = StoredQueueActivities(database=database)
+    return asyncio.create_task(control_worker(client, activities, queue).run())
 
 
 async def prepare_activities(
@@ -172,6 +174,7 @@ async def reconcile(database: Database, workflows: RunWorkflows, checked: Lookba
     else:
         await relay.reconcile_closed(database, call, workflows, since=checked.since)
         await relay.reconcile_overdue(database, call, workflows)
+    await relay.reconcile_queue(database, workflows)
     checked.since = now - CLOSED_LOOKBACK
     return 0
 

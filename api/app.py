@@ -28,6 +28,7 @@ from api.routes import (
     policies,
     principals,
     projects,
+    queues,
     run_events,
     runs,
     sources,
@@ -54,6 +55,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     audit.router,
     clusters.router,
     agents.router,
+    queues.router,
 )
 
 
