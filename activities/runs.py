@@ -6,11 +6,11 @@ from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from uuid import UUID
 
 from temporalio import activity
 
+from activities.calls import activity_call
 from activities.failures import translated
 from activities.heartbeats import heartbeats
 from animus.contracts.execution import agent_queue
@@ -38,7 +38,6 @@ from animus.domain.ids import AttemptId, ProjectId, RunId
 from animus.ports import ObjectStore, RuleJudge, Signer
 from animus.services import attempts, registration, run_phases, run_watch, start_checks
 from animus.services.attempts import OpenedAttempt
-from animus.services.calls import Call
 from animus.services.registration import Answer
 from animus.services.run_phases import Position
 from animus.store.database import Database, UnitOfWork
@@ -61,7 +60,7 @@ class StoredRunActivities(RunActivities):
             return _position(
                 await run_phases.plan_run(
                     uow,
-                    _call(),
+                    activity_call(),
                     *_ids(request.run),
                     judge=judge,
                     workflow_run_id=_execution(),
@@ -74,7 +73,7 @@ class StoredRunActivities(RunActivities):
         async with self._transaction() as uow:
             return _position(
                 await run_phases.settle_gates(
-                    uow, _call(), *_ids(request.run), generation=request.generation
+                    uow, activity_call(), *_ids(request.run), generation=request.generation
                 )
             )
 
@@ -85,13 +84,15 @@ class StoredRunActivities(RunActivities):
             lost = await start_checks.find_lost_inputs(self.database, *ids, store=self.store)
         async with self._judging() as (uow, judge):
             return _position(
-                await run_phases.revalidate_run(uow, _call(), *ids, judge=judge, lost_inputs=lost)
+                await run_phases.revalidate_run(
+                    uow, activity_call(), *ids, judge=judge, lost_inputs=lost
+                )
             )
 
     @activity.defn(name="run.read_control")
     async def read_control(self, request: RunRef, /) -> ControlState:
         async with self._transaction() as uow:
-            control = await run_watch.read_control(uow, _call(), *_ids(request))
+            control = await run_watch.read_control(uow, activity_call(), *_ids(request))
             return ControlState(
                 stop=control.stop,
                 reason=control.reason,
@@ -103,7 +104,7 @@ class StoredRunActivities(RunActivities):
     async def open_attempt(self, request: OpenAttempt, /) -> AttemptOpened:
         async with self._transaction() as uow:
             opened = await attempts.open_attempt(
-                uow, _call(), *_ids(request.run), step=request.step, signer=self.signer
+                uow, activity_call(), *_ids(request.run), step=request.step, signer=self.signer
             )
             return _opened(opened)
 
@@ -114,7 +115,7 @@ class StoredRunActivities(RunActivities):
             async with heartbeats():
                 closed = await registration.close_attempt(
                     self.database,
-                    _call(),
+                    activity_call(),
                     project_id,
                     AttemptId(UUID(request.attempt_id)),
                     _answer(request),
@@ -131,7 +132,7 @@ class StoredRunActivities(RunActivities):
             return _position(
                 await run_phases.report_incident(
                     uow,
-                    _call(),
+                    activity_call(),
                     *_ids(request.run),
                     run_watch.workflow_incident(request.kind),
                     occurrence=_execution(),
@@ -143,7 +144,7 @@ class StoredRunActivities(RunActivities):
         async with self._transaction() as uow:
             return _position(
                 await run_phases.finalise_run(
-                    uow, _call(), *_ids(request), workflow_run_id=_execution()
+                    uow, activity_call(), *_ids(request), workflow_run_id=_execution()
                 )
             )
 
@@ -159,15 +160,6 @@ class StoredRunActivities(RunActivities):
         with translated():
             async with self.database.write() as uow:
                 yield uow
-
-
-def _call() -> Call:
-    info = activity.info()
-    return Call(
-        actor=None,
-        request_id=f"{info.workflow_id}/{info.activity_id}",
-        now=datetime.now(UTC),
-    )
 
 
 def _ids(run: RunRef) -> tuple[ProjectId, RunId]:

@@ -341,6 +341,11 @@ class RunWorkflows(Protocol):
     async def recently_closed(self, since: datetime, /) -> Sequence[RunId]:
         """Runs whose workflows closed since then, by Temporal's visibility store."""
 
+    async def wake_queue(self) -> None:
+        """Have the queue looked at: start its workflow if none runs, and signal it."""
+
+    async def is_queue_running(self) -> bool: ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptTask:

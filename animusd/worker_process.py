@@ -17,6 +17,7 @@ import structlog
 import uvloop
 from temporalio.client import Client
 
+from activities.queues import StoredQueueActivities
 from activities.runs import StoredRunActivities
 from animus.adapters.rules.judge import ProcessRuleJudge
 from animus.adapters.signing import FileSigner
@@ -104,8 +105,9 @@ async def _start_control(
 ) -> list[asyncio.Task[None]]:
     activities = await prepare_activities(settings, database, stack)
     chunks = activities.store.log_chunks
+    queue = StoredQueueActivities(database=database)
     return [
-        asyncio.create_task(control_worker(client, activities).run()),
+        asyncio.create_task(control_worker(client, activities, queue).run()),
         _loop(
             "live-logs",
             lambda: live_logs.sweep(database, chunks, now=utc_now()),
@@ -181,6 +183,7 @@ async def reconcile(database: Database, workflows: RunWorkflows, checked: Lookba
     else:
         await relay.reconcile_closed(database, call, workflows, since=checked.since)
         await relay.reconcile_overdue(database, call, workflows)
+    await relay.reconcile_queue(database, workflows)
     checked.since = now - CLOSED_LOOKBACK
     return 0
 

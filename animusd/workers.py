@@ -10,26 +10,30 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from animus.contracts.queues import QueueActivities
 from animus.contracts.runs import CONTROL_QUEUE, RunActivities
+from workflows.queues import QueueWorkflow
 from workflows.runs import RunWorkflow
 
-WORKFLOWS: Sequence[type] = (RunWorkflow,)
+WORKFLOWS: Sequence[type] = (RunWorkflow, QueueWorkflow)
 GRACE = timedelta(seconds=10)
 """For activities under way when the worker is told to stop."""
 
 
-def control_worker(client: Client, activities: RunActivities) -> Worker:
+def control_worker(client: Client, activities: RunActivities, queue: QueueActivities) -> Worker:
     return Worker(
         client,
         task_queue=CONTROL_QUEUE,
         workflows=WORKFLOWS,
-        activities=control_activities(activities),
+        activities=control_activities(activities, queue),
         workflow_runner=workflow_runner(),
         graceful_shutdown_timeout=GRACE,
     )
 
 
-def control_activities(activities: RunActivities) -> Sequence[Callable[..., Any]]:
+def control_activities(
+    activities: RunActivities, queue: QueueActivities
+) -> Sequence[Callable[..., Any]]:
     return (
         activities.plan,
         activities.settle_gates,
@@ -39,6 +43,7 @@ def control_activities(activities: RunActivities) -> Sequence[Callable[..., Any]
         activities.close_attempt,
         activities.report_incident,
         activities.finalise,
+        queue.admit,
     )
 
 

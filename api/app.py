@@ -29,6 +29,7 @@ from api.routes import (
     policies,
     principals,
     projects,
+    queues,
     run_events,
     run_logs,
     runs,
@@ -58,6 +59,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     clusters.router,
     agents.router,
     live_logs.router,
+    queues.router,
 )
 
 

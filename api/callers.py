@@ -96,6 +96,17 @@ async def _platform_admin(request: Request) -> Call:
     return call
 
 
+@declares("project:platform_admin")
+async def _overseer(request: Request, project_id: UUID) -> Call:
+    """A platform administrator; to whom may not know of the project there is none."""
+    call = await _authenticated(request, ProjectId(project_id))
+    if call.by.kind is PrincipalKind.RUN:
+        _check_run_token(call.by, project_id, allowed=False)
+    check_permission(call.by, *Permission)
+    check_platform_admin(call.by)
+    return call
+
+
 @declares("agent")
 async def _agent(request: Request) -> Call:
     """A service account; whether it is the agent of the order's cluster, the claim checks."""
@@ -176,6 +187,7 @@ AuditReader = Annotated[Call, _requires(Permission.AUDIT)]
 SignedIn = Annotated[Call, Depends(_signed_in)]
 SignedInPerson = Annotated[Call, Depends(_person)]
 PlatformAdmin = Annotated[Call, Depends(_platform_admin)]
+Overseer = Annotated[Call, Depends(_overseer)]
 Agent = Annotated[Call, Depends(_agent)]
 AttemptHolder = Annotated[AttemptCall, Depends(_attempt)]
 Anyone = Annotated[Call, Depends(_anyone)]

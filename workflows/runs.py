@@ -40,6 +40,7 @@ GIVE_UP_AFTER = 10  # failed phases in a row
 LONGEST_PAUSE = timedelta(minutes=1)
 _WAITING = {
     Next.APPROVE: "decisions on approval gates",
+    Next.QUEUE: "its turn in the queue for resources",
     Next.REVALIDATE: "the checks before execution",
     Next.EXECUTE: "steps to end",
     Next.FINISH: "the end to be recorded",
@@ -123,6 +124,8 @@ class RunWorkflow:
         match position.next:
             case Next.APPROVE:
                 return await self._approve(position)
+            case Next.QUEUE:
+                return await self._queue(position)
             case Next.REVALIDATE:
                 return await self._revalidate(position)
             case Next.EXECUTE:
@@ -158,10 +161,18 @@ class RunWorkflow:
             self._continue_if_long(position)
         return position
 
+    async def _queue(self, position: RunPosition) -> RunPosition:
+        """Wait to be let in, and for the deadline; then everything is checked anew."""
+        while position.next is Next.QUEUE:
+            await self._wait_for_wake(timedelta(seconds=position.seconds_left + 0.05))
+            position = await self._revalidate(position)
+            self._continue_if_long(position)
+        return position
+
     def _continue_if_long(self, position: RunPosition) -> None:
         """A year of hourly looks would not fit into one history: go on in a new one."""
         is_long = workflow.info().is_continue_as_new_suggested()
-        if is_long and position.next is Next.APPROVE and not self._woken:
+        if is_long and position.next in (Next.APPROVE, Next.QUEUE) and not self._woken:
             workflow.continue_as_new(self._run)
 
     async def _wait_for_wake(self, longest: timedelta) -> None:

@@ -20,6 +20,7 @@ from temporalio.converter import DataConverter, DefaultFailureConverter, Payload
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from animus.contracts.queues import QUEUE_ID, QUEUE_WORKFLOW, QueueRef
 from animus.contracts.runs import CONTROL_QUEUE, WAKE, WORKFLOW, RunRef
 from animus.domain.errors import Unavailable
 from animus.domain.ids import RunId
@@ -70,6 +71,29 @@ class TemporalRunWorkflows(RunWorkflows):
 
     async def restart(self, subject: WorkflowSubject, /) -> None:
         await self._start(subject, WorkflowIDReusePolicy.ALLOW_DUPLICATE)
+
+    async def wake_queue(self) -> None:
+        try:
+            await self._client.start_workflow(
+                QUEUE_WORKFLOW,
+                QueueRef(),
+                id=QUEUE_ID,
+                task_queue=CONTROL_QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                start_signal=WAKE,
+                static_summary="runs that wait for resources",
+            )
+        except RPCError as error:
+            raise _away(error) from error
+
+    async def is_queue_running(self) -> bool:
+        try:
+            found = await self._client.get_workflow_handle(QUEUE_ID).describe()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return False
+            raise _away(error) from error
+        return _status_of(found) is WorkflowStatus.RUNNING
 
     async def status(self, run_id: RunId, /) -> tuple[WorkflowStatus, str]:
         try:

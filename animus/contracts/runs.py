@@ -22,6 +22,7 @@ class Next(StrEnum):
     """Where the records say that a run stands: what its workflow does next."""
 
     APPROVE = "approve"
+    QUEUE = "queue"
     REVALIDATE = "revalidate"
     EXECUTE = "execute"
     FINISH = "finish"

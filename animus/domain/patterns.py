@@ -13,6 +13,7 @@ HOST = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$"
 MEDIA_TYPE = r"^[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}$"
 CPU = r"^([1-9][0-9]{0,5}m|[0-9]{1,4}(\.[0-9]{1,3})?)$"
 BYTES = r"^[1-9][0-9]{0,17}(Ki|Mi|Gi|Ti|k|M|G|T)?$"
+RESOURCE = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
 DURATION = r"^[1-9][0-9]{0,6}[smhd]$"
 STEP_ARTIFACT = r"^[A-Za-z0-9][A-Za-z0-9_-]*\..+$"
 LABEL_KEY = (
@@ -36,6 +37,7 @@ READABLE = {
     MEDIA_TYPE: "A media type is written as 'type/subtype', such as 'application/json'.",
     CPU: "cpu is a number of cores such as '1', '0.5' or '500m'.",
     BYTES: "A size is a whole number with a unit, such as '512Mi' or '2Gi'.",
+    RESOURCE: "A device is written as Kubernetes names it, such as 'nvidia.com/gpu'.",
     DURATION: "A duration is a number of seconds, or a number with s, m, h or d, such as '10m'.",
     STEP_ARTIFACT: "An artifact of another step is written as 'step.artifact'.",
     LABEL_KEY: "A label's key is a name of at most 63 letters, digits, '.', '_' or '-', with or "

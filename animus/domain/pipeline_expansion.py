@@ -25,6 +25,7 @@ DEFAULTS: dict[str, Any] = {
     "cpu": "1",
     "memory": "1Gi",
     "gpu": 0,
+    "gpuResource": None,
     "storage": "1Gi",
     "timeout": 3_600,
     "attempts": 1,
@@ -182,7 +183,7 @@ def _short_step(short: ShortPipeline, name: str, step: ShortStep) -> dict[str, A
         ],
         "resources": {
             "cpu": said["cpu"], "memory": said["memory"], "gpu": said["gpu"],
-            "ephemeralStorage": said["storage"],
+            "gpuResource": said["gpuResource"], "ephemeralStorage": said["storage"],
         },
         "retryPolicy": {"maxAttempts": said["attempts"], "backoff": SHORT_BACKOFF},
         "timeoutSeconds": said["timeout"],
@@ -227,6 +228,7 @@ _SHORT_KEYS = {
     "image": "image", "command": "run", "args": "run", "inputs/datasets": "data",
     "inputs/artifacts": "in", "outputs": "out", "env": "env", "resources/cpu": "cpu",
     "resources/memory": "memory", "resources/ephemeralStorage": "storage",
+    "resources/gpuResource": "gpuResource",
     "retryPolicy/maxAttempts": "attempts", "timeoutSeconds": "timeout", "egress": "egress",
     "secrets": "secrets",
 }  # fmt: skip

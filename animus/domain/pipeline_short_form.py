@@ -15,6 +15,7 @@ from animus.domain.pipelines import (
     MAX_TIMEOUT_SECONDS,
     EgressRule,
     EnvName,
+    GpuResource,
     Host,
     ImageRef,
     MediaType,
@@ -144,6 +145,7 @@ class Defaults(SparseDocument):
     cpu: _Cpu | None = None
     memory: _Bytes | None = None
     gpu: Annotated[Int, Field(ge=0, le=64)] | None = None
+    gpuResource: GpuResource | None = None
     storage: _Bytes | None = None
     timeout: _Seconds | None = None
     attempts: Annotated[Int, Field(ge=1, le=MAX_ATTEMPTS)] | None = None

@@ -28,6 +28,7 @@ Host = Annotated[str, StringConstraints(pattern=patterns.HOST, max_length=253)]
 MediaType = Annotated[str, StringConstraints(pattern=patterns.MEDIA_TYPE)]
 Word = Annotated[str, StringConstraints(max_length=32_768)]
 EnvName = Annotated[str, StringConstraints(pattern=patterns.ENV_NAME, max_length=256)]
+GpuResource = Annotated[str, StringConstraints(pattern=patterns.RESOURCE, max_length=317)]
 OutputPath = Annotated[str, StringConstraints(pattern=patterns.PATH, max_length=512)]
 
 
@@ -73,10 +74,12 @@ class EnvVar(Document):
     value: Word
 
 
-class Resources(Document):
+class Resources(SparseDocument):
     cpu: Annotated[str, StringConstraints(pattern=patterns.CPU)]
     memory: Annotated[str, StringConstraints(pattern=patterns.BYTES)]
     gpu: Annotated[Int, Field(ge=0, le=64)]
+    gpuResource: GpuResource | None = None
+    """What the cluster calls the devices; absent for what its agent is set to."""
     ephemeralStorage: Annotated[str, StringConstraints(pattern=patterns.BYTES)]
     """Bound of everything a step writes: outputs and scratch."""
 

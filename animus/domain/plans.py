@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -20,6 +20,7 @@ from animus.domain.environment_locks import EnvironmentLock
 from animus.domain.limitations import Limitation, LimitationCode
 from animus.domain.pipelines import PipelineSpec, Step
 from animus.domain.placements import SHARE_THE_KERNEL, Placement
+from animus.domain.quotas import UNLIMITED, Ceilings
 from animus.domain.run_specs import Classification, DatasetBinding, RunSpec
 from animus.domain.verdicts import GateRule, Verdict
 
@@ -47,6 +48,12 @@ class PlannedStep(Document):
     @property
     def name(self) -> str:
         return self.spec.name
+
+
+def positions_of(steps: Sequence[PlannedStep]) -> list[list[int]]:
+    """For each step the positions of those that it waits for."""
+    places = {step.name: position for position, step in enumerate(steps)}
+    return [[places[before] for before in step.after] for step in steps]
 
 
 class PlanBody(SparseDocument):
@@ -94,6 +101,7 @@ class Facts:
     gives_secrets: bool = False
     """Whether the cluster's agent has a secret store. No part of the body: a plan's digest need not
     change with it, but the verdict does."""
+    ceilings: Ceilings = UNLIMITED
 
     @property
     def placement(self) -> Placement | None:

@@ -10,8 +10,10 @@ from animus.domain.code_refs import CodeState
 from animus.domain.environment_locks import EnvironmentLock
 from animus.domain.ids import PolicyVersionId
 from animus.domain.limitations import EXPLANATIONS, PRODUCTION_NEEDS, LimitationCode
+from animus.domain.plan_peaks import peak_of
 from animus.domain.plans import PlanBody
 from animus.domain.policies import ApprovalDemand, PolicyDocument, Rule
+from animus.domain.quotas import UNLIMITED, Ceilings, describe, find_excess
 from animus.domain.run_specs import Classification
 from animus.domain.verdicts import BUILTIN, Effect, Finding, GateRule, RuleName, Verdict
 
@@ -59,6 +61,7 @@ def evaluate(
     judgements: Sequence[Judgement],
     *,
     gives_secrets: bool = False,
+    ceilings: Ceilings = UNLIMITED,
 ) -> Verdict:
     """Combine the answers. Neither the order of policies nor of rules changes the result.
 
@@ -66,7 +69,7 @@ def evaluate(
     """
     said = [finding for judgement in judgements for finding in _findings(judgement)]
     accepted = frozenset(code for j in judgements for rule in _matched(j) for code in rule.accept)
-    builtin = [*_builtin_findings(body, lock, accepted)]
+    builtin = [*_builtin_findings(body, lock, ceilings, accepted)]
     if not gives_secrets:
         builtin += _secret_findings(body)
     permitted = {Effect.ALLOW, Effect.REQUIRE_APPROVAL} & {finding.effect for finding in said}
@@ -111,7 +114,10 @@ def _builtin(rule: str, reason: str) -> Finding:
 
 
 def _builtin_findings(
-    body: PlanBody, lock: EnvironmentLock | None, accepted: frozenset[LimitationCode]
+    body: PlanBody,
+    lock: EnvironmentLock | None,
+    ceilings: Ceilings,
+    accepted: frozenset[LimitationCode],
 ) -> Iterator[Finding]:
     """What no policy can switch off."""
     if body.classification is Classification.PRODUCTION:
@@ -123,6 +129,25 @@ def _builtin_findings(
             yield _builtin(f"production-{code}", reason)
     yield from _image_findings(body, lock)
     yield from _executor_findings(body)
+    yield from _quota_findings(body, ceilings)
+
+
+def _quota_findings(body: PlanBody, ceilings: Ceilings) -> Iterator[Finding]:
+    """What no place in the queue would ever be found for is refused, not queued for ever."""
+    if ceilings.is_unlimited:
+        return
+    peak = peak_of(body)
+    for whose, limits in (("project", ceilings.project), ("cluster", ceilings.cluster)):
+        excess = find_excess(peak, used={}, limits=limits)
+        if excess is not None:
+            wanted, limit = (
+                describe(excess.resource, amount) for amount in (excess.wanted, excess.limit)
+            )
+            reason = (
+                f"At its peak the run needs {wanted}; the {whose} never gives more than {limit}. "
+                "Ask for less, or have a platform administrator raise the limit."
+            )
+            yield _builtin(f"{whose}-limit-{excess.resource}", reason)
 
 
 def _image_findings(body: PlanBody, lock: EnvironmentLock | None) -> Iterator[Finding]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-from animus.domain.plans import PlanBody, PlannedStep
+from animus.domain.peaks import highest_sums
+from animus.domain.plans import PlanBody, PlannedStep, positions_of
 from animus.domain.resources import Amounts
 from animus.domain.retries import worst_case_seconds
 
@@ -20,7 +21,7 @@ class Simulation:
     worst_case_seconds: float
     """Along the slowest path, if every attempt runs into its timeout."""
     peak: Amounts
-    """The largest sum over the steps of one wave, for each kind of resource."""
+    """The most that steps which may run side by side need together, of each kind of resource."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,7 @@ def simulate(body: PlanBody) -> Simulation:
         widest=max(len(wave) for wave in waves),
         worst_case_attempts=sum(step.spec.retryPolicy.maxAttempts for step in body.steps),
         worst_case_seconds=_slowest_path(body.steps),
-        peak=Amounts.largest(_sum(wave) for wave in waves),
+        peak=_peak(body.steps),
     )
 
 
@@ -63,8 +64,11 @@ def _slowest_path(steps: Sequence[PlannedStep]) -> float:
     return max(done.values())
 
 
-def _sum(wave: Sequence[PlannedStep]) -> Amounts:
-    total = Amounts()
-    for step in wave:
-        total = total + step.spec.resources.amounts()
-    return total
+def _peak(steps: Sequence[PlannedStep]) -> Amounts:
+    amounts = [step.spec.resources.amounts() for step in steps]
+    kinds = [field.name for field in fields(Amounts)]
+    return Amounts(
+        **highest_sums(
+            positions_of(steps), {kind: [getattr(one, kind) for one in amounts] for kind in kinds}
+        )
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -56,15 +55,4 @@ class Amounts:
             memory=self.memory + other.memory,
             storage=self.storage + other.storage,
             gpus=self.gpus + other.gpus,
-        )
-
-    @staticmethod
-    def largest(amounts: Iterable[Amounts]) -> Amounts:
-        """The largest of each kind: an upper bound when the peaks do not coincide."""
-        listed = tuple(amounts)
-        return Amounts(
-            millicores=max((a.millicores for a in listed), default=0),
-            memory=max((a.memory for a in listed), default=0),
-            storage=max((a.storage for a in listed), default=0),
-            gpus=max((a.gpus for a in listed), default=0),
         )

@@ -57,8 +57,16 @@ class WaitingFor(StrEnum):
     APPROVAL = "approval"
     EXECUTION = "execution"
     """The checks before execution, and its start."""
+    QUOTA_EXCEEDED = "quota_exceeded"
+    """The project's own runs have what it may have at once."""
+    QUEUE_BLOCKED = "queue_blocked"
+    """The cluster is full, or others are before it."""
     STEPS = "steps"
     CANCELLATION = "cancellation"
+
+
+QUEUED = frozenset({WaitingFor.QUOTA_EXCEEDED, WaitingFor.QUEUE_BLOCKED})
+"""What a run waits for in the queue."""
 
 
 class IllegalTransition(Conflict):

@@ -14,6 +14,7 @@ from animus.domain.pipeline_expansion import expand_pipeline
 from animus.domain.pipelines import PipelineSpec
 from animus.domain.plans import PlanDocument
 from animus.domain.policies import PolicyDocument
+from animus.domain.quotas import Quantities, parse_limits
 from animus.domain.run_specs import RunSpec, pipeline_bytes, pipeline_digest
 from animus.domain.work_orders import Assignment
 
@@ -49,6 +50,18 @@ def run_spec_of(canonical: bytes) -> RunSpec:
 @lru_cache(maxsize=REMEMBERED)
 def assignment_of(canonical: bytes) -> Assignment:
     return Assignment.model_validate(decode_strictly(canonical))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def limits_in(canonical: bytes) -> Quantities:
+    """Of a quota or a capacity, in base units."""
+    return parse_limits(decode_strictly(canonical))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def peak_in(canonical: bytes) -> Quantities:
+    peak: Quantities = decode_strictly(canonical)
+    return peak
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,7 +45,9 @@ async def make_plan(
     body = draft(spec, facts)
     seen = policy_input(body)
     judgements = await _judgements(seen, policies, judge)
-    verdict = evaluate(body, facts.lock, judgements, gives_secrets=facts.gives_secrets)
+    verdict = evaluate(
+        body, facts.lock, judgements, gives_secrets=facts.gives_secrets, ceilings=facts.ceilings
+    )
     plan = seal(body, verdict, tuple(policy.digest for policy in policies))
     return Planned(
         plan=plan,

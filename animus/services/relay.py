@@ -15,9 +15,10 @@ from animus.services import run_phases
 from animus.services.calls import Call
 from animus.services.run_facts import get_records, hold_run
 from animus.services.run_watch import note_execution, workflow_incident
-from animus.store import delivery, runs
+from animus.store import delivery, queues, runs
 from animus.store.database import Database
 from animus.store.delivery import OutboxEntry
+from animus.store.queues import QUEUE_WAKE
 from animus.store.tables import Run
 
 BATCH = 100
@@ -52,10 +53,14 @@ async def _deliver_batch(database: Database, workflows: RunWorkflows) -> tuple[i
     """How much was told, and whether the batch was full."""
     async with database.write() as uow:
         entries = await delivery.take_outbox(uow, limit=BATCH)
-        subjects = {one.run_id: _subject_of_entry(one) for one in entries if _is_open(one)}
+        queued = [one for one in entries if one.kind == QUEUE_WAKE]
+        others = [one for one in entries if one.kind != QUEUE_WAKE]
+        subjects = {one.run_id: _subject_of_entry(one) for one in others if _is_open(one)}
         done = await asyncio.gather(*(_tell(workflows, s) for s in subjects.values()))
         failed = {s.run_id for s, told in zip(subjects.values(), done, strict=True) if not told}
-        delivered = [one.seq for one in entries if one.run_id not in failed]
+        delivered = [one.seq for one in others if one.run_id not in failed]
+        if queued and await _tell_queue(workflows):
+            delivered += [one.seq for one in queued]
         if delivered:
             delivery.drop_outbox(uow, delivered)
     return len(delivered), len(entries) == BATCH
@@ -72,6 +77,24 @@ async def _tell(workflows: RunWorkflows, subject: WorkflowSubject) -> bool:
         _log.warning("wake_up_delayed", run_id=str(subject.run_id), detail=error.detail)
         return False
     return True
+
+
+async def _tell_queue(workflows: RunWorkflows) -> bool:
+    try:
+        await workflows.wake_queue()
+    except Unavailable as error:
+        _log.warning("queue_wake_up_delayed", detail=error.detail)
+        return False
+    return True
+
+
+async def reconcile_queue(database: Database, workflows: RunWorkflows) -> None:
+    """While anybody waits there is a workflow of the queue; whoever ended it lost nothing."""
+    async with database.read() as session:
+        is_needed = await queues.is_anybody_waiting(session)
+    if is_needed and not await workflows.is_queue_running():
+        _log.warning("queue_restarted")
+        await workflows.wake_queue()
 
 
 async def reconcile_closed(

@@ -9,9 +9,10 @@ from animus.domain.attempts import step_states
 from animus.domain.canonical import JsonObject, decode_strictly
 from animus.domain.digests import Digest
 from animus.domain.ids import ProjectId, RunId
-from animus.domain.runs import FailureClass, RunState
+from animus.domain.runs import QUEUED, FailureClass, RunState
 from animus.domain.work_orders import AttemptResult, Usage
 from animus.services.parsed import run_spec_of
+from animus.services.queue_views import PlaceView, find_place
 from animus.services.run_facts import attempts_of, get_records, read_plan
 from animus.services.runs import RunView, get_run
 from animus.store.database import ReadSession
@@ -71,6 +72,8 @@ class RunDetail:
     steps: tuple[StepView, ...]
     incidents: tuple[IncidentView, ...]
     drifts: tuple[DriftView, ...]
+    place: PlaceView | None
+    """In the queue, while the run waits there."""
 
 
 async def get_detail(session: ReadSession, project_id: ProjectId, run_id: RunId) -> RunDetail:
@@ -83,6 +86,9 @@ async def get_detail(session: ReadSession, project_id: ProjectId, run_id: RunId)
         steps=_steps(records),
         incidents=tuple(_incident(row) for row in records.incidents),
         drifts=tuple(_drift(row) for row in records.revalidations if row.outcome == "drift"),
+        place=(
+            await find_place(session, project_id, run_id) if run.waiting_for in QUEUED else None
+        ),
     )
 
 

@@ -16,19 +16,21 @@ from animus.domain.derived_state import Derived, GateClosing, RunFacts, derive_s
 from animus.domain.differences import differences
 from animus.domain.digests import Digest, format_digest
 from animus.domain.ids import ProjectId, RunId, effect_event_id
+from animus.domain.plan_peaks import peak_of
 from animus.domain.plans import ExecutionPlan, Facts, PlannedStep
 from animus.domain.previews import simulate
+from animus.domain.queues import Block
 from animus.domain.runs import TERMINAL, FailureClass, RunState, WaitingFor
 from animus.domain.verdicts import Effect, GateRule
 from animus.ports import RuleJudge
-from animus.services import approvals, incidents, policies
+from animus.services import approvals, incidents, policies, queues
 from animus.services.attempts import QUEUE_LIFE
 from animus.services.calls import Call, record
 from animus.services.incidents import IncidentReport
 from animus.services.parsed import lock_of, pipeline_of, run_spec_of
 from animus.services.planning import Planned, make_plan
 from animus.services.run_facts import derive, facts_of, get_records, hold_run
-from animus.services.run_requests import execution_of
+from animus.services.run_requests import ceilings_of, execution_of
 from animus.services.run_watch import note_execution
 from animus.services.start_checks import find_obstacle
 from animus.store import runs
@@ -60,6 +62,7 @@ class Standing(StrEnum):
     """What comes next for a run, by its records."""
 
     APPROVE = "approve"
+    QUEUE = "queue"
     REVALIDATE = "revalidate"
     EXECUTE = "execute"
     FINISH = "finish"
@@ -97,7 +100,7 @@ async def plan_run(
         )
     run = records.run
     if run.state == RunState.CREATED and records.cancel is None:
-        planned = await _plan(uow, run, judge)
+        planned = await _plan(uow, run, judge, await _facts(uow, run))
         records = _keep_plan(uow, call, records, planned, generation=1)
         if await _check_expectation(uow, call, run, planned.plan):
             return position_of(records)
@@ -127,19 +130,25 @@ async def revalidate_run(
 ) -> Position:
     """Plan again with the facts of now. The same digest starts execution, another one new gates.
 
-    A retired cluster, or `lost_inputs` that the store has no more, ends the run instead.
+    A run that there is no room for goes into the queue instead. A retired cluster, or
+    `lost_inputs` that the store has no more, ends it.
     """
     records = await hold_run(uow, project_id, run_id)
     here = position_of(records)
-    if here.standing is not Standing.REVALIDATE:
+    if here.standing not in (Standing.REVALIDATE, Standing.QUEUE):
         return here
     run, old = records.run, records.plan
     assert old is not None  # the standing says so
-    obstacle = await find_obstacle(uow, run, lost_inputs)
+    obstacle, is_stuck = await find_obstacle(uow, run, lost_inputs), False
+    if here.standing is Standing.QUEUE and obstacle is None:
+        obstacle, is_stuck = await queues.find_dead_end(uow, records)
     if obstacle is not None:
         await incidents.report(uow, call, project_id, run_id, obstacle, occurrence="revalidation")
         return await position(uow, project_id, run_id)
-    planned = await _plan(uow, run, judge)
+    if here.standing is Standing.QUEUE and not is_stuck:
+        return here
+    facts = await _facts(uow, run, hold_limits=True)
+    planned = await _plan(uow, run, judge, facts)
     same = planned.plan.digest == old.plan_digest
     difference = None
     if not same:
@@ -153,11 +162,19 @@ async def revalidate_run(
         outcome="same" if same else "drift",
         difference=difference,
     )
-    uow.add(row)
     if same:
+        peak = peak_of(planned.plan.document.body)
+        block = await queues.enter(uow, call, records, peak=peak, ceilings=facts.ceilings)
+        if block is not None:
+            _wait_in_queue(uow, run, block, now=records.read_at)
+            return await position(uow, project_id, run_id)
+        uow.add(row)
         _start(uow, call, run, planned.plan, now=records.read_at)
         return position_of(replace(records, revalidations=[*records.revalidations, row]))
+    queues.begin_to_leave(uow)
+    uow.add(row)
     await _open_next_generation(uow, call, records, planned)
+    queues.wake(uow)
     return await position(uow, project_id, run_id)
 
 
@@ -210,7 +227,7 @@ def position_of(records: RunRecords) -> Position:
     """Where the records say that the run stands."""
     run, facts = records.run, facts_of(records)
     return Position(
-        standing=_standing(run, facts),
+        standing=_standing(records, facts),
         state=RunState(run.state),
         generation=run.generation,
         plan_digest=facts.plan.digest if facts.plan else None,
@@ -219,7 +236,8 @@ def position_of(records: RunRecords) -> Position:
     )
 
 
-def _standing(run: Run, facts: RunFacts) -> Standing:
+def _standing(records: RunRecords, facts: RunFacts) -> Standing:
+    run = records.run
     if run.state in TERMINAL:
         return Standing.FINISH
     derived = derive_state(facts)
@@ -227,8 +245,9 @@ def _standing(run: Run, facts: RunFacts) -> Standing:
         return Standing.EXECUTE
     if derived.state in TERMINAL or facts.plan is None:
         return Standing.FINISH
-    satisfied = all(closing is GateClosing.SATISFIED for closing in facts.gates)
-    return Standing.REVALIDATE if satisfied else Standing.APPROVE
+    if any(closing is not GateClosing.SATISFIED for closing in facts.gates):
+        return Standing.APPROVE
+    return Standing.QUEUE if queues.is_waiting(records) else Standing.REVALIDATE
 
 
 def _seconds_left(run: Run, *, now: datetime) -> float:
@@ -237,15 +256,17 @@ def _seconds_left(run: Run, *, now: datetime) -> float:
     return max(0.0, (run.deadline - now).total_seconds())
 
 
-async def _plan(session: ReadSession, run: Run, judge: RuleJudge) -> Planned:
-    project_id = ProjectId(run.project_id)
-    spec = run_spec_of(run.run_spec)
-    asked = await policies.in_force(session, project_id)
-    return await make_plan(spec, await _facts(session, run), asked, judge)
+async def _plan(session: ReadSession, run: Run, judge: RuleJudge, facts: Facts) -> Planned:
+    asked = await policies.in_force(session, ProjectId(run.project_id))
+    return await make_plan(run_spec_of(run.run_spec), facts, asked, judge)
 
 
-async def _facts(session: ReadSession, run: Run) -> Facts:
-    wanted = Wanted(pipeline_digest=run.pipeline_digest, lock_id=run.environment_lock_id)
+async def _facts(session: ReadSession, run: Run, *, hold_limits: bool = False) -> Facts:
+    wanted = Wanted(
+        pipeline_digest=run.pipeline_digest,
+        lock_id=run.environment_lock_id,
+        hold_limits=hold_limits,
+    )
     found = await look_up(session, run.project_id, wanted)
     assert found.pipeline is not None  # foreign keys say so
     cluster = next(each for each in found.clusters if each.id == run.cluster_id)
@@ -254,6 +275,7 @@ async def _facts(session: ReadSession, run: Run) -> Facts:
         lock=lock_of(found.lock.canonical) if found.lock is not None else None,
         execution=execution_of(cluster),
         gives_secrets=bool(cluster.gives_secrets),
+        ceilings=ceilings_of(found, run.cluster_id),
     )
 
 
@@ -373,7 +395,7 @@ def _wait_for_the_rest(uow: UnitOfWork, records: RunRecords) -> None:
                 "waiting_for": WaitingFor.EXECUTION,
                 "deadline": records.read_at + EXECUTION_START_DEADLINE,
             })  # fmt: skip
-        case Standing.EXECUTE | Standing.FINISH:
+        case Standing.QUEUE | Standing.EXECUTE | Standing.FINISH:
             pass
 
 
@@ -403,6 +425,10 @@ async def _check_expectation(uow: UnitOfWork, call: Call, run: Run, plan: Execut
     project_id, run_id = ProjectId(run.project_id), RunId(run.id)
     await incidents.report(uow, call, project_id, run_id, said, occurrence="plan")
     return False
+
+
+def _wait_in_queue(uow: UnitOfWork, run: Run, block: Block, *, now: datetime) -> None:
+    _move(uow, run, {"waiting_for": block.reason, "deadline": now + queues.QUEUE_LIFE})
 
 
 def _start(uow: UnitOfWork, call: Call, run: Run, plan: ExecutionPlan, *, now: datetime) -> None:
@@ -441,6 +467,7 @@ async def _open_next_generation(
 
 def _end(uow: UnitOfWork, call: Call, records: RunRecords, derived: Derived) -> None:
     run, now, before = records.run, records.read_at, records.run.state
+    queues.begin_to_leave(uow)
     _move(uow, run, {
         "state": derived.state, "state_since": now, "ended_at": now, "waiting_for": None,
         "deadline": None, "failure_class": derived.failure_class, "failure_code": derived.code,
@@ -455,3 +482,4 @@ def _end(uow: UnitOfWork, call: Call, records: RunRecords, derived: Derived) -> 
         },
         event_id=effect_event_id("run", run.id, "ended"),
     )  # fmt: skip
+    queues.wake(uow)

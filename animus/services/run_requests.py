@@ -15,16 +15,17 @@ from animus.domain.errors import Conflict, Fault, Hidden, InvalidDocument, NotFo
 from animus.domain.ids import DatasetVersionId, LockId, ProjectId
 from animus.domain.plans import Execution, Facts
 from animus.domain.previews import Missing
+from animus.domain.quotas import Ceilings
 from animus.domain.run_specs import (
     Classification,
     DatasetBinding,
     RunSpec,
     check_run_spec,
 )
-from animus.services.parsed import Expanded, expanded, lock_of, pipeline_of
+from animus.services.parsed import Expanded, expanded, limits_in, lock_of, pipeline_of
 from animus.services.secret_checks import check_request
 from animus.store.database import ReadSession
-from animus.store.look_ups import SourceKey, VersionKey, Wanted, look_up
+from animus.store.look_ups import Found, SourceKey, VersionKey, Wanted, look_up
 from animus.store.tables import (
     Cluster,
     DatasetVersion,
@@ -136,6 +137,7 @@ async def resolve(
             lock=lock.document if lock is not None else None,
             execution=execution_of(cluster),
             gives_secrets=bool(cluster.gives_secrets),
+            ceilings=ceilings_of(found, cluster.id),
         ),
         pipeline_bytes=pipeline.canonical,
         pipeline_digest=pipeline.digest,
@@ -161,6 +163,14 @@ def _code_texts(code: CodeRef | None) -> JsonObject:
 
 def execution_of(cluster: Cluster) -> Execution:
     return Execution.model_validate({"executor": cluster.executor, "runtime": cluster.runtime})
+
+
+def ceilings_of(found: Found, cluster_id: UUID) -> Ceilings:
+    capacity = found.capacities.get(cluster_id)
+    return Ceilings(
+        project=limits_in(found.quota) if found.quota is not None else {},
+        cluster=limits_in(capacity) if capacity is not None else {},
+    )
 
 
 def _wanted(request: RunRequest) -> Wanted:

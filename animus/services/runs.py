@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from animus.domain.access import PrincipalKind
+from animus.domain.access import Permission, PrincipalKind
 from animus.domain.canonical import JsonObject, canonical_bytes, decode_strictly
 from animus.domain.code_refs import CodeRef
 from animus.domain.digests import Digest, digest_of_canonical, format_digest
@@ -17,12 +17,14 @@ from animus.domain.errors import Conflict, Fault, Forbidden, InvalidDocument, No
 from animus.domain.ids import PersonId, PrincipalId, ProjectId, RunId
 from animus.domain.plans import TAG as PLAN_TAG
 from animus.domain.plans import PlanDocument
+from animus.domain.queues import Priority
 from animus.domain.run_names import RANDOM_BYTES, run_name
 from animus.domain.run_specs import Classification, run_spec_bytes, run_spec_digest
 from animus.domain.runs import TERMINAL, FailureClass, RunState, WaitingFor
 from animus.services import pipelines
 from animus.services.calls import Call, record
 from animus.services.parsed import plan_of
+from animus.services.queues import priority_of
 from animus.services.run_requests import ResolvedRequest, RunRequest, resolve
 from animus.services.secret_checks import check_expected_plan, check_texts
 from animus.store import runs
@@ -57,6 +59,7 @@ class RunView:
     pipeline_digest: Digest
     run_spec_digest: Digest
     state: RunState
+    priority: Priority
     waiting_for: WaitingFor | None
     since: datetime
     deadline: datetime | None
@@ -95,16 +98,19 @@ async def submit_run(
     request: RunRequest,
     *,
     expected_plan: JsonObject | None = None,
+    priority: Priority = Priority.NORMAL,
 ) -> RunView:
     """Freeze the snapshot; row, audit and outbox in this one transaction. Nothing is planned.
 
     `expected_plan` is the plan that the caller saw, whose digest `request` names; drift is
-    explained with it.
+    explained with it. `priority` is no part of the plan: it says when, not what.
     """
+    _check_priority(call, priority)
     resolved = await resolve(uow, project_id, request)
     _check_complete(resolved)
     run = _new_run(call, project_id, request, resolved)
     run.expected_plan = _expected_plan(request, resolved, expected_plan)
+    run.priority = priority
     pipelines.keep(
         uow, call, project_id,
         spec=resolved.facts.pipeline, canonical=resolved.pipeline_bytes,
@@ -127,6 +133,11 @@ async def submit_run(
     runs.add_outbox(uow, project_id, run.id, "start")
     await uow.flush()
     return _view(run, call.by.name)
+
+
+def _check_priority(call: Call, priority: Priority) -> None:
+    if priority is Priority.HIGH and Permission.ADMINISTER not in call.by.permissions():
+        raise Forbidden("High priority is for administrators of the project. Ask one to submit it.")
 
 
 def _check_complete(resolved: ResolvedRequest) -> None:
@@ -212,6 +223,7 @@ def _submission(run: Run, request: RunRequest, resolved: ResolvedRequest) -> dic
         ),
         "reason": request.reason,
         "ticket": request.ticket,
+        "priority": run.priority,
         "not_secret": sorted(request.not_secret),
     }
 
@@ -292,6 +304,7 @@ def _view(run: Run, requester: str) -> RunView:
         pipeline_digest=Digest(run.pipeline_digest),
         run_spec_digest=Digest(run.run_spec_digest),
         state=RunState(run.state),
+        priority=priority_of(run.priority),
         waiting_for=WaitingFor(run.waiting_for) if run.waiting_for else None,
         since=run.state_since,
         deadline=run.deadline,

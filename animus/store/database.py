@@ -29,6 +29,7 @@ M = TypeVar("M", bound=SQLModel)
 Connection: TypeAlias = psycopg.AsyncConnection[tuple[Any, ...]]
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]
 ADVISORY_LOCK: LiteralString = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
+SHARED_ADVISORY_LOCK: LiteralString = "SELECT pg_advisory_xact_lock_shared(hashtextextended(%s, 0))"
 _CONNECTION: dict[str, Any] = {
     "connect_timeout": 5,
     "options": "-c timezone=UTC",
@@ -74,9 +75,9 @@ class Together:
         self._sent.append(settle)
         return answer
 
-    async def lock(self, *names: object) -> None:
+    async def lock(self, *names: object, shared: bool = False) -> None:
         """As `UnitOfWork.lock`; what is asked after it is answered under it."""
-        await self._connection.execute(ADVISORY_LOCK, (_lock_name(names),))
+        await self._connection.execute(_lock_statement(shared=shared), (lock_name(names),))
 
     async def settle(self) -> None:
         for settle in self._sent:
@@ -199,17 +200,21 @@ class UnitOfWork(ReadSession):
         except psycopg.Error as error:
             raise translate(error) from error
 
-    async def lock(self, *names: object) -> None:
+    async def lock(self, *names: object, shared: bool = False) -> None:
         """An advisory lock until the end of the transaction, for what names say together."""
-        await self.run(ADVISORY_LOCK, _lock_name(names))
+        await self.run(_lock_statement(shared=shared), lock_name(names))
 
     def notify(self, channel: str) -> None:
         """Wake whoever listens, when this transaction commits."""
         self.later("SELECT pg_notify(%s, '')", channel)
 
 
-def _lock_name(names: tuple[object, ...]) -> str:
+def lock_name(names: tuple[object, ...]) -> str:
     return "/".join(str(name) for name in names)
+
+
+def _lock_statement(*, shared: bool) -> LiteralString:
+    return SHARED_ADVISORY_LOCK if shared else ADVISORY_LOCK
 
 
 _Write: TypeAlias = tuple[LiteralString | bytes, tuple[object, ...]]

@@ -21,6 +21,7 @@ class OutboxEntry:
     """What the relay must tell, with what Temporal is told of the run."""
 
     seq: int
+    kind: str
     run_id: UUID
     project_id: UUID
     project: str
@@ -39,7 +40,8 @@ async def take_outbox(uow: UnitOfWork, *, limit: int) -> Sequence[OutboxEntry]:
 
 
 _TAKE: LiteralString = """
-SELECT o.seq, o.run_id, o.project_id, p.name, r.name, r.classification, r.state, r.requested_by
+SELECT o.seq, o.kind, o.run_id, o.project_id, p.name, r.name, r.classification, r.state,
+       r.requested_by
 FROM outbox o JOIN runs r ON r.id = o.run_id JOIN projects p ON p.id = o.project_id
 ORDER BY o.seq LIMIT %s FOR UPDATE OF o SKIP LOCKED
 """

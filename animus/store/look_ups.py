@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import LiteralString, TypeVar
 from uuid import UUID
 
 from animus.store.database import Answer, ReadSession, Together
+from animus.store.queues import LIMITS
 from animus.store.tables import (
     Cluster,
     DatasetVersion,
@@ -44,6 +45,8 @@ class Wanted:
     lock_id: UUID | None = None
     lock_digest: bytes | None = None
     source: SourceKey | None = None
+    hold_limits: bool = False
+    """Limits are to stay as they are found until the transaction ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +59,17 @@ class Found:
     versions: Mapping[str, DatasetVersion | None]
     lock: EnvironmentLockRow | None
     source: Source | None
+    quota: bytes | None
+    """The project's limits, where there are any."""
+    capacities: Mapping[UUID, bytes]
+    """Limits by cluster; a cluster without any is absent."""
 
 
 async def look_up(session: ReadSession, project_id: UUID, wanted: Wanted) -> Found:
     async with session.together() as asked:
+        if wanted.hold_limits:
+            await asked.lock(*LIMITS, shared=True)
+        limits = await asked.fetch(_LIMITS, project_id)
         project = await asked.pick(Project, "id = %s", project_id)
         clusters = await asked.pick(Cluster, "true ORDER BY name")
         pipeline = await asked.pick(
@@ -84,7 +94,18 @@ async def look_up(session: ReadSession, project_id: UUID, wanted: Wanted) -> Fou
         versions={alias: _first(answer) for alias, answer in versions.items()},
         lock=_first(lock),
         source=_first(source) if source is not None else None,
+        quota=next((limits for cluster, limits in limits.value if cluster is None), None),
+        capacities={cluster: limits for cluster, limits in limits.value if cluster is not None},
     )
+
+
+_LIMITS: LiteralString = """
+(SELECT NULL::uuid, limits FROM project_quotas
+  WHERE project_id = %s ORDER BY revision DESC LIMIT 1)
+UNION ALL
+(SELECT DISTINCT ON (cluster_id) cluster_id, limits FROM cluster_capacities
+  ORDER BY cluster_id, revision DESC)
+"""
 
 
 async def _ask_source(

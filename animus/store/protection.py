@@ -61,12 +61,13 @@ PROTECTIONS: tuple[Protection, ...] = (
         "projects", "changes", "change_decisions", "datasets", "dataset_versions", "sources",
         "environments", "environment_locks", "pipelines", "policies", "policy_versions",
         "policy_publications", "run_datasets", "decisions", "cancel_requests", "attempt_claims",
+        "project_quotas", "cluster_capacities",
         writers=(API,),
     ),
     *_immutable(
         "order_keys", "execution_plans", "verdicts", "approval_gates", "revalidations", "incidents",
         "workflow_executions", "attempts", "work_orders", "attempt_outcomes", "stop_receipts",
-        "audit_index",
+        "audit_index", "queue_entries", "admissions",
         writers=(WORKER,),
     ),
     *_immutable(
@@ -104,7 +105,7 @@ PROTECTIONS: tuple[Protection, ...] = (
     Protection(table="audit_pending", kind=Kind.DISPOSABLE, writers=_BOTH, removers=(WORKER,)),
     Protection(
         # The relay changes nothing; whoever locks rows needs the right to change a column.
-        table="outbox", kind=Kind.DISPOSABLE, writers=(API,), movers=(WORKER,),
+        table="outbox", kind=Kind.DISPOSABLE, writers=_BOTH, movers=(WORKER,),
         removers=(WORKER,), columns=("created_at",),
     ),
     Protection(

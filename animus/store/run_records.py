@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, LiteralString
 from uuid import UUID
 
 from animus.store.database import ReadSession
@@ -26,6 +27,13 @@ _OF_RUN = "project_id = %s AND run_id = %s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QueuePlace:
+    generation: int
+    peak: bytes
+    is_admitted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecords:
     run: Run
     plan: ExecutionPlanRow | None
@@ -42,6 +50,8 @@ class RunRecords:
     """By attempt."""
     incidents: Sequence[Incident]
     executions: Sequence[WorkflowExecution]
+    place: QueuePlace | None
+    """In the queue, or where it was let in at once; of the newest generation that has one."""
     read_at: datetime
     """By the database's clock: the one that deadlines are compared with."""
 
@@ -66,6 +76,7 @@ async def find_records(
         outcomes = await asked.pick(AttemptOutcomeRow, _OF_RUN, *key)
         incidents = await asked.pick(Incident, _OF_RUN + " ORDER BY id", *key)
         executions = await asked.pick(WorkflowExecution, _OF_RUN + " ORDER BY first_seen_at", *key)
+        places = await asked.fetch(_PLACE, *key, *key)
         clock = await asked.fetch("SELECT clock_timestamp()")
     if not run.value:
         return None
@@ -82,5 +93,19 @@ async def find_records(
         outcomes={outcome.attempt_id: outcome for outcome in outcomes.value},
         incidents=incidents.value,
         executions=executions.value,
+        place=_place(places.value),
         read_at=clock.value[0][0],
     )
+
+
+def _place(rows: Sequence[tuple[Any, ...]]) -> QueuePlace | None:
+    for generation, peak, is_admitted in rows:
+        return QueuePlace(generation=generation, peak=peak, is_admitted=is_admitted)
+    return None
+
+
+_PLACE: LiteralString = f"""
+SELECT generation, peak, true FROM admissions WHERE {_OF_RUN}
+UNION ALL SELECT generation, peak, false FROM queue_entries WHERE {_OF_RUN}
+ORDER BY 1 DESC, 3 DESC LIMIT 1
+"""

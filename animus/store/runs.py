@@ -43,6 +43,7 @@ async def find_run_anywhere(session: ReadSession, run_id: UUID) -> Run | None:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFilter:
     states: Collection[str] = ()
+    waiting_for: Collection[str] = ()
     classification: str | None = None
     pipeline: str | None = None
     requested_by: UUID | None = None
@@ -67,6 +68,8 @@ async def list_runs(
 def _filtered(statement: Select[*tuple[Any, ...]], wanted: RunFilter) -> Select[*tuple[Any, ...]]:
     if wanted.states:
         statement = statement.where(col(Run.state).in_(wanted.states))
+    if wanted.waiting_for:
+        statement = statement.where(col(Run.waiting_for).in_(wanted.waiting_for))
     if wanted.classification is not None:
         statement = statement.where(col(Run.classification) == wanted.classification)
     if wanted.pipeline is not None:

@@ -16,6 +16,7 @@ from api.callers import Editor, Reader, ReaderOrStep
 from api.context import context_of
 from api.idempotency import IDEMPOTENT, creating
 from api.requests import StrictRoute
+from api.schemas.queues import PlaceOut
 from api.schemas.runs import (
     CancelRun,
     DriftOut,
@@ -58,11 +59,12 @@ async def submit_run(call: Editor, request: Request, project_id: UUID, body: Sub
         request,
         call,
         lambda uow: runs.submit_run(
-            uow, call, project, body.request(), expected_plan=body.expected_plan
+            uow, call, project, body.request(),
+            expected_plan=body.expected_plan, priority=body.priority,
         ),
         rebuild=rebuild,
         entity_id=lambda view: view.id,
-    )
+    )  # fmt: skip
     return RunOut.model_validate(created)
 
 
@@ -73,6 +75,7 @@ async def list_runs(
     """Newest first."""
     wanted = RunFilter(
         states=tuple(query.state),
+        waiting_for=tuple(query.waiting_for),
         classification=query.classification,
         pipeline=query.pipeline,
         requested_by=query.requested_by,
@@ -99,6 +102,7 @@ async def get_run(
         steps=tuple(StepOut.model_validate(step) for step in detail.steps),
         incidents=tuple(IncidentOut.model_validate(one) for one in detail.incidents),
         drifts=tuple(DriftOut.model_validate(one) for one in detail.drifts),
+        queue=PlaceOut.model_validate(detail.place) if detail.place is not None else None,
     )
 
 

@@ -17,6 +17,7 @@ from animus.domain.environment_locks import EnvironmentLock
 from animus.domain.ids import DatasetVersionId, LockId
 from animus.domain.limitations import EXPLANATIONS
 from animus.domain.plans import PlanDocument
+from animus.domain.queues import Priority
 from animus.domain.run_specs import Classification
 from animus.domain.runs import FailureClass, RunState, WaitingFor
 from animus.domain.verdicts import Effect, GateRule
@@ -36,6 +37,7 @@ from api.schemas.fields import (
     Sentence,
     View,
 )
+from api.schemas.queues import PlaceOut
 
 Label = Annotated[str, StringConstraints(max_length=256)]
 ArtifactName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._/-]{0,254}$")]
@@ -137,6 +139,8 @@ class RunIn(Body):
 class SubmitRun(RunIn):
     expected_plan: dict[str, Any] | None = None
     """The plan that a preview showed; with it, drift is explained by a difference."""
+    priority: Priority = Priority.NORMAL
+    """Among the project's runs that wait for resources; `high` is for its administrators."""
 
 
 class RunOut(View):
@@ -148,6 +152,7 @@ class RunOut(View):
     pipeline_digest: DigestOut
     run_spec_digest: DigestOut
     state: RunState
+    priority: Priority
     waiting_for: WaitingFor | None
     since: datetime
     deadline: datetime | None
@@ -175,6 +180,7 @@ class RunQuery(Body):
     """How runs are listed; `before` is the `next_before` of the page before."""
 
     state: Annotated[list[RunState], Field(max_length=9)] = []
+    waiting_for: Annotated[list[WaitingFor], Field(max_length=7)] = []
     classification: Classification | None = None
     pipeline: Name | None = None
     requested_by: UUID | None = None
@@ -316,6 +322,8 @@ class RunDetailOut(RunOut):
     steps: tuple[StepOut, ...]
     incidents: tuple[IncidentOut, ...]
     drifts: tuple[DriftOut, ...]
+    queue: PlaceOut | None
+    """Why it is not let in, while it waits for resources."""
 
 
 class DecisionIn(Body):

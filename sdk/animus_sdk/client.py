@@ -17,6 +17,7 @@ from animus_sdk.resources.pipelines import Pipelines
 from animus_sdk.resources.policies import Policies
 from animus_sdk.resources.principals import Principals
 from animus_sdk.resources.projects import Changes, Projects, Roles, ServiceAccounts
+from animus_sdk.resources.queues import Queue, Quotas
 from animus_sdk.resources.references import is_id
 from animus_sdk.resources.runs import Runs
 from animus_sdk.resources.scopes import Scope
@@ -70,6 +71,8 @@ class Client:
         self.policies = Policies(scope)
         self.runs = Runs(scope)
         self.logs = Logs(scope)
+        self.quotas = Quotas(scope)
+        self.queue = Queue(scope)
         self.gates = Gates(scope)
         self.artifacts = Artifacts(scope)
         self.audit = Audit(scope)

@@ -222,6 +222,8 @@ def bodies(ids: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         "register_pipeline": {"pipeline": short_pipeline()},
         "reject_change": {"reason": "no"},
         "request_step_uploads": {"objects": [{"sha256": DIGEST_C, "size": 1}]},
-        "submit_run": run_body(ids),
+        "set_capacity": {"limits": {"cpu": "64", "runs": 50}, "revision": 0, "reason": "fair"},
+        "set_quota": {"limits": {"cpu": "64", "runs": 50}, "revision": 0, "reason": "fair"},
+        "submit_run": {**run_body(ids), "priority": "low"},
         "withdraw_policy": {"reason": "now"},
     }  # fmt: skip

@@ -14,6 +14,7 @@ import pytest
 
 import activities
 import animus.contracts
+from activities.queues import StoredQueueActivities
 from activities.runs import StoredRunActivities
 from animusd.workers import control_activities
 
@@ -55,10 +56,12 @@ def test_an_implementation_takes_and_gives_what_its_contract_says(name: str, fun
     assert get_type_hints(function) == get_type_hints(DECLARED[name])
 
 
-def test_the_control_worker_hosts_all_activities_of_runs() -> None:
+def test_the_control_worker_hosts_all_activities_of_runs_and_the_queue() -> None:
     nothing = cast(Any, None)
     hosted = control_activities(
-        StoredRunActivities(database=nothing, store=nothing, judge=nothing, signer=nothing)
+        StoredRunActivities(database=nothing, store=nothing, judge=nothing, signer=nothing),
+        StoredQueueActivities(database=nothing),
     )
     names = [activity_name(function) for function in hosted]
-    assert sorted(map(str, names)) == sorted(name for name in DECLARED if name.startswith("run."))
+    declared = [name for name in DECLARED if name.startswith(("run.", "queue."))]
+    assert sorted(map(str, names)) == sorted(declared)

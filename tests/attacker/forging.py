@@ -33,7 +33,7 @@ async def in_controls_place(platform: Platform, forged: Mapping[str, Any]) -> As
     await platform.control.stop_worker()
     forger = Forger(platform.control.activities, forged)
     try:
-        async with control_worker(platform.temporal, forger):
+        async with control_worker(platform.temporal, forger, platform.control.queue):
             yield forger
     finally:
         await platform.control.start_worker()

@@ -17,11 +17,13 @@ from tests.bench.commits import measure_commits
 from tests.bench.governed import measure_noop
 from tests.bench.platform import Platform, running_platform
 from tests.bench.previewing import measure_preview
+from tests.bench.queueing import measure_queueing
 
 Measure = Callable[[Platform], Awaitable[dict[str, Any]]]
 MEASURES: dict[str, Measure] = {
     "postgres_commits": measure_commits,
     "noop": measure_noop,
+    "queueing": measure_queueing,
     "preview": measure_preview,
     "accept": measure_accepting,
 }

@@ -40,21 +40,26 @@ async def measure_noop(platform: Platform) -> dict[str, Any]:
 @asynccontextmanager
 async def _governed(platform: Platform) -> AsyncIterator[Work]:
     """One run, from its submission to its end as the database says it."""
-    async with (
-        platform.client() as client,
-        await psycopg.AsyncConnection.connect(platform.database_url, autocommit=True) as watcher,
-    ):
-        ends = Ends(watcher)
-        await ends.prepare()
+    async with platform.client() as client, watched_ends(platform) as ends:
         body = development_run()
 
         async def governed() -> None:
             submitted = await client.post("/runs", body)
             await ends.wait_for(submitted["id"])
 
+        yield governed
+
+
+@asynccontextmanager
+async def watched_ends(platform: Platform) -> AsyncIterator[Ends]:
+    async with await psycopg.AsyncConnection.connect(
+        platform.database_url, autocommit=True
+    ) as watcher:
+        ends = Ends(watcher)
+        await ends.prepare()
         watching = asyncio.create_task(ends.watch())
         try:
-            yield governed
+            yield ends
         finally:
             watching.cancel()
 

@@ -16,6 +16,7 @@ from animusd.workers import WORKFLOWS, workflow_runner
 HISTORIES = sorted(Path(__file__).parent.glob("*.json"))
 KINDS = {
     "success", "failure", "rejection", "expiry", "cancel", "drift", "operator-cancel",
+    "queue",
 }  # fmt: skip
 
 

@@ -18,9 +18,10 @@ from animus.services.runs import submit_run
 from animus.store.protection import API, TELEMETRY_TABLES, WORKER
 from animusd.wiring import utc_now
 from tests.support.databases import PRIVILEGE, connected, state_of
-from tests.support.people import Team
+from tests.support.limits import limit_project
+from tests.support.people import Team, make_team
 from tests.support.platforms import Platform
-from tests.support.runs import development_request, make_run, submit
+from tests.support.runs import development_request, make_run, start, submit
 
 pytestmark = pytest.mark.stack
 
@@ -33,6 +34,7 @@ class Listener:
     def __init__(self) -> None:
         self.told: list[RunId] = []
         self.is_away = False
+        self.queue_wake_ups = 0
 
     async def wake(self, subject: WorkflowSubject, /) -> None:
         if self.is_away:
@@ -46,6 +48,14 @@ class Listener:
         raise NotImplementedError
 
     async def continued_by(self, run_id: RunId, workflow_run_id: str, /) -> str:
+        raise NotImplementedError
+
+    async def wake_queue(self) -> None:
+        if self.is_away:
+            raise Unavailable("away")
+        self.queue_wake_ups += 1
+
+    async def is_queue_running(self) -> bool:
         raise NotImplementedError
 
     async def recently_closed(self, since: datetime, /) -> Sequence[RunId]:
@@ -178,3 +188,25 @@ def test_no_other_era_passes_for_the_month_of_a_partition(
 def _is_there(connection: psycopg.Connection, name: str) -> bool:
     row = connection.execute("SELECT to_regclass(%s)", [name]).fetchone()
     return row is not None and row[0] is not None
+
+
+async def test_a_wake_up_of_the_queue_is_told_at_least_once_and_never_as_one_of_a_run(
+    platform: Platform, listener: Listener
+) -> None:
+    team = await make_team(platform)
+    await limit_project(platform, team, {"runs": 1})
+    made = [await submit(platform, team) for _ in range(2)]
+    await relay.deliver(platform.worker, listener)
+    listener.told.clear()
+    for run in made:
+        await start(run)
+    listener.is_away = True
+    assert await relay.deliver(platform.worker, listener) == 0
+    listener.is_away = False
+    while await relay.deliver(platform.worker, listener):
+        pass
+    assert listener.told == []
+    assert listener.queue_wake_ups >= 1
+    for run in made:
+        await run.cancel()
+        await run.finalise()

@@ -42,6 +42,12 @@ class Asked:
     async def continued_by(self, run_id: RunId, workflow_run_id: str, /) -> str:
         raise NotImplementedError
 
+    async def wake_queue(self) -> None:
+        raise NotImplementedError
+
+    async def is_queue_running(self) -> bool:
+        raise NotImplementedError
+
     async def recently_closed(self, since: datetime, /) -> Sequence[RunId]:
         raise NotImplementedError
 

@@ -11,6 +11,7 @@ from animus.services.sources import DeclareSource
 from animus.services.telemetry import Message, MetricPoint
 from tests.support.clients import Client
 from tests.support.documents import short_pipeline
+from tests.support.limits import limit_cluster, limit_project
 from tests.support.people import Team, make_service_account, make_team
 from tests.support.platforms import Platform
 from tests.support.runs import DrivenRun, make_run, production_request, start, submit, upload
@@ -25,6 +26,7 @@ async def fill(platform: Platform, client: Client) -> Team:
     await make_service_account(platform, team, accountable=team.viewer, roles=[Role.REVIEWER])
     await _prove_a_source(platform, team)
     await _execute(platform, team)
+    await _wait(platform, team)
     await audit_events.integrate(platform.worker)
     await _stop(platform, team)
     await make_run(platform, team, RunState.REJECTED)
@@ -65,6 +67,19 @@ async def _execute(platform: Platform, team: Team) -> None:
         await telemetry.log_messages(uow, call, team.project_id, run.id, [message])
     await run.succeed(opened, model=b"a model")
     await run.finalise()
+
+
+async def _wait(platform: Platform, team: Team) -> None:
+    """Of two runs one waits. Both are canceled: there is one queue for all tests."""
+    await limit_cluster(platform, {})
+    await limit_project(platform, team, {"runs": 1})
+    made = [await submit(platform, team) for _ in range(2)]
+    for run in made:
+        await start(run)
+    await limit_project(platform, team, {})
+    for run in made:
+        await run.cancel()
+        await run.finalise()
 
 
 async def _note(run: DrivenRun) -> None:

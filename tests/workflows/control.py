@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.queues import StoredQueueActivities
 from animus.adapters.temporal import TemporalRunWorkflows
 from animus.services import relay
 from animus.store.database import Database
@@ -19,7 +20,7 @@ from animusd.loops import repeat
 from animusd.settings import WorkerSettings
 from animusd.worker_process import Lookback, prepare_activities, reconcile
 from animusd.workers import control_worker
-from tests.workflows.meddling import MeddledActivities
+from tests.workflows.meddling import MeddledActivities, MeddledQueueActivities
 
 RELAY_EVERY = 0.5
 RECONCILE_EVERY = 0.5
@@ -33,6 +34,7 @@ class Control:
     client: Client
     database: Database
     activities: MeddledActivities
+    queue: MeddledQueueActivities
     loop: asyncio.AbstractEventLoop
     _stack: AsyncExitStack
     _worker: Worker | None = field(default=None, init=False)
@@ -52,6 +54,7 @@ class Control:
             client=client,
             database=database,
             activities=MeddledActivities(real),
+            queue=MeddledQueueActivities(StoredQueueActivities(database=database)),
             loop=asyncio.get_running_loop(),
             _stack=stack,
         )
@@ -83,7 +86,7 @@ class Control:
 
     async def start_worker(self) -> None:
         assert self._worker is None
-        self._worker = control_worker(self.client, self.activities)
+        self._worker = control_worker(self.client, self.activities, self.queue)
         await self._worker.__aenter__()
 
     async def stop_worker(self) -> None:

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from temporalio import activity
 
+from animus.contracts.queues import QueueActivities, QueueLook, QueueRef
 from animus.contracts.runs import (
     AttemptClosed,
     AttemptOpened,
@@ -113,24 +114,41 @@ class MeddledActivities(RunActivities):
     async def _through(
         self, name: str, run: RunRef, request: I, real: Callable[[I], Awaitable[O]]
     ) -> O:
-        meddling = self.of(run.project_id)
-        meddling.calls[name] += 1
-        if hold := meddling.held.pop(name, None):
-            await _wait_at(hold)
-        fails = meddling.fails_before or meddling.fails_after
-        if name in meddling.always_fails:
-            raise Meddled
-        first = fails and meddling.first_time(name, request)
-        if first and meddling.fails_before:
-            raise Meddled
+        return await meddled(self.of(run.project_id), name, request, real)
+
+
+class MeddledQueueActivities(QueueActivities):
+    """The queue is one for all projects, and so is what is done to it."""
+
+    def __init__(self, real: QueueActivities) -> None:
+        self.meddling = Meddling()
+        self._real = real
+
+    @activity.defn(name="queue.admit")
+    async def admit(self, request: QueueRef, /) -> QueueLook:
+        return await meddled(self.meddling, "admit", request, self._real.admit)
+
+
+async def meddled(
+    meddling: Meddling, name: str, request: I, real: Callable[[I], Awaitable[O]]
+) -> O:
+    meddling.calls[name] += 1
+    if hold := meddling.held.pop(name, None):
+        await _wait_at(hold)
+    fails = meddling.fails_before or meddling.fails_after
+    if name in meddling.always_fails:
+        raise Meddled
+    first = fails and meddling.first_time(name, request)
+    if first and meddling.fails_before:
+        raise Meddled
+    answer = await real(request)
+    if meddling.twice:
         answer = await real(request)
-        if meddling.twice:
-            answer = await real(request)
-        if first:
-            raise Meddled
-        if hold := meddling.held_after.pop(name, None):
-            await _wait_at(hold)
-        return answer
+    if first:
+        raise Meddled
+    if hold := meddling.held_after.pop(name, None):
+        await _wait_at(hold)
+    return answer
 
 
 async def _wait_at(hold: Hold) -> None:

@@ -93,6 +93,17 @@ class Project:
     def workflow(self, run_id: str) -> WorkflowHandle[Any, Any]:
         return self.platform.temporal.get_workflow_handle(run_id)
 
+    async def limit(self, **limits: int | str) -> Look:
+        """Set the whole quota, as the platform's administrator."""
+        path = f"{self.path}/quota"
+        revision = (await self.platform.admin.get(path))["revision"]
+        body = {"limits": limits, "revision": revision, "reason": "test"}
+        view: Look = await self.platform.admin.post(f"{path}:set", body)
+        return view
+
+    async def queued(self, run_id: str, reason: str = "quota_exceeded") -> Look:
+        return await self.until(run_id, lambda run: run["waiting_for"] == reason, reason)
+
     async def publish(self, *rules: Look) -> None:
         """A version of the project's own policy, put in force in the place of the one before."""
         policies = f"{self.path}/policies/gated"

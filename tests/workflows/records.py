@@ -151,6 +151,9 @@ COUNTS = """
       WHERE run_id = %s AND outcome = 'same'
     UNION ALL SELECT 'run.plan_drifted', count(*) FROM revalidations
       WHERE run_id = %s AND outcome = 'drift'
+    UNION ALL SELECT 'run.queued', count(*) FROM queue_entries WHERE run_id = %s
+    UNION ALL SELECT 'run.admitted', count(*) FROM admissions a
+      JOIN queue_entries e USING (run_id, generation) WHERE run_id = %s
     UNION ALL SELECT 'run.cancel_requested', count(*) FROM cancel_requests WHERE run_id = %s
     UNION ALL SELECT 'run.incident', count(*) FROM incidents WHERE run_id = %s
     UNION ALL SELECT 'gate.closed', count(*) FROM gate_closures WHERE run_id = %s

@@ -22,6 +22,8 @@ class Held:
     project: Project
     run: str
     hold: Hold | None = None
+    ahead: str | None = None
+    """A run that has what this one waits for."""
     can_succeed: bool = True
     """False where nobody has the time to wait for it: then it is canceled."""
 
@@ -31,6 +33,8 @@ class Held:
         if self.hold is not None:
             self.hold.let_go.set()
         self.project.platform.machine.release(self.run)
+        if self.ahead is not None:
+            self.project.platform.machine.release(self.ahead)
 
     async def finish(self) -> None:
         """What only a person can do for the run to come to its end."""
@@ -98,6 +102,17 @@ async def approved(platform: Platform) -> Held:
     return await _held(await Project.gated(platform, deadline="1h"), "revalidate")
 
 
+async def queued(platform: Platform) -> Held:
+    project = await Project.create(platform)
+    await project.limit(runs=1)
+    project.script(train=HANG)
+    ahead = await _submitted(project)
+    await project.executing(ahead, "train")
+    run = await _submitted(project)
+    await project.queued(run)
+    return Held(project=project, run=run, ahead=ahead)
+
+
 async def opening(platform: Platform) -> Held:
     return await _held(await Project.create(platform), "open_attempt")
 
@@ -155,6 +170,9 @@ SCENES = (
     Scene(
         name="approved", state="awaiting_approval", waiting_for="execution", next="revalidate",
         arrange=approved,
+    ),
+    Scene(
+        name="queued", state="planned", waiting_for="quota_exceeded", next="queue", arrange=queued
     ),
     Scene(
         name="opening", state="running", waiting_for="steps", next="execute", arrange=opening

@@ -274,7 +274,7 @@ def _main_resources(step: Step, site: Site) -> JsonObject:
     amounts = step.resources.amounts()
     allowed = {"cpu": f"{amounts.millicores}m", "memory": str(amounts.memory)}
     if amounts.gpus:
-        allowed[site.gpu_resource] = str(amounts.gpus)
+        allowed[step.resources.gpuResource or site.gpu_resource] = str(amounts.gpus)
     return {"requests": allowed | {"ephemeral-storage": str(amounts.storage)}, "limits": allowed}
 
 

@@ -115,6 +115,12 @@ BEGIN
   END IF;
   IF NEW.state = 'running' AND OLD.state <> 'running' THEN
     PERFORM public.animus_check_permission_to_run(NEW.id, NEW.generation, NEW.plan_digest);
+    IF (EXISTS (SELECT FROM public.project_quotas q WHERE q.project_id = NEW.project_id)
+        OR EXISTS (SELECT FROM public.cluster_capacities c WHERE c.cluster_id = NEW.cluster_id))
+       AND NOT EXISTS (SELECT FROM public.admissions a
+                        WHERE a.run_id = NEW.id AND a.generation = NEW.generation) THEN
+      RAISE EXCEPTION 'run % was not let in, and there are limits', NEW.id USING ERRCODE = 'AN004';
+    END IF;
   END IF;
   RETURN NEW;
 END $$;

@@ -29,6 +29,7 @@ from animus.store.tables.execution import (
     StopReceiptRow,
     WorkOrderRow,
 )
+from animus.store.tables.queues import Admission, ClusterCapacity, ProjectQuota, QueueEntry
 from animus.store.tables.records import (
     AuditEvent,
     AuditIndexEntry,
@@ -54,6 +55,7 @@ from animus.store.tables.runs import (
 )
 
 __all__ = [
+    "Admission",
     "ApiToken",
     "ApprovalGate",
     "Artifact",
@@ -70,6 +72,7 @@ __all__ = [
     "Change",
     "ChangeDecision",
     "Cluster",
+    "ClusterCapacity",
     "Dataset",
     "DatasetVersion",
     "Decision",
@@ -89,6 +92,8 @@ __all__ = [
     "PolicyVersion",
     "Principal",
     "Project",
+    "ProjectQuota",
+    "QueueEntry",
     "Revalidation",
     "RoleBinding",
     "Run",

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlmodel import SQLModel
 
 from animus.domain.access import Role
 from animus.domain.approvals import DecisionVerdict
 from animus.domain.derived_state import GateClosing
+from animus.domain.queues import Priority
 from animus.domain.run_specs import Classification
 from animus.domain.runs import FailureClass, RunState, WaitingFor
 from animus.domain.verdicts import Effect
@@ -48,6 +49,7 @@ class Run(SQLModel, table=True):
         one_of("classification", Classification),
         one_of("state", RunState),
         one_of("waiting_for", WaitingFor),
+        one_of("priority", Priority),
         one_of("failure_class", FailureClass),
         CheckConstraint(
             "(state IN ('succeeded','failed','rejected','canceled','expired')) "
@@ -59,6 +61,11 @@ class Run(SQLModel, table=True):
         ),
         Index("runs_newest", "project_id", "id"),
         Index("runs_open", "deadline", postgresql_where="ended_at IS NULL"),
+        Index(
+            "runs_queued",
+            "id",
+            postgresql_where=text("waiting_for IN ('quota_exceeded', 'queue_blocked')"),
+        ),
     )
     id: UUID = key()
     project_id: UUID
@@ -77,6 +84,8 @@ class Run(SQLModel, table=True):
     labels: bytes = content()
     reason: str
     ticket: str
+    priority: str | None = None
+    """Null, from a version before there was one, is normal."""
     requested_by: UUID
     requester_person_id: UUID
     created_at: datetime = recorded()

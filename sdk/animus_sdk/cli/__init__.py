@@ -23,6 +23,7 @@ from animus_sdk.cli.commands import (
     pipelines,
     policies,
     projects,
+    queues,
     runs,
     signing_in,
 )
@@ -33,7 +34,7 @@ from animus_sdk.errors import AnimusError
 PROGRAM = "animus"
 DEBUG_VARIABLE = "ANIMUS_DEBUG"
 _NOUNS = (
-    signing_in, projects, datasets, environments, pipelines, runs, approvals, artifacts,
+    signing_in, projects, datasets, environments, pipelines, runs, queues, approvals, artifacts,
     policies, audit, accounts, clusters, completion,
 )  # fmt: skip
 

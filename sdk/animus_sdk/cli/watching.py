@@ -63,6 +63,8 @@ def wait_for_run(
 def explain_run(screen: Screen, detail: RunDetail) -> None:
     """Where it stands, why, and what to do next."""
     screen.line(styled(detail["name"], "bold"), " is ", state_text(detail["state"]), _why(detail))
+    if detail["queue"] is not None:
+        screen.line(detail["queue"]["explanation"], indent=2)
     for step in detail["steps"]:
         for attempt in step["attempts"]:
             if attempt["outcome"] == "failed":

@@ -41,6 +41,7 @@ class Runs:
         self,
         *,
         state: Sequence[str] = (),
+        waiting_for: Sequence[str] = (),
         classification: str | None = None,
         pipeline: str | None = None,
         before: str | None = None,
@@ -49,6 +50,7 @@ class Runs:
         """Newest first."""
         query = {
             "state": list(state) or None,
+            "waiting_for": list(waiting_for) or None,
             "classification": classification,
             "pipeline": pipeline,
             "before": before,

@@ -50,6 +50,23 @@ class Cluster(TypedDict):
     retired_at: str | None
 
 
+class ResourceUse(TypedDict):
+    resource: str
+    used: str
+    limit: str | None
+
+
+class Limits(TypedDict):
+    """A project's quota, or a cluster's capacity. What is absent is unlimited."""
+
+    revision: int
+    limits: dict[str, str | int]
+    use: list[ResourceUse]
+    reason: str
+    set_by: str | None
+    set_at: str | None
+
+
 class RegisteredCluster(TypedDict):
     cluster: Cluster
     token: Token
@@ -194,6 +211,7 @@ class Run(TypedDict):
     classification: str
     pipeline: str
     state: str
+    priority: str
     waiting_for: str | None
     since: str
     deadline: str | None
@@ -251,11 +269,25 @@ class Incident(TypedDict):
     created_at: str
 
 
+class Place(TypedDict):
+    """Of a run that waits for resources, in the queue."""
+
+    run_id: str
+    run: str
+    reason: str
+    explanation: str
+    position: int
+    length: int
+    priority: str
+    enqueued_at: str
+
+
 class RunDetail(Run):
     cancel_requested: bool
     spec: dict[str, Any]
     steps: list[Step]
     incidents: list[Incident]
+    queue: Place | None
 
 
 class Plan(TypedDict):

@@ -13,6 +13,7 @@ from animus.domain.canonical import JsonObject
 from animus.domain.limitations import PRODUCTION_NEEDS
 from animus.domain.plans import Execution, PlanBody
 from animus.domain.policy_evaluation import Answer, Judgement, RuleAnswer, evaluate
+from animus.domain.quotas import Ceilings
 from animus.domain.verdicts import BUILTIN, Effect, GateRule, Verdict
 from tests.support.documents import DIGEST_A, DIGEST_B, code, demand, lock, rule, short_pipeline
 from tests.support.plans import CONTAINER, KUBERNETES, judged, make_body, make_spec, read_lock
@@ -174,6 +175,19 @@ def test_an_image_outside_the_lock_is_denied_everywhere(classification: str) -> 
     body = make_body(spec=make_spec(classification=classification), locked=other)
     verdict = evaluate(body, other, [ALLOW])
     assert (verdict.effect, builtins_of(verdict)) == (Effect.DENY, ["locked-image-train"])
+
+
+@pytest.mark.parametrize(
+    ("ceilings", "names"),
+    [
+        (Ceilings(project={"cpu": 999}, cluster={"cpu": 10_000}), ["project-limit-cpu"]),
+        (Ceilings(project={"runs": 1}, cluster={"memory": 1}), ["cluster-limit-memory"]),
+        (Ceilings(project={"cpu": 1_000}, cluster={"nvidia.com/gpu": 0}), []),
+    ],
+)
+def test_a_run_that_could_never_be_let_in_is_denied(ceilings: Ceilings, names: list[str]) -> None:
+    verdict = evaluate(production(), read_lock(), [ALLOW], ceilings=ceilings)
+    assert builtins_of(verdict) == names
 
 
 @pytest.mark.parametrize(

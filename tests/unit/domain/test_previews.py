@@ -39,7 +39,12 @@ def test_retries_and_their_waits_count_in_the_worst_case() -> None:
     assert result.worst_case_seconds == 3 * 100 + 5 + 10
 
 
-def test_the_peak_is_the_largest_of_each_kind_over_the_waves() -> None:
+def test_the_peak_counts_what_runs_side_by_side_across_waves() -> None:
+    result = simulated(a={}, b={"after": "a", "cpu": 2}, c={"cpu": 3})
+    assert result.peak.millicores == 5000
+
+
+def test_the_peak_is_the_most_of_each_kind() -> None:
     assert simulated(**DIAMOND).peak == Amounts(
         millicores=3000, memory=5 * 2**30, storage=9 * 2**30, gpus=1
     )

@@ -36,12 +36,6 @@ def test_sizes_that_are_none_are_refused(text: str) -> None:
         parse_bytes(text)
 
 
-def test_the_largest_of_each_kind_bounds_peaks_that_do_not_coincide() -> None:
-    amounts = (Amounts(millicores=5, memory=1), Amounts(millicores=2, memory=7, gpus=1))
-    assert Amounts.largest(amounts) == Amounts(millicores=5, memory=7, gpus=1)
-    assert Amounts.largest(()) == Amounts()
-
-
 def test_amounts_add_up_kind_by_kind() -> None:
     total = Amounts(millicores=1, storage=2) + Amounts(millicores=3, gpus=4)
     assert total == Amounts(millicores=4, storage=2, gpus=4)

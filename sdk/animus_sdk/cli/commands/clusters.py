@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from animus_sdk.cli.commands.queues import add_capacity_to
 from animus_sdk.cli.secrets_out import check_writable, write_secret
 from animus_sdk.cli.sessions import Session, command
 from animus_sdk.cli.wording import ago_words
@@ -28,6 +29,7 @@ def add_to(app: typer.Typer) -> None:
     command(group, "register")(register_cluster)
     command(group, "list")(list_clusters)
     command(group, "retire")(retire_cluster)
+    add_capacity_to(group)
 
 
 def register_cluster(  # noqa: PLR0913  # one for each option

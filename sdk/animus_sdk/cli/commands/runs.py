@@ -45,6 +45,10 @@ def list_runs(
     here: Session,
     *,
     state: Annotated[list[str] | None, typer.Option(help="Only these. May be repeated.")] = None,
+    waiting_for: Annotated[
+        list[str] | None,
+        typer.Option(help="Only what waits for this, as queue_blocked. May be repeated."),
+    ] = None,
     production: Annotated[bool, typer.Option("--production", help="Only these.")] = False,
     pipeline: Annotated[str | None, typer.Option(help="Only of this pipeline.")] = None,
     before: Annotated[str | None, typer.Option(metavar="ID", help="The next page.")] = None,
@@ -53,6 +57,7 @@ def list_runs(
     """The runs of the project, newest first."""
     page = here.client.runs.page(
         state=state or (),
+        waiting_for=waiting_for or (),
         classification="production" if production else None,
         pipeline=pipeline,
         before=before,
@@ -218,6 +223,7 @@ def _show_detail(screen: Screen, detail: RunDetail) -> None:
             ("asked by", detail["requester"]),
             ("reason", detail["reason"]),
             ("ticket", detail["ticket"]),
+            ("priority", detail["priority"] if detail["priority"] != "normal" else None),
             ("labels", ", ".join(f"{k}={v}" for k, v in detail["labels"].items())),
             ("plan", detail["plan_digest"]),
             ("made", time_words(detail["created_at"])),

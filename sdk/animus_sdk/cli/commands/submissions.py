@@ -56,6 +56,10 @@ def submit_run(
     here: Session,
     said: RunOptions,
     *,
+    priority: Annotated[
+        str,
+        typer.Option(metavar="high|normal|low", help="In the queue; high is for administrators."),
+    ] = "normal",
     wait_for: Annotated[
         str | None, typer.Option(metavar="|".join(UNTIL), help="Follow it so far.")
     ] = None,
@@ -70,7 +74,7 @@ def submit_run(
     _check_expected(preview, said.expect)
     _check_submittable(preview, draft)
     sent = _upload_missing(here, preview, draft)
-    run = _submit(here, preview, draft)
+    run = _submit(here, preview, draft, priority)
     _finish(here, run, {"previewed_plan_digest": preview["plan_digest"], "uploads": sent}, until)
 
 
@@ -167,7 +171,7 @@ def _push(here: Session, alias: str, draft: RunDraft) -> dict[str, Any]:
     return {"version": ordinal, "digest": pushed.version["digest"], "uploaded": pushed.uploaded}
 
 
-def _submit(here: Session, preview: Preview, draft: RunDraft) -> Run:
+def _submit(here: Session, preview: Preview, draft: RunDraft, priority: str) -> Run:
     """Datasets by the digests that were planned: 'latest' must not move between the two."""
     body = preview["plan"]["body"]
     planned = {one["alias"]: {"digest": one["digest"]} for one in body["datasets"]}
@@ -176,6 +180,7 @@ def _submit(here: Session, preview: Preview, draft: RunDraft) -> Run:
         "datasets": planned,
         "expected_plan_digest": preview["plan_digest"],
         "expected_plan": preview["plan"],
+        "priority": priority,
     }
     if draft.lock_file is not None:
         request["environment_lock"] = {"digest": body["environment_lock"]}

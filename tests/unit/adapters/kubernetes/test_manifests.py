@@ -152,6 +152,16 @@ def test_gpus_are_asked_for_by_the_clusters_name_of_them() -> None:
     assert main["resources"]["limits"]["amd.com/gpu"] == "2"
 
 
+def test_a_step_may_say_which_devices_it_needs() -> None:
+    asked: dict[str, Any] = {
+        "cpu": "1", "memory": "1Gi", "gpu": 2, "gpuResource": "nvidia.com/mig-1g.10gb",
+        "ephemeralStorage": "1Gi",
+    }  # fmt: skip
+    limits = containers_of(job_of(make_task(resources=asked), SITE))["main"]["resources"]["limits"]
+    assert limits["nvidia.com/mig-1g.10gb"] == "2"
+    assert SITE.gpu_resource not in limits
+
+
 def test_main_gets_its_parameters_and_its_place_in_the_run() -> None:
     variables = variables_of(containers_of(job_of(make_task(), SITE))["main"])
     assert variables["ANIMUS_PARAM_RATE"] == "0.5"

@@ -1,0 +1,20 @@
+"""What a run of a plan needs: the most that it may have at once, which it is let in with whole."""
+
+from __future__ import annotations
+
+from animus.domain.peaks import highest_sums
+from animus.domain.plans import PlanBody, positions_of
+from animus.domain.quotas import CPU, DEFAULT_GPU, MEMORY, RUNS, STORAGE
+
+
+def peak_of(body: PlanBody) -> dict[str, int]:
+    """The most that a run of this plan may have at once, of each resource; and that it is one."""
+    weights: dict[str, list[int]] = {}
+    for position, step in enumerate(body.steps):
+        asked = step.spec.resources
+        amounts = asked.amounts()
+        needs = {CPU: amounts.millicores, MEMORY: amounts.memory, STORAGE: amounts.storage}
+        needs |= {asked.gpuResource or DEFAULT_GPU: amounts.gpus} if amounts.gpus else {}
+        for resource, amount in needs.items():
+            weights.setdefault(resource, [0] * len(body.steps))[position] = amount
+    return {**highest_sums(positions_of(body.steps), weights), RUNS: 1}
