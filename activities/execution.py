@@ -43,7 +43,7 @@ class AgentExecutionActivities(ExecutionActivities):
             raise OrderRefused("The work order is not base64.") from None
         return self.agent.verify(canonical, signature)
 
-    def _details(self, order: VerifiedOrder) -> tuple[str, ...]:
+    async def _details(self, order: VerifiedOrder) -> tuple[str, ...]:
         progress = self.agent.progress(order.attempt_id)
         return (str(progress.phase), progress.subject) if progress is not None else ()
 

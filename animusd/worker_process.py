@@ -17,6 +17,7 @@ import structlog
 import uvloop
 from temporalio.client import Client
 
+from activities.dispatch import AgentDispatch
 from activities.runs import StoredRunActivities
 from animus.adapters.rules.judge import ProcessRuleJudge
 from animus.adapters.signing import FileSigner
@@ -34,7 +35,7 @@ from animusd.logs import configure_logs
 from animusd.loops import repeat
 from animusd.settings import WorkerSettings, read_settings
 from animusd.wiring import object_store, utc_now
-from animusd.workers import control_worker
+from animusd.workers import control_worker, dispatch_worker
 
 OUTBOX_POLL = 2.0
 AUDIT_POLL = 0.25  # not by NOTIFY: commits that notify wait for each other
@@ -77,7 +78,7 @@ async def _start_roles(
     if {"control", "relay"} & set(roles):
         client = await _connected(settings)
         if "control" in roles:
-            tasks.append(await _start_control(settings, database, client, stack))
+            tasks += await _start_control(settings, database, client, stack)
         if "relay" in roles:
             workflows = TemporalRunWorkflows(client)
             tasks += _start_relay(database, workflows, woken[runs.OUTBOX_CHANNEL])
@@ -100,9 +101,13 @@ async def _connected(settings: WorkerSettings) -> Client:
 
 async def _start_control(
     settings: WorkerSettings, database: Database, client: Client, stack: AsyncExitStack
-) -> asyncio.Task[None]:
+) -> list[asyncio.Task[None]]:
     activities = await prepare_activities(settings, database, stack)
-    return asyncio.create_task(control_worker(client, activities).run())
+    workers = (
+        control_worker(client, activities),
+        dispatch_worker(client, AgentDispatch(client=client)),
+    )
+    return [asyncio.create_task(worker.run()) for worker in workers]
 
 
 async def prepare_activities(

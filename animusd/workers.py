@@ -10,12 +10,15 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from animus.contracts.execution import DISPATCH_QUEUE, DispatchActivities
 from animus.contracts.runs import CONTROL_QUEUE, RunActivities
 from workflows.runs import RunWorkflow
 
 WORKFLOWS: Sequence[type] = (RunWorkflow,)
 GRACE = timedelta(seconds=10)
 """For activities under way when the worker is told to stop."""
+DISPATCHED = 10_000
+"""Attempts that one worker waits for at once."""
 
 
 def control_worker(client: Client, activities: RunActivities) -> Worker:
@@ -26,6 +29,17 @@ def control_worker(client: Client, activities: RunActivities) -> Worker:
         activities=control_activities(activities),
         workflow_runner=workflow_runner(),
         graceful_shutdown_timeout=GRACE,
+    )
+
+
+def dispatch_worker(client: Client, dispatch: DispatchActivities) -> Worker:
+    """Apart from the others: what it does takes as long as steps do, and no connection."""
+    return Worker(
+        client,
+        task_queue=DISPATCH_QUEUE,
+        activities=[dispatch.execute_attempt, dispatch.stop_attempt],
+        max_concurrent_activities=DISPATCHED,
+        graceful_shutdown_timeout=timedelta(),
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from deploy.embedded.accounts import Account
 from deploy.embedded.addresses import Addresses
-from deploy.embedded.configuration import TEMPORAL_NAMESPACE
+from deploy.embedded.configuration import TEMPORAL_NAMESPACE, agent_namespace
 from deploy.embedded.credentials import Credentials
 from deploy.embedded.object_store import REGION
 
@@ -103,7 +103,7 @@ class SettingsWriter:
         password = self.credentials.animus_worker_password
         return {
             "database": {"url": self.addresses.database_url("animus_worker", password)},
-            "temporal": self._temporal(),
+            "temporal": self._temporal(TEMPORAL_NAMESPACE),
             "object_store": self._object_store(),
             "worker": {
                 "work_order_key_file": str(self.files.work_order_key),
@@ -124,10 +124,10 @@ class SettingsWriter:
         }
         if self.engine_file:
             section["engine_file"] = str(self.engine_file)
-        return {"temporal": self._temporal(), "agent": section}
+        return {"temporal": self._temporal(agent_namespace(self.cluster)), "agent": section}
 
-    def _temporal(self) -> Section:
-        return {"address": self.addresses.temporal, "namespace": TEMPORAL_NAMESPACE}
+    def _temporal(self, namespace: str) -> Section:
+        return {"address": self.addresses.temporal, "namespace": namespace}
 
     def _object_store(self) -> Section:
         return {

@@ -29,7 +29,7 @@ def describe_temporal(site: Site) -> Service:
         ports=ports,
         before=(_apply_schemas(site),),
         is_ready=accepts_connections(site.config.ports.temporal),
-        after=(_register_namespace(site),),
+        after=(_register_namespaces(site),),
         stop_within=20.0,
         address=site.addresses.temporal,
     )
@@ -81,11 +81,12 @@ def _apply_schemas(site: Site) -> Task:
     )
 
 
-def _register_namespace(site: Site) -> Task:
+def _register_namespaces(site: Site) -> Task:
     return Task(
-        name="register-namespace",
+        name="register-namespaces",
         argv=python(
             *("-m", "deploy.embedded.temporal_namespace", "--address", site.addresses.temporal),
+            *("--cluster", site.config.cluster),
         ),
         environment=PYTHON_ENVIRONMENT,
     )

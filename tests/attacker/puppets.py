@@ -13,6 +13,7 @@ from uuid import uuid4
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from temporalio import activity, workflow
+from temporalio.client import ActivityFailureError
 from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
@@ -77,14 +78,27 @@ class Attacker:
         return code, answer
 
     async def order_agent(self, order: SignedOrder) -> tuple[str, Any]:
-        return await self.ask("execution.execute_attempt", order, queue=AGENT_QUEUE)
+        """As control does it, in the namespace of the agents."""
+        try:
+            answer = await self.platform.agents.execute_activity_method(
+                ExecutionActivities.execute_attempt,
+                order,
+                id=f"attack-{uuid4()}",
+                task_queue=AGENT_QUEUE,
+                start_to_close_timeout=timedelta(seconds=30),
+                retry_policy=RetryPolicy(maximum_attempts=1),
+            )
+        except ActivityFailureError as error:
+            cause = error.cause
+            return (cause.type if isinstance(cause, ApplicationError) else None) or "failed", None
+        return ANSWERED, asdict(answer)
 
     async def seen_orders(self, project: Project, run: str) -> list[SignedOrder]:
         """The genuine orders of a run, out of its history."""
         return [
-            SignedOrder(**said)
+            SignedOrder(**said["order"])
             for said in await self._payloads(project, run)
-            if isinstance(said, dict) and set(said) == {"order", "signature", "key_id"}
+            if isinstance(said, dict) and {"order", "attempt_id", "timeout_seconds"} <= set(said)
         ]
 
     async def seen_answers(self, project: Project, run: str) -> list[SignedAnswer]:
@@ -150,7 +164,7 @@ class FalseAgent(ExecutionActivities):
 async def in_the_agents_place(platform: Platform, agent: FalseAgent) -> AsyncIterator[None]:
     await platform.agent.stop()
     worker = Worker(
-        platform.temporal,
+        platform.agents,
         task_queue=AGENT_QUEUE,
         activities=[agent.execute_attempt, agent.stop_attempt],
     )

@@ -18,7 +18,7 @@ from animus.agent.journals import Journals
 from animus.store.database import Database
 from animusd.settings import WorkerSettings, read_settings
 from deploy.embedded.building import build_servers
-from deploy.embedded.configuration import TEMPORAL_NAMESPACE, StackConfig
+from deploy.embedded.configuration import TEMPORAL_NAMESPACE, StackConfig, agent_namespace
 from deploy.embedded.console import Console
 from deploy.embedded.lives import State
 from deploy.embedded.ports import free_ports
@@ -41,6 +41,8 @@ class Platform:
     stack: Stack
     http: httpx.AsyncClient
     temporal: Client
+    agents: Client
+    """Of the namespace in which agents are asked."""
     control: Control
     machine: Machine
     agent: RunningAgent
@@ -87,7 +89,14 @@ async def running_platform() -> AsyncIterator[Platform]:
         folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="animus-workflows-")))
         overrides = {"api": {"api": UNLIMITED}}
         stack = exits.enter_context(
-            Stack(StackConfig(state=folder / "stack", ports=free_ports(), overrides=overrides))
+            Stack(
+                StackConfig(
+                    state=folder / "stack",
+                    ports=free_ports(),
+                    cluster=CLUSTER,
+                    overrides=overrides,
+                )
+            )
         )
         stack.start(["api", "temporal"])
         platform = await _assembled(stack, folder, exits)
@@ -105,6 +114,7 @@ async def _assembled(stack: Stack, folder: Path, exits: AsyncExitStack) -> Platf
     )
     settings = read_settings(WorkerSettings, stack.layout.settings / "worker.toml")
     client = await connect(addresses.temporal, TEMPORAL_NAMESPACE)
+    agents = await connect(addresses.temporal, agent_namespace(CLUSTER))
     control = await Control.prepared(settings, client)
     exits.push_async_callback(control.close)
     records = Database(addresses.superuser_url(stack.site.credentials))
@@ -120,6 +130,7 @@ async def _assembled(stack: Stack, folder: Path, exits: AsyncExitStack) -> Platf
         stack=stack,
         http=http,
         temporal=client,
+        agents=agents,
         control=control,
         machine=machine,
         agent=RunningAgent(
@@ -132,7 +143,7 @@ async def _assembled(stack: Stack, folder: Path, exits: AsyncExitStack) -> Platf
                 journals=journals,
             ),
             machine=machine,
-            client=client,
+            client=agents,
             api_url=addresses.api,
         ),
         records=records,
