@@ -46,6 +46,8 @@ class ProcessFiles:
     """Holds the agent's own key and token, and the public key that work orders are checked by."""
     agent_public_key: Path
     """What the agent's results are checked by."""
+    temporal_worker_token: Path
+    temporal_agent_token: Path
 
     @property
     def agent_key(self) -> Path:
@@ -103,7 +105,7 @@ class SettingsWriter:
         password = self.credentials.animus_worker_password
         return {
             "database": {"url": self.addresses.database_url("animus_worker", password)},
-            "temporal": self._temporal(TEMPORAL_NAMESPACE),
+            "temporal": self._temporal(TEMPORAL_NAMESPACE, self.files.temporal_worker_token),
             "object_store": self._object_store(),
             "worker": {
                 "work_order_key_file": str(self.files.work_order_key),
@@ -124,10 +126,16 @@ class SettingsWriter:
         }
         if self.engine_file:
             section["engine_file"] = str(self.engine_file)
-        return {"temporal": self._temporal(agent_namespace(self.cluster)), "agent": section}
+        namespace = agent_namespace(self.cluster)
+        temporal = self._temporal(namespace, self.files.temporal_agent_token)
+        return {"temporal": temporal, "agent": section}
 
-    def _temporal(self, namespace: str) -> Section:
-        return {"address": self.addresses.temporal, "namespace": namespace}
+    def _temporal(self, namespace: str, token: Path) -> Section:
+        return {
+            "address": self.addresses.temporal,
+            "namespace": namespace,
+            "token_file": str(token),
+        }
 
     def _object_store(self) -> Section:
         return {

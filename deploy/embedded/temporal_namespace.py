@@ -45,15 +45,16 @@ def main() -> None:
     parser.add_argument("--address", required=True)
     parser.add_argument("--cluster", required=True, help="whose agents get a namespace, too")
     arguments = parser.parse_args()
-    asyncio.run(register_namespaces(arguments.address, arguments.cluster))
+    token = os.environ["SETUP_TEMPORAL_TOKEN"]
+    asyncio.run(register_namespaces(arguments.address, arguments.cluster, token=token))
     sys.stderr.flush()
     # Threads of the client's Rust core may touch the interpreter while it is torn down, which
     # aborts it now and then (temporalio/sdk-python issue 300). So it is not torn down.
     os._exit(0)
 
 
-async def register_namespaces(address: str, cluster: str) -> None:
-    client = await _wait_for(lambda: _connect(address))
+async def register_namespaces(address: str, cluster: str, *, token: str) -> None:
+    client = await _wait_for(lambda: _connect(address, token))
     agents = agent_namespace(cluster)
     await _register(client, TEMPORAL_NAMESPACE, "Runs of Animus")
     await _register(client, agents, f"Attempts on cluster {cluster}")
@@ -62,8 +63,9 @@ async def register_namespaces(address: str, cluster: str) -> None:
     await _wait_for(lambda: _count_activities(client, agents))
 
 
-async def _connect(address: str) -> ServiceClient:
-    client = await ServiceClient.connect(ConnectConfig(target_host=address))
+async def _connect(address: str, token: str) -> ServiceClient:
+    config = ConnectConfig(target_host=address, api_key=token, tls=False)
+    client = await ServiceClient.connect(config)
     if not await client.check_health():
         raise RuntimeError(f"Temporal at {address} is not serving yet.")
     return client

@@ -13,17 +13,17 @@ import httpx
 from temporalio.client import Client
 
 from animus.adapters.signing import FileSigner, make_key
-from animus.adapters.temporal import connect
 from animus.agent.journals import Journals
 from animus.store.database import Database
 from animusd.settings import WorkerSettings, read_settings
 from deploy.embedded.building import build_servers
-from deploy.embedded.configuration import TEMPORAL_NAMESPACE, StackConfig, agent_namespace
+from deploy.embedded.configuration import StackConfig, agent_namespace
 from deploy.embedded.console import Console
 from deploy.embedded.lives import State
 from deploy.embedded.ports import free_ports
 from deploy.embedded.stack import Stack
 from tests.support.callers import Caller
+from tests.support.temporal import as_operator
 from tests.support.waiting import eventually
 from tests.workflows.agents import AgentIdentity, RunningAgent
 from tests.workflows.canaries import CANARY_PERSON
@@ -113,8 +113,8 @@ async def _assembled(stack: Stack, folder: Path, exits: AsyncExitStack) -> Platf
         httpx.AsyncClient(base_url=addresses.api, timeout=120, trust_env=False)
     )
     settings = read_settings(WorkerSettings, stack.layout.settings / "worker.toml")
-    client = await connect(addresses.temporal, TEMPORAL_NAMESPACE)
-    agents = await connect(addresses.temporal, agent_namespace(CLUSTER))
+    client = await as_operator(stack)
+    agents = await as_operator(stack, agent_namespace(CLUSTER))
     control = await Control.prepared(settings, client)
     exits.push_async_callback(control.close)
     records = Database(addresses.superuser_url(stack.site.credentials))
