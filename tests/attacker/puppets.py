@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -18,7 +18,7 @@ from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from animus.contracts.execution import ExecutionActivities, agent_queue
+from animus.contracts.execution import Dispatch, ExecutionActivities, agent_queue
 from animus.contracts.runs import CONTROL_QUEUE, SignedAnswer, SignedOrder
 from animus.domain.canonical import canonical_bytes, decode_strictly
 from animus.domain.work_orders import ORDER_TAG
@@ -95,11 +95,16 @@ class Attacker:
 
     async def seen_orders(self, project: Project, run: str) -> list[SignedOrder]:
         """The genuine orders of a run, out of its history."""
-        return [
-            SignedOrder(**said["order"])
-            for said in await self._payloads(project, run)
-            if isinstance(said, dict) and {"order", "attempt_id", "timeout_seconds"} <= set(said)
-        ]
+        return [SignedOrder(**said["order"]) for said in await self._dispatches(project, run)]
+
+    async def seen_attempts(self, project: Project, run: str) -> set[str]:
+        """Of which the run's workflow told agents."""
+        return {said["attempt_id"] for said in await self._dispatches(project, run)}
+
+    async def _dispatches(self, project: Project, run: str) -> list[dict[str, Any]]:
+        names = {field.name for field in fields(Dispatch)}
+        found = await self._payloads(project, run)
+        return [said for said in found if isinstance(said, dict) and set(said) == names]
 
     async def seen_answers(self, project: Project, run: str) -> list[SignedAnswer]:
         return [
