@@ -43,7 +43,7 @@ class AgentExecutionActivities(ExecutionActivities):
             raise OrderRefused("The work order is not base64.") from None
         return self.agent.verify(canonical, signature)
 
-    def _details(self, order: VerifiedOrder) -> tuple[str, ...]:
+    async def _details(self, order: VerifiedOrder) -> tuple[str, ...]:
         """Phase, what to look at, and how much of the log was handed on."""
         progress = self.agent.progress(order.attempt_id)
         if progress is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from temporalio import activity
@@ -11,9 +11,15 @@ from temporalio import activity
 HEARTBEAT_EVERY = 4.0
 """Seconds; well below the time after which the workflow counts a process as lost."""
 
+Details = Callable[[], Awaitable[tuple[str, ...]]]
+
+
+async def _none() -> tuple[str, ...]:
+    return ()
+
 
 @asynccontextmanager
-async def heartbeats(details: Callable[[], tuple[str, ...]] = tuple) -> AsyncIterator[None]:
+async def heartbeats(details: Details = _none) -> AsyncIterator[None]:
     """Say every few seconds that we are there, and what there is to look at."""
     beating = asyncio.create_task(_beat(details))
     try:
@@ -22,7 +28,7 @@ async def heartbeats(details: Callable[[], tuple[str, ...]] = tuple) -> AsyncIte
         beating.cancel()
 
 
-async def _beat(details: Callable[[], tuple[str, ...]]) -> None:
+async def _beat(details: Details) -> None:
     while True:  # the start itself was the first sign: what ends sooner costs Temporal no write
         await asyncio.sleep(HEARTBEAT_EVERY)
-        activity.heartbeat(*details())
+        activity.heartbeat(*await details())

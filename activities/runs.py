@@ -195,6 +195,7 @@ def _opened(opened: OpenedAttempt) -> AttemptOpened:
         standing=StepStanding.OPEN,
         attempt_id=str(opened.attempt_id),
         number=opened.number,
+        cluster=opened.cluster,
         task_queue=agent_queue(opened.cluster, opened.host),
         order=SignedOrder(
             order=b64encode(opened.order).decode(),

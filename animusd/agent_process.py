@@ -16,20 +16,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
-from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.execution import AgentExecutionActivities
 from animus.adapters.gateway import Gateway
-from animus.adapters.temporal import connect
 from animus.agent.execution import WAITING_PER_SLOT, Agent
 from animus.contracts.execution import agent_queue
 from animus.domain.errors import Unavailable
 from animusd.agent_wiring import build_agent, find_runtimes
 from animusd.logs import configure_logs
-from animusd.settings import AgentSettings, SettingsUnfit, TemporalSection, read_settings
+from animusd.settings import AgentSettings, SettingsUnfit, read_settings
+from animusd.temporal_wiring import connect_temporal, keep_token
 
-CONNECT_PAUSE = 2.0
 SWEEP_EVERY = 3_600.0
 RELEASE_EVERY = 5.0
 ENGINE_PAUSE = 2.0
@@ -86,7 +84,7 @@ async def _serve_to_end(settings: AgentSettings, agent: Agent) -> None:
 
 async def _serve(settings: AgentSettings, agent: Agent) -> None:
     await _sweep(agent)
-    client = await _connected(settings.temporal)
+    client = await connect_temporal(settings.temporal)
     section, activities = settings.agent, AgentExecutionActivities(agent=agent)
     worker = Worker(
         client,
@@ -95,7 +93,8 @@ async def _serve(settings: AgentSettings, agent: Agent) -> None:
         max_concurrent_activities=section.concurrency * (1 + WAITING_PER_SLOT) + STOP_SLOTS,
     )
     _mark_ready(section.ready_file)
-    await until_one_ends(worker.run(), _keep_house(agent), _release(agent))
+    token = keep_token(client, settings.temporal)
+    await until_one_ends(worker.run(), _keep_house(agent), _release(agent), token)
 
 
 async def until_one_ends(*works: Coroutine[Any, Any, None]) -> None:
@@ -137,16 +136,6 @@ async def _patiently(work: Callable[[], Awaitable[T]], event: str) -> T:
         except Unavailable as error:
             _log.warning(event, detail=error.detail or error.message)
             await asyncio.sleep(ENGINE_PAUSE)
-
-
-async def _connected(section: TemporalSection) -> Client:
-    """Temporal may come later than we do; attempts wait in their queue meanwhile."""
-    while True:
-        try:
-            return await connect(section.address, section.namespace)
-        except RuntimeError as error:
-            _log.warning("temporal_awaited", detail=str(error))
-            await asyncio.sleep(CONNECT_PAUSE)
 
 
 async def _until(stop: asyncio.Event, working: asyncio.Task[None]) -> None:

@@ -43,6 +43,11 @@ class DatabaseSection(Section):
 class TemporalSection(Section):
     address: str
     namespace: str
+    token_file: Path | None = None
+    """A JSON web token that Temporal knows; read anew each minute, so it may be replaced."""
+    tls: bool = False
+    tls_ca_file: Path | None = None
+    """Whose certificates of Temporal's count, instead of the system's."""
 
 
 class ObjectStoreSection(Section):

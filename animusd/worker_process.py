@@ -17,11 +17,12 @@ import structlog
 import uvloop
 from temporalio.client import Client
 
+from activities.dispatch import AgentDispatch
 from activities.queues import StoredQueueActivities
 from activities.runs import StoredRunActivities
 from animus.adapters.rules.judge import ProcessRuleJudge
 from animus.adapters.signing import FileSigner
-from animus.adapters.temporal import TemporalRunWorkflows, connect
+from animus.adapters.temporal import TemporalRunWorkflows
 from animus.domain.errors import Unavailable
 from animus.ledger.signatures import key_id
 from animus.ports import RunWorkflows
@@ -34,8 +35,9 @@ from animus.store.new_ids import new_id
 from animusd.logs import configure_logs
 from animusd.loops import repeat
 from animusd.settings import WorkerSettings, read_settings
+from animusd.temporal_wiring import connect_temporal, keep_token
 from animusd.wiring import object_store, utc_now
-from animusd.workers import control_worker
+from animusd.workers import control_worker, dispatch_worker
 
 OUTBOX_POLL = 2.0
 AUDIT_POLL = 0.25  # not by NOTIFY: commits that notify wait for each other
@@ -44,7 +46,6 @@ HOUSEKEEPING_EVERY = 3_600.0
 LIVE_LOGS_EVERY = 60.0
 CLOSED_LOOKBACK = timedelta(minutes=10)
 IDEMPOTENCY_LIFE = timedelta(days=7)
-CONNECT_PAUSE = 2.0
 
 _log = structlog.get_logger()
 
@@ -77,7 +78,8 @@ async def _start_roles(
     tasks = [asyncio.create_task(listen(url, woken))]
     roles = settings.worker.roles
     if {"control", "relay"} & set(roles):
-        client = await _connected(settings)
+        client = await connect_temporal(settings.temporal)
+        tasks.append(asyncio.create_task(keep_token(client, settings.temporal)))
         if "control" in roles:
             tasks += await _start_control(settings, database, client, stack)
         if "relay" in roles:
@@ -90,24 +92,18 @@ async def _start_roles(
     return tasks
 
 
-async def _connected(settings: WorkerSettings) -> Client:
-    """Temporal may come later than we do; runs wait in the outbox meanwhile."""
-    while True:
-        try:
-            return await connect(settings.temporal.address, settings.temporal.namespace)
-        except RuntimeError as error:
-            _log.warning("temporal_awaited", detail=str(error))
-            await asyncio.sleep(CONNECT_PAUSE)
-
-
 async def _start_control(
     settings: WorkerSettings, database: Database, client: Client, stack: AsyncExitStack
 ) -> list[asyncio.Task[None]]:
     activities = await prepare_activities(settings, database, stack)
     chunks = activities.store.log_chunks
     queue = StoredQueueActivities(database=database)
+    workers = (
+        control_worker(client, activities, queue),
+        dispatch_worker(client, AgentDispatch(client=client)),
+    )
     return [
-        asyncio.create_task(control_worker(client, activities, queue).run()),
+        *(asyncio.create_task(worker.run()) for worker in workers),
         _loop(
             "live-logs",
             lambda: live_logs.sweep(database, chunks, now=utc_now()),

@@ -10,6 +10,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from animus.contracts.execution import DISPATCH_QUEUE, DispatchActivities
 from animus.contracts.queues import QueueActivities
 from animus.contracts.runs import CONTROL_QUEUE, RunActivities
 from workflows.queues import QueueWorkflow
@@ -18,6 +19,8 @@ from workflows.runs import RunWorkflow
 WORKFLOWS: Sequence[type] = (RunWorkflow, QueueWorkflow)
 GRACE = timedelta(seconds=10)
 """For activities under way when the worker is told to stop."""
+DISPATCHED = 10_000
+"""Attempts that one worker waits for at once."""
 
 
 def control_worker(client: Client, activities: RunActivities, queue: QueueActivities) -> Worker:
@@ -28,6 +31,17 @@ def control_worker(client: Client, activities: RunActivities, queue: QueueActivi
         activities=control_activities(activities, queue),
         workflow_runner=workflow_runner(),
         graceful_shutdown_timeout=GRACE,
+    )
+
+
+def dispatch_worker(client: Client, dispatch: DispatchActivities) -> Worker:
+    """Apart from the others: what it does takes as long as steps do, and no connection."""
+    return Worker(
+        client,
+        task_queue=DISPATCH_QUEUE,
+        activities=[dispatch.execute_attempt, dispatch.stop_attempt],
+        max_concurrent_activities=DISPATCHED,
+        graceful_shutdown_timeout=timedelta(),
     )
 
 

@@ -17,13 +17,5 @@ CONTROL_RETRY = RetryPolicy(
 )
 QUICK_TIMEOUT = timedelta(seconds=2)
 QUICK_RETRY = RetryPolicy(maximum_attempts=1)
-EXECUTION_HEARTBEAT = timedelta(seconds=15)
-EXECUTION_RETRY = RetryPolicy(
-    initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=15)
-)
-STOP_TIMEOUT = timedelta(minutes=5)
-STOP_RETRY = RetryPolicy(
-    initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)
-)
 RECHECK = timedelta(hours=1)
 """Rows are read again at least this often, should a wake-up have been lost."""

@@ -10,7 +10,16 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
-    from animus.contracts.execution import ExecutionActivities
+    from animus.contracts.execution import (
+        DISPATCH_QUEUE,
+        EXECUTION_HEARTBEAT,
+        EXECUTION_RETRY,
+        STOP_RETRY,
+        STOP_TIMEOUT,
+        Dispatch,
+        DispatchActivities,
+        ExecutionActivities,
+    )
     from animus.contracts.runs import (
         AttemptClosed,
         AttemptOpened,
@@ -26,13 +35,13 @@ with workflow.unsafe.imports_passed_through():
     from workflows.activity_options import (
         CONTROL_RETRY,
         CONTROL_TIMEOUT,
-        EXECUTION_HEARTBEAT,
-        EXECUTION_RETRY,
         REGISTER_HEARTBEAT,
         REGISTER_TIMEOUT,
-        STOP_RETRY,
-        STOP_TIMEOUT,
     )
+
+_AGENTS_APART = "agents-apart"
+"""Before, agents served the namespace of the runs, and workflows asked them there."""
+_DISPATCH_SLACK = timedelta(minutes=1)
 
 
 class StepRunner:
@@ -115,16 +124,7 @@ class StepRunner:
         """(result, receipt, failure code): the first two signed, at most one of them there."""
         if self.stopping:
             return None, *await self._stop(opened, order)
-        execution = workflow.start_activity_method(
-            ExecutionActivities.execute_attempt,
-            order,
-            task_queue=opened.task_queue,
-            start_to_close_timeout=timedelta(seconds=opened.timeout_seconds),
-            heartbeat_timeout=EXECUTION_HEARTBEAT,
-            retry_policy=EXECUTION_RETRY,
-            cancellation_type=workflow.ActivityCancellationType.TRY_CANCEL,
-            summary=f"attempt {opened.number}",
-        )
+        execution = _started(opened, order)
         await workflow.wait_condition(lambda: execution.done() or self.stopping)
         if execution.done():
             try:
@@ -143,16 +143,7 @@ class StepRunner:
     ) -> tuple[SignedAnswer | None, str]:
         """The receipt that nothing of the attempt is left; retried until the agent gives it."""
         try:
-            receipt = await asyncio.shield(
-                workflow.execute_activity_method(
-                    ExecutionActivities.stop_attempt,
-                    order,
-                    task_queue=opened.task_queue,
-                    start_to_close_timeout=STOP_TIMEOUT,
-                    heartbeat_timeout=EXECUTION_HEARTBEAT,
-                    retry_policy=STOP_RETRY,
-                )
-            )
+            receipt = await asyncio.shield(_stopped(opened, order))
         except ActivityError as error:
             return None, _code(error)
         return receipt, ""
@@ -198,6 +189,61 @@ class StepRunner:
             heartbeat_timeout=REGISTER_HEARTBEAT,
             retry_policy=CONTROL_RETRY,
         )
+
+
+def _started(opened: AttemptOpened, order: SignedOrder) -> workflow.ActivityHandle[SignedAnswer]:
+    summary, timeout = f"attempt {opened.number}", timedelta(seconds=opened.timeout_seconds)
+    if workflow.patched(_AGENTS_APART):
+        return workflow.start_activity_method(
+            DispatchActivities.execute_attempt,
+            _dispatch(opened, order),
+            task_queue=DISPATCH_QUEUE,
+            start_to_close_timeout=timeout + _DISPATCH_SLACK,
+            heartbeat_timeout=EXECUTION_HEARTBEAT,
+            retry_policy=EXECUTION_RETRY,
+            cancellation_type=workflow.ActivityCancellationType.TRY_CANCEL,
+            summary=summary,
+        )
+    return workflow.start_activity_method(
+        ExecutionActivities.execute_attempt,
+        order,
+        task_queue=opened.task_queue,
+        start_to_close_timeout=timeout,
+        heartbeat_timeout=EXECUTION_HEARTBEAT,
+        retry_policy=EXECUTION_RETRY,
+        cancellation_type=workflow.ActivityCancellationType.TRY_CANCEL,
+        summary=summary,
+    )
+
+
+def _stopped(opened: AttemptOpened, order: SignedOrder) -> workflow.ActivityHandle[SignedAnswer]:
+    if workflow.patched(_AGENTS_APART):
+        return workflow.start_activity_method(
+            DispatchActivities.stop_attempt,
+            _dispatch(opened, order),
+            task_queue=DISPATCH_QUEUE,
+            start_to_close_timeout=STOP_TIMEOUT,
+            heartbeat_timeout=EXECUTION_HEARTBEAT,
+            retry_policy=STOP_RETRY,
+        )
+    return workflow.start_activity_method(
+        ExecutionActivities.stop_attempt,
+        order,
+        task_queue=opened.task_queue,
+        start_to_close_timeout=STOP_TIMEOUT,
+        heartbeat_timeout=EXECUTION_HEARTBEAT,
+        retry_policy=STOP_RETRY,
+    )
+
+
+def _dispatch(opened: AttemptOpened, order: SignedOrder) -> Dispatch:
+    return Dispatch(
+        attempt_id=opened.attempt_id,
+        cluster=opened.cluster,
+        task_queue=opened.task_queue,
+        order=order,
+        timeout_seconds=opened.timeout_seconds,
+    )
 
 
 def _code(error: ActivityError) -> str:

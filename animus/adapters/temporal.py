@@ -18,7 +18,7 @@ from temporalio.common import (
 )
 from temporalio.converter import DataConverter, DefaultFailureConverter, PayloadConverter
 from temporalio.exceptions import WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
 from animus.contracts.queues import QUEUE_ID, QUEUE_WORKFLOW, QueueRef
 from animus.contracts.runs import CONTROL_QUEUE, WAKE, WORKFLOW, RunRef
@@ -55,8 +55,16 @@ class CodesOnly(DefaultFailureConverter):
 DATA_CONVERTER = DataConverter(failure_converter_class=CodesOnly)
 
 
-async def connect(address: str, namespace: str) -> Client:
-    return await Client.connect(address, namespace=namespace, data_converter=DATA_CONVERTER)
+async def connect(
+    address: str, namespace: str, *, token: str | None = None, tls: TLSConfig | None = None
+) -> Client:
+    return await Client.connect(
+        address,
+        namespace=namespace,
+        data_converter=DATA_CONVERTER,
+        api_key=token,
+        tls=tls or False,  # said, because a token alone would switch it on
+    )
 
 
 class TemporalRunWorkflows(RunWorkflows):

@@ -111,6 +111,7 @@ class AttemptOpened:
     standing: StepStanding
     attempt_id: str = ""
     number: int = 0
+    cluster: str = ""
     task_queue: str = ""
     order: SignedOrder | None = None
     timeout_seconds: float = 0.0

@@ -17,11 +17,12 @@ from deploy.embedded.services import Service
 from deploy.embedded.sites import Site
 from deploy.embedded.temporal import (
     describe_temporal,
+    describe_temporal_keys,
     describe_temporal_ui,
     write_temporal_settings,
 )
 
-SERVER_NAMES = ("postgres", "temporal", "temporal-ui", "object-store")
+SERVER_NAMES = ("postgres", "temporal-keys", "temporal", "temporal-ui", "object-store")
 PROCESS_NAMES = ("migrate", "api", "worker", "agent")
 ALL_NAMES = SERVER_NAMES + PROCESS_NAMES
 """Of every stack."""
@@ -33,6 +34,7 @@ def describe_services(site: Site) -> tuple[Service, ...]:
     return (
         describe_postgres(site),
         describe_object_store(site),
+        describe_temporal_keys(site),
         describe_temporal(site),
         describe_temporal_ui(site),
         describe_migrate(site),

@@ -15,11 +15,15 @@ from deploy.embedded.files import make_directory, write_private
 from deploy.embedded.ports import LOOPBACK
 from deploy.embedded.settings_files import ProcessFiles, SettingsWriter, to_toml
 from deploy.embedded.sites import TEMPLATES
+from deploy.embedded.temporal import KEYS_FILE
+from deploy.embedded.temporal_access import TemporalAccess
 
 VOLUMES = Path("/animus")
 AGENT_HOME = Path("/var/lib/animus-agent")
 AGENT_MEMORY = Path("/dev/shm/animus-agent")
 """On the host too: the engine mounts from the host's point of view."""
+
+CLUSTER = "local"
 
 ROOT = Identity(name="root", uid=0, gid=0)
 OURS = Identity(name="animus", uid=10001, gid=10001)
@@ -77,17 +81,31 @@ def main() -> None:
         bootstrap_token=VOLUMES / "migrate" / "bootstrap-token",
         agent_home=AGENT_HOME,
         agent_public_key=VOLUMES / "worker" / "agent.pub",
+        temporal_worker_token=VOLUMES / "worker" / "temporal.token",
+        temporal_agent_token=VOLUMES / "agent" / "temporal.token",
     )
+    _write_temporal_access(files)
     _write_process_files(
         files,
         SettingsWriter(
             addresses=ADDRESSES,
             credentials=credentials,
             files=files,
-            cluster="local",
+            cluster=CLUSTER,
             agent_memory=AGENT_MEMORY,
         ),
     )
+
+
+def _write_temporal_access(files: ProcessFiles) -> None:
+    """The keys for everybody; each token for who may use it."""
+    access = TemporalAccess.load_or_create(VOLUMES / "secrets" / "temporal-access.pem")
+    _make_volume("temporal-keys", owner=OURS)
+    write_private(VOLUMES / "temporal-keys" / KEYS_FILE, access.public_keys(), owner=OURS)
+    _make_volume("temporal-operator", owner=OURS)
+    write_private(VOLUMES / "temporal-operator" / "token", access.for_operator(), owner=OURS)
+    write_private(files.temporal_worker_token, access.for_worker(), owner=OURS)
+    write_private(files.temporal_agent_token, access.for_agent(CLUSTER), owner=ROOT)
 
 
 def _access_rules() -> str:

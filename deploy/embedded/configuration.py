@@ -18,6 +18,13 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 DEFAULT_STATE = CHECKOUT / ".animus" / "stack"
 
 TEMPORAL_NAMESPACE = "animus"
+"""Of the runs; each cluster's agents have one of their own beside it."""
+
+
+def agent_namespace(cluster: str) -> str:
+    """Of a cluster's agents; named as the control plane names it."""
+    return f"{TEMPORAL_NAMESPACE}-{cluster}"
+
 
 Override = str | int | bool | Mapping[str, str | int | bool]
 Overrides = Mapping[str, Mapping[str, Mapping[str, Override]]]

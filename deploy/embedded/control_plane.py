@@ -18,6 +18,7 @@ from deploy.embedded.settings_files import (
     to_toml,
 )
 from deploy.embedded.sites import PYTHON_ENVIRONMENT, Site, python
+from deploy.embedded.temporal_access import TemporalAccess
 
 _PASSED_TO_AGENT = ("HOME", "PATH", "USER", "LOGNAME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR")
 """What a container engine goes by to find its storage and its own programs."""
@@ -77,12 +78,15 @@ def process_files(site: Site) -> ProcessFiles:
         bootstrap_token=site.layout.handed_over / "bootstrap-token",
         agent_home=site.layout.data("agent"),
         agent_public_key=site.layout.keys / "agent.pub",
+        temporal_worker_token=site.layout.keys / "temporal-worker.token",
+        temporal_agent_token=site.layout.keys / "temporal-agent.token",
     )
 
 
 def write_process_settings(site: Site) -> None:
     files = process_files(site)
     _write_keys(site, files)
+    _write_tokens(site, files)
     _prepare_handing_over(site, files)
     writer = SettingsWriter(
         addresses=site.addresses,
@@ -121,6 +125,16 @@ def _write_keys(site: Site, files: ProcessFiles) -> None:
         public_owner=services,
     )
     ensure_secrets_identity(files.secrets_identity, owner=engine)
+
+
+def _write_tokens(site: Site, files: ProcessFiles) -> None:
+    """For Temporal: each process may do there what it must, and no more."""
+    access = TemporalAccess.load_or_create(site.layout.temporal_key)
+    services = site.accounts.owner_of(Account.SERVICES)
+    engine = site.accounts.owner_of(Account.ENGINE)
+    write_private(files.temporal_worker_token, access.for_worker(), owner=services)
+    agents = access.for_agent(site.config.cluster)
+    write_private(files.temporal_agent_token, agents, owner=engine)
 
 
 def _command(site: Site, process: str) -> tuple[str, ...]:

@@ -72,6 +72,16 @@ class Layout:
         return self.state / "keys"
 
     @property
+    def temporal_key(self) -> Path:
+        """Signs the tokens that Temporal lets in."""
+        return self.secrets / "temporal-access.pem"
+
+    @property
+    def published(self) -> Path:
+        """Files that a server shows to everybody on this machine: nothing secret."""
+        return self.state / "published"
+
+    @property
     def handed_over(self) -> Path:
         """Files that are there from the start, for services to write into."""
         return self.state / "handed-over"
@@ -88,7 +98,7 @@ class Layout:
         self._create_state()
         for closed in (self.running, self.logs, self.secrets):
             make_directory(closed, owner=caller())
-        for passage in (self.settings, self.keys, self.handed_over):
+        for passage in (self.settings, self.keys, self.published, self.handed_over):
             make_directory(passage, owner=caller(), mode=PASSAGE)
         for name, account in self.directories.items():
             make_directory(self.data(name), owner=accounts.owner_of(account))

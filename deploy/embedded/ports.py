@@ -34,10 +34,13 @@ class Ports:
     postgres: int = 15432
     temporal_history: int = 7234
     temporal_matching: int = 7235
+    temporal_internal: int = 7236
     temporal_worker: int = 7239
+    temporal_keys: int = 7240
     temporal_membership: int = 6933
     temporal_history_membership: int = 6934
     temporal_matching_membership: int = 6935
+    temporal_internal_membership: int = 6936
     temporal_worker_membership: int = 6939
 
     def as_dict(self) -> dict[str, int]:

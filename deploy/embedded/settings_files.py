@@ -12,7 +12,7 @@ from pathlib import Path
 
 from deploy.embedded.accounts import Account
 from deploy.embedded.addresses import Addresses
-from deploy.embedded.configuration import TEMPORAL_NAMESPACE
+from deploy.embedded.configuration import TEMPORAL_NAMESPACE, agent_namespace
 from deploy.embedded.credentials import Credentials
 from deploy.embedded.object_store import REGION
 
@@ -46,6 +46,8 @@ class ProcessFiles:
     """Holds the agent's own key and token, and the public key that work orders are checked by."""
     agent_public_key: Path
     """What the agent's results are checked by."""
+    temporal_worker_token: Path
+    temporal_agent_token: Path
 
     @property
     def agent_key(self) -> Path:
@@ -114,7 +116,7 @@ class SettingsWriter:
         password = self.credentials.animus_worker_password
         return {
             "database": {"url": self.addresses.database_url("animus_worker", password)},
-            "temporal": self._temporal(),
+            "temporal": self._temporal(TEMPORAL_NAMESPACE, self.files.temporal_worker_token),
             "object_store": self._object_store(),
             "worker": {
                 "work_order_key_file": str(self.files.work_order_key),
@@ -138,14 +140,20 @@ class SettingsWriter:
             section["memory_dir"] = str(self.agent_memory)
         if self.engine_file:
             section["engine_file"] = str(self.engine_file)
-        return {"temporal": self._temporal(), "agent": section}
+        namespace = agent_namespace(self.cluster)
+        temporal = self._temporal(namespace, self.files.temporal_agent_token)
+        return {"temporal": temporal, "agent": section}
 
     def _age_file(self) -> Mapping[str, Scalar]:
         files = self.files
         return {"file": str(files.secrets), "identity_file": str(files.secrets_identity)}
 
-    def _temporal(self) -> Section:
-        return {"address": self.addresses.temporal, "namespace": TEMPORAL_NAMESPACE}
+    def _temporal(self, namespace: str, token: Path) -> Section:
+        return {
+            "address": self.addresses.temporal,
+            "namespace": namespace,
+            "token_file": str(token),
+        }
 
     def _object_store(self) -> Section:
         return {

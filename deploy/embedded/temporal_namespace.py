@@ -1,4 +1,4 @@
-"""Waits until Temporal serves, then sees that our namespace is there and can be used.
+"""Waits until Temporal serves, then sees that our namespaces are there and can be used.
 
 Runs as the service user at every start of Temporal; harmless when all is done.
 """
@@ -20,12 +20,13 @@ from temporalio.api.operatorservice.v1 import (
     ListSearchAttributesRequest,
 )
 from temporalio.api.workflowservice.v1 import (
+    CountActivityExecutionsRequest,
     CountWorkflowExecutionsRequest,
     RegisterNamespaceRequest,
 )
 from temporalio.service import ConnectConfig, RPCError, RPCStatusCode, ServiceClient
 
-from deploy.embedded.configuration import TEMPORAL_NAMESPACE
+from deploy.embedded.configuration import TEMPORAL_NAMESPACE, agent_namespace
 
 RETENTION = timedelta(days=30)
 """How long Temporal keeps closed workflows. Animus keeps what matters for itself."""
@@ -42,31 +43,38 @@ T = TypeVar("T")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--address", required=True)
-    asyncio.run(register_namespace(parser.parse_args().address))
+    parser.add_argument("--cluster", required=True, help="whose agents get a namespace, too")
+    arguments = parser.parse_args()
+    token = os.environ["SETUP_TEMPORAL_TOKEN"]
+    asyncio.run(register_namespaces(arguments.address, arguments.cluster, token=token))
     sys.stderr.flush()
     # Threads of the client's Rust core may touch the interpreter while it is torn down, which
     # aborts it now and then (temporalio/sdk-python issue 300). So it is not torn down.
     os._exit(0)
 
 
-async def register_namespace(address: str) -> None:
-    client = await _wait_for(lambda: _connect(address))
-    await _register(client)
+async def register_namespaces(address: str, cluster: str, *, token: str) -> None:
+    client = await _wait_for(lambda: _connect(address, token))
+    agents = agent_namespace(cluster)
+    await _register(client, TEMPORAL_NAMESPACE, "Runs of Animus")
+    await _register(client, agents, f"Attempts on cluster {cluster}")
     await _add_search_attributes(client)
     await _wait_for(lambda: _search(client))
+    await _wait_for(lambda: _count_activities(client, agents))
 
 
-async def _connect(address: str) -> ServiceClient:
-    client = await ServiceClient.connect(ConnectConfig(target_host=address))
+async def _connect(address: str, token: str) -> ServiceClient:
+    config = ConnectConfig(target_host=address, api_key=token, tls=False)
+    client = await ServiceClient.connect(config)
     if not await client.check_health():
         raise RuntimeError(f"Temporal at {address} is not serving yet.")
     return client
 
 
-async def _register(client: ServiceClient) -> None:
+async def _register(client: ServiceClient, namespace: str, description: str) -> None:
     request = RegisterNamespaceRequest(
-        namespace=TEMPORAL_NAMESPACE,
-        description="Runs of Animus",
+        namespace=namespace,
+        description=description,
         workflow_execution_retention_period=Duration(seconds=int(RETENTION.total_seconds())),
     )
     try:
@@ -97,6 +105,11 @@ async def _search(client: ServiceClient) -> None:
     query = " AND ".join(f"{name} = 'x'" for name in SEARCH_ATTRIBUTES)
     request = CountWorkflowExecutionsRequest(namespace=TEMPORAL_NAMESPACE, query=query)
     await client.workflow_service.count_workflow_executions(request)
+
+
+async def _count_activities(client: ServiceClient, namespace: str) -> None:
+    request = CountActivityExecutionsRequest(namespace=namespace)
+    await client.workflow_service.count_activity_executions(request)
 
 
 async def _wait_for(attempt: Callable[[], Awaitable[T]]) -> T:

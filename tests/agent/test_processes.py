@@ -20,7 +20,6 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from animus.adapters.container.forwarders import forwarding, upstream_of
-from animus.adapters.temporal import connect
 from animus.contracts.execution import ExecutionActivities, agent_queue
 from animus.contracts.runs import SignedAnswer, SignedOrder
 from deploy.embedded.configuration import TEMPORAL_NAMESPACE
@@ -32,6 +31,7 @@ from tests.agent.platforms import Order, Platform
 from tests.agent.steps import python_step
 from tests.agent.test_adoption import COUNT, told
 from tests.agent.test_orders import signed_order
+from tests.support.temporal import access_of, as_operator
 
 FOREIGN = ("psycopg", "sqlalchemy", "sqlmodel", "alembic", "minio", "fastapi", "kubernetes",
            "animus.store", "animus.services", "animus_sdk", "deploy")  # fmt: skip
@@ -56,7 +56,7 @@ class ExecuteOrder:
 @pytest.fixture(scope="module")
 async def temporal(stack: Stack) -> AsyncIterator[Client]:
     stack.start(["temporal"])
-    client = await connect(stack.site.addresses.temporal, TEMPORAL_NAMESPACE)
+    client = await as_operator(stack)
     async with Worker(
         client,
         task_queue=QUEUE,
@@ -75,9 +75,12 @@ class AgentProcess:
         self._log = folder / "agent.log"
         self._relays = folder / "relays"
         section = bench.section.model_dump(mode="json", exclude_none=True)
+        token = folder / "temporal.token"
+        token.write_text(access_of(stack).for_operator())
         temporal: Section = {
             "address": stack.site.addresses.temporal,
             "namespace": TEMPORAL_NAMESPACE,
+            "token_file": str(token),
         }
         self._settings.write_text(
             to_toml({"temporal": temporal, "agent": section | {"ready_file": str(self.ready)}})

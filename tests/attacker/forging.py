@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from activities.dispatch import AgentDispatch
 from animus.contracts.runs import RunActivities
-from animusd.workers import control_worker
+from animusd.workers import control_worker, dispatch_worker
 from tests.workflows.meddling import MeddledActivities
 from tests.workflows.platforms import Platform
 
@@ -33,7 +34,11 @@ async def in_controls_place(platform: Platform, forged: Mapping[str, Any]) -> As
     await platform.control.stop_worker()
     forger = Forger(platform.control.activities, forged)
     try:
-        async with control_worker(platform.temporal, forger, platform.control.queue):
+        dispatch = AgentDispatch(client=platform.temporal)
+        async with (
+            control_worker(platform.temporal, forger, platform.control.queue),
+            dispatch_worker(platform.temporal, dispatch),
+        ):
             yield forger
     finally:
         await platform.control.start_worker()

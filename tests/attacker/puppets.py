@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -13,11 +13,12 @@ from uuid import uuid4
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from temporalio import activity, workflow
+from temporalio.client import ActivityFailureError
 from temporalio.common import RetryPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from animus.contracts.execution import ExecutionActivities, agent_queue
+from animus.contracts.execution import Dispatch, ExecutionActivities, agent_queue
 from animus.contracts.runs import CONTROL_QUEUE, SignedAnswer, SignedOrder
 from animus.domain.canonical import canonical_bytes, decode_strictly
 from animus.domain.work_orders import ORDER_TAG
@@ -77,15 +78,33 @@ class Attacker:
         return code, answer
 
     async def order_agent(self, order: SignedOrder) -> tuple[str, Any]:
-        return await self.ask("execution.execute_attempt", order, queue=AGENT_QUEUE)
+        """As control does it, in the namespace of the agents."""
+        try:
+            answer = await self.platform.agents.execute_activity_method(
+                ExecutionActivities.execute_attempt,
+                order,
+                id=f"attack-{uuid4()}",
+                task_queue=AGENT_QUEUE,
+                start_to_close_timeout=timedelta(seconds=30),
+                retry_policy=RetryPolicy(maximum_attempts=1),
+            )
+        except ActivityFailureError as error:
+            cause = error.cause
+            return (cause.type if isinstance(cause, ApplicationError) else None) or "failed", None
+        return ANSWERED, asdict(answer)
 
     async def seen_orders(self, project: Project, run: str) -> list[SignedOrder]:
         """The genuine orders of a run, out of its history."""
-        return [
-            SignedOrder(**said)
-            for said in await self._payloads(project, run)
-            if isinstance(said, dict) and set(said) == {"order", "signature", "key_id"}
-        ]
+        return [SignedOrder(**said["order"]) for said in await self._dispatches(project, run)]
+
+    async def seen_attempts(self, project: Project, run: str) -> set[str]:
+        """Of which the run's workflow told agents."""
+        return {said["attempt_id"] for said in await self._dispatches(project, run)}
+
+    async def _dispatches(self, project: Project, run: str) -> list[dict[str, Any]]:
+        names = {field.name for field in fields(Dispatch)}
+        found = await self._payloads(project, run)
+        return [said for said in found if isinstance(said, dict) and set(said) == names]
 
     async def seen_answers(self, project: Project, run: str) -> list[SignedAnswer]:
         return [
@@ -150,7 +169,7 @@ class FalseAgent(ExecutionActivities):
 async def in_the_agents_place(platform: Platform, agent: FalseAgent) -> AsyncIterator[None]:
     await platform.agent.stop()
     worker = Worker(
-        platform.temporal,
+        platform.agents,
         task_queue=AGENT_QUEUE,
         activities=[agent.execute_attempt, agent.stop_attempt],
     )

@@ -37,7 +37,7 @@ from tests.attacker.test_orders import TABLE
 from tests.conftest import RecordCases
 from tests.support.waiting import eventually
 from tests.workflows.machines import HANG
-from tests.workflows.platforms import Platform
+from tests.workflows.platforms import CLUSTER, Platform
 from tests.workflows.projects import Project, after, step
 from tests.workflows.records import expect_end, read_records
 
@@ -61,6 +61,7 @@ MADE_UP = AttemptOpened(
     standing=StepStanding.OPEN,
     attempt_id=str(uuid4()),
     number=1,
+    cluster=CLUSTER,
     task_queue=AGENT_QUEUE,
     order=SignedOrder(
         order=b64encode(b"{}").decode(), signature=b64encode(bytes(64)).decode(), key_id="x"

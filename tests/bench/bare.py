@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import timedelta
 
 import uvloop
 from temporalio import activity, workflow
-from temporalio.client import Client
 from temporalio.worker import Worker
+
+from animus.adapters.temporal import connect
 
 QUEUE = "bench-bare"
 ORDINARY_ACTIVITIES = 6  # plan, revalidate, open_attempt, execute_attempt, close_attempt, finalise
@@ -36,7 +38,8 @@ class BareRun:
 
 
 async def _work(address: str, namespace: str) -> None:
-    client = await Client.connect(address, namespace=namespace)
+    token = os.environ["BENCH_TEMPORAL_TOKEN"]
+    client = await connect(address, namespace, token=token)
     worker = Worker(client, task_queue=QUEUE, workflows=[BareRun], activities=[nothing])
     sys.stdout.write("ready\n")
     sys.stdout.flush()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -11,8 +12,8 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import psycopg
-from temporalio.client import Client
 
+from animus.adapters.temporal import connect
 from deploy.embedded.configuration import TEMPORAL_NAMESPACE
 from tests.bench.bare import LOCAL_ACTIVITIES, ORDINARY_ACTIVITIES, QUEUE, BareRun
 from tests.bench.figures import Work, figures_by_work, timed_in_turn
@@ -67,7 +68,7 @@ async def watched_ends(platform: Platform) -> AsyncIterator[Ends]:
 @asynccontextmanager
 async def _bare(platform: Platform) -> AsyncIterator[Work]:
     with _bare_worker(platform):
-        client = await Client.connect(platform.temporal, namespace=TEMPORAL_NAMESPACE)
+        client = await connect(platform.temporal, TEMPORAL_NAMESPACE, token=platform.temporal_token)
         numbers = itertools.count()
 
         async def bare() -> None:
@@ -126,6 +127,7 @@ def _bare_worker(platform: Platform) -> Iterator[None]:
         [sys.executable, "-m", "tests.bench.bare", platform.temporal, TEMPORAL_NAMESPACE],
         stdout=subprocess.PIPE,
         text=True,
+        env=os.environ | {"BENCH_TEMPORAL_TOKEN": platform.temporal_token},
     )
     assert worker.stdout is not None
     try:

@@ -18,6 +18,7 @@ from deploy.embedded.stack import Stack
 from deploy.local.accounts import Accounts, Gateway
 from deploy.local.platform import settle
 from tests.bench.clients import Poster
+from tests.support.temporal import access_of
 
 API_PROCESSES = 2
 EXECUTING = ("worker", "agent", "temporal-ui", "temporal")
@@ -29,6 +30,7 @@ IMAGE = "localhost/bench@sha256:" + "0" * 64
 class Platform:
     url: str
     temporal: str
+    temporal_token: str
     database_url: str
     accounts: Accounts
     project: str
@@ -55,6 +57,7 @@ def running_platform() -> Iterator[Platform]:
             yield Platform(
                 url=addresses.api,
                 temporal=addresses.temporal,
+                temporal_token=access_of(stack).for_operator(),
                 database_url=addresses.superuser_url(stack.site.credentials),
                 accounts=accounts,
                 project=_make_project(addresses.api, accounts)["id"],

@@ -23,6 +23,7 @@ from deploy.embedded.ports import free_ports
 from deploy.embedded.processes import descendants_of, find_process
 from deploy.embedded.stack import Stack
 from deploy.embedded.temporal_namespace import SEARCH_ATTRIBUTES
+from tests.support.temporal import as_operator
 from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.stack
@@ -85,7 +86,7 @@ def test_other_roles_do_not_reach_temporals_databases(servers: Stack) -> None:
 async def test_the_namespace_keeps_runs_for_thirty_days_and_finds_them_by_attribute(
     servers: Stack,
 ) -> None:
-    client = await Client.connect(servers.site.addresses.temporal, namespace=TEMPORAL_NAMESPACE)
+    client = await as_operator(servers)
     told = await client.workflow_service.describe_namespace(
         DescribeNamespaceRequest(namespace=TEMPORAL_NAMESPACE)
     )
@@ -175,7 +176,7 @@ def test_postgres_recovers_what_was_committed_before_it_was_killed(servers: Stac
 async def test_temporal_serves_again_after_it_was_killed(servers: Stack) -> None:
     servers.kill("temporal")
     servers.start(["temporal"])
-    client = await Client.connect(servers.site.addresses.temporal, namespace=TEMPORAL_NAMESPACE)
+    client = await as_operator(servers)
     assert await client.service_client.check_health()
 
 
@@ -184,12 +185,12 @@ def test_a_second_whole_stack_runs_beside_the_first(servers: Stack, tmp_path: Pa
         second.start(["temporal-ui", "object-store"])
         assert second.pid("temporal") != servers.pid("temporal")
         for stack in (servers, second):
-            client = asyncio.run(_describe(stack.site.addresses.temporal))
+            client = asyncio.run(_describe(stack))
             assert client == TEMPORAL_NAMESPACE
 
 
-async def _describe(address: str) -> str:
-    client = await Client.connect(address, namespace=TEMPORAL_NAMESPACE)
+async def _describe(stack: Stack) -> str:
+    client = await as_operator(stack)
     told = await client.workflow_service.describe_namespace(
         DescribeNamespaceRequest(namespace=TEMPORAL_NAMESPACE)
     )

@@ -13,8 +13,6 @@ import httpx
 import psycopg
 from temporalio.client import Client
 
-from animus.adapters.temporal import connect
-from deploy.embedded.configuration import TEMPORAL_NAMESPACE
 from deploy.embedded.console import Console
 from deploy.embedded.engine import Engine
 from deploy.embedded.lives import State
@@ -23,6 +21,7 @@ from deploy.embedded.stack import Stack
 from deploy.local.platform import prepare, settle
 from tests.support.callers import Caller
 from tests.support.documents import demand, policy, rule
+from tests.support.temporal import as_operator
 from tests.support.waiting import eventually
 
 SERVERS = ("postgres", "temporal", "api", "worker", "agent")
@@ -99,7 +98,7 @@ async def running_installation() -> AsyncIterator[Installation]:
                     engine=prepared.engine,
                     image=prepared.demo_image.reference,
                     database_url=addresses.superuser_url(stack.site.credentials),
-                    temporal=await connect(addresses.temporal, TEMPORAL_NAMESPACE),
+                    temporal=await as_operator(stack),
                     admin=Caller(http=http, token=accounts.admin),
                     engineer=Caller(http=http, token=accounts.engineer),
                     reviewer=Caller(http=http, token=accounts.reviewer),

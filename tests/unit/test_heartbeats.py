@@ -35,8 +35,11 @@ async def test_what_lasts_says_again_and_again_where_it_is(monkeypatch: pytest.M
         if len(told) == 2:
             twice.set()
 
+    async def in_main() -> tuple[str, ...]:
+        return ("main",)
+
     async def long() -> None:
-        async with heartbeats(lambda: ("main",)):
+        async with heartbeats(in_main):
             async with asyncio.timeout(10):
                 await twice.wait()
 

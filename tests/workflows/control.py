@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.dispatch import AgentDispatch
 from activities.queues import StoredQueueActivities
 from animus.adapters.temporal import TemporalRunWorkflows
 from animus.services import relay
@@ -19,7 +20,7 @@ from animus.store.runs import OUTBOX_CHANNEL
 from animusd.loops import repeat
 from animusd.settings import WorkerSettings
 from animusd.worker_process import Lookback, prepare_activities, reconcile
-from animusd.workers import control_worker
+from animusd.workers import control_worker, dispatch_worker
 from tests.workflows.meddling import MeddledActivities, MeddledQueueActivities
 
 RELAY_EVERY = 0.5
@@ -38,6 +39,7 @@ class Control:
     loop: asyncio.AbstractEventLoop
     _stack: AsyncExitStack
     _worker: Worker | None = field(default=None, init=False)
+    _dispatcher: Worker | None = field(default=None, init=False)
     _relay: list[asyncio.Task[None]] = field(default_factory=list, init=False)
     _reconciler: asyncio.Task[None] | None = field(default=None, init=False)
     _delivering: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
@@ -88,11 +90,15 @@ class Control:
         assert self._worker is None
         self._worker = control_worker(self.client, self.activities, self.queue)
         await self._worker.__aenter__()
+        self._dispatcher = dispatch_worker(self.client, AgentDispatch(client=self.client))
+        await self._dispatcher.__aenter__()
 
     async def stop_worker(self) -> None:
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            await worker.__aexit__(None, None, None)
+        workers = (self._dispatcher, self._worker)
+        self._dispatcher = self._worker = None
+        for worker in workers:
+            if worker is not None:
+                await worker.__aexit__(None, None, None)
 
     def start_relay(self) -> None:
         woken = asyncio.Event()

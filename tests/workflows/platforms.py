@@ -13,17 +13,17 @@ import httpx
 from temporalio.client import Client
 
 from animus.adapters.signing import FileSigner, make_key
-from animus.adapters.temporal import connect
 from animus.agent.journals import Journals
 from animus.store.database import Database
 from animusd.settings import WorkerSettings, read_settings
 from deploy.embedded.building import build_servers
-from deploy.embedded.configuration import TEMPORAL_NAMESPACE, StackConfig
+from deploy.embedded.configuration import StackConfig, agent_namespace
 from deploy.embedded.console import Console
 from deploy.embedded.lives import State
 from deploy.embedded.ports import free_ports
 from deploy.embedded.stack import Stack
 from tests.support.callers import Caller
+from tests.support.temporal import as_operator
 from tests.support.waiting import eventually
 from tests.workflows.agents import AgentIdentity, RunningAgent
 from tests.workflows.canaries import CANARY_PERSON
@@ -41,6 +41,8 @@ class Platform:
     stack: Stack
     http: httpx.AsyncClient
     temporal: Client
+    agents: Client
+    """Of the namespace in which agents are asked."""
     control: Control
     machine: Machine
     agent: RunningAgent
@@ -87,7 +89,14 @@ async def running_platform() -> AsyncIterator[Platform]:
         folder = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="animus-workflows-")))
         overrides = {"api": {"api": UNLIMITED}}
         stack = exits.enter_context(
-            Stack(StackConfig(state=folder / "stack", ports=free_ports(), overrides=overrides))
+            Stack(
+                StackConfig(
+                    state=folder / "stack",
+                    ports=free_ports(),
+                    cluster=CLUSTER,
+                    overrides=overrides,
+                )
+            )
         )
         stack.start(["api", "temporal"])
         platform = await _assembled(stack, folder, exits)
@@ -104,7 +113,8 @@ async def _assembled(stack: Stack, folder: Path, exits: AsyncExitStack) -> Platf
         httpx.AsyncClient(base_url=addresses.api, timeout=120, trust_env=False)
     )
     settings = read_settings(WorkerSettings, stack.layout.settings / "worker.toml")
-    client = await connect(addresses.temporal, TEMPORAL_NAMESPACE)
+    client = await as_operator(stack)
+    agents = await as_operator(stack, agent_namespace(CLUSTER))
     control = await Control.prepared(settings, client)
     exits.push_async_callback(control.close)
     records = Database(addresses.superuser_url(stack.site.credentials))
@@ -120,6 +130,7 @@ async def _assembled(stack: Stack, folder: Path, exits: AsyncExitStack) -> Platf
         stack=stack,
         http=http,
         temporal=client,
+        agents=agents,
         control=control,
         machine=machine,
         agent=RunningAgent(
@@ -132,7 +143,7 @@ async def _assembled(stack: Stack, folder: Path, exits: AsyncExitStack) -> Platf
                 journals=journals,
             ),
             machine=machine,
-            client=client,
+            client=agents,
             api_url=addresses.api,
         ),
         records=records,
