@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from animus.adapters.kubernetes.names import CLUSTER
 from deploy.demo.walk import Artifacts, Scene, walk
 from deploy.dev_cluster.clusters import Cluster
 from deploy.embedded.addresses import loopback_addresses
@@ -39,7 +40,8 @@ def test_the_demo_runs_on_kubernetes(cluster: Cluster, tmp_path: Path) -> None:
     assert {each: in_pods[each] for each in OUTPUTS} == {
         each: in_containers[each] for each in OUTPUTS
     }
-    left = cluster.kubectl("get", "jobs,pods,secrets", "--namespace", NAMESPACE, "--output=name")
+    kinds, ours = "jobs,pods,secrets", f"--selector={CLUSTER}"
+    left = cluster.kubectl("get", kinds, "--namespace", NAMESPACE, ours, "--output=name")
     assert left == ""
 
 
