@@ -122,6 +122,6 @@ def _authorities() -> ssl.SSLContext:
 async def _put(store: httpx.AsyncClient, place: _Place, content: bytes) -> Put:
     try:
         answer = await store.put(place.url, headers=place.headers, content=content)
-    except httpx.TransportError:
-        return Put.FAILED
+    except httpx.RequestError:
+        return Put.FAILED  # also where an answer can't be read
     return _PUTS.get(answer.status_code, Put.FAILED)

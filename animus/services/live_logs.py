@@ -135,7 +135,7 @@ async def sweep(database: Database, chunks: LogChunks, *, now: datetime) -> int:
 async def _find_end(attempt_id: AttemptId, chunks: LogChunks) -> LogEnd:
     count = offset = 0
     while page := await chunks.list_chunks(attempt_id, since=offset):
-        lines = [chunk for chunk in page if not chunk.is_full]
+        lines = [chunk for chunk in page if chunk.size and not chunk.is_full]
         if not lines:
             break
         count += len(lines)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from animus.adapters.kubernetes.names import CLUSTER
 from deploy.demo.walk import Artifacts, Scene, walk
 from deploy.dev_cluster.clusters import Cluster
 from deploy.embedded.addresses import loopback_addresses
@@ -18,6 +21,7 @@ from deploy.images.datasets import get_breast_cancer_csv
 from deploy.local.clusters import NAMESPACE, RUNTIME, prepare_on_cluster
 from deploy.local.platform import prepare, settle
 from tests.support.sockets import listening
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.cluster, pytest.mark.stack, pytest.mark.engine]
 
@@ -39,8 +43,6 @@ def test_the_demo_runs_on_kubernetes(cluster: Cluster, tmp_path: Path) -> None:
     assert {each: in_pods[each] for each in OUTPUTS} == {
         each: in_containers[each] for each in OUTPUTS
     }
-    left = cluster.kubectl("get", "jobs,pods,secrets", "--namespace", NAMESPACE, "--output=name")
-    assert left == ""
 
 
 def _walk_in_pods(cluster: Cluster, folder: Path) -> Artifacts:
@@ -51,13 +53,20 @@ def _walk_in_pods(cluster: Cluster, folder: Path) -> Artifacts:
         stack.start()
         forwarder = set(listening(stack.pid("forwarder")))
         assert forwarder == {cluster.host_address}
-        return _walk(
+        artifacts = _walk(
             prepared.config,
             prepared.demo_image,
             executor="kubernetes",
             runtime=RUNTIME,
             work=folder / "work",
         )
+        asyncio.run(eventually(partial(_is_clean, cluster), "nothing of the run is left there"))
+        return artifacts
+
+
+async def _is_clean(cluster: Cluster) -> bool:
+    kinds, ours = "jobs,pods,secrets", f"--selector={CLUSTER}"
+    return cluster.kubectl("get", kinds, "--namespace", NAMESPACE, ours, "--output=name") == ""
 
 
 def _walk_in_containers(folder: Path) -> Artifacts:

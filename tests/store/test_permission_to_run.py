@@ -72,6 +72,10 @@ def next_plan(effect: LiteralString, gates: LiteralString) -> LiteralString:
     )
 
 
+LET_IN: LiteralString = (
+    "INSERT INTO admissions (run_id, project_id, generation, peak) "
+    "SELECT id, project_id, generation, 'forged' FROM runs WHERE id = %(run)s"
+)
 OTHER_PLAN: LiteralString = "UPDATE runs SET plan_digest = sha256('x') WHERE id = %(run)s"
 NO_PLAN: LiteralString = "UPDATE runs SET plan_digest = NULL WHERE id = %(run)s"
 ALL = (decision(), closure(), revalidation())
@@ -134,6 +138,7 @@ def starting_after(
     with connection.transaction(force_rollback=True):
         for statement in forged:
             connection.execute(statement, values)
+        connection.execute(LET_IN, values)  # others may have set limits: that is not tested here
         return state_of(connection, START, values)
 
 

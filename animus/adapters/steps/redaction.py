@@ -44,7 +44,10 @@ class Redactor:
         in. The rest stands before what comes next."""
         spans = self._find(content)
         cut = len(content) - max(self._longest - 1, 0)
-        cut = min([cut, *(begin for begin, end in spans if end > cut)])
+        for begin, end in spans:
+            if begin < cut < end:  # a row of values in each other might never end
+                cut = end if end - begin > self._longest else begin
+                break
         if cut <= 0:
             return b"", content
         return _masked(content[:cut], [span for span in spans if span[1] <= cut]), content[cut:]
@@ -74,10 +77,26 @@ class Redactor:
 
 
 def _places(form: bytes, content: bytes) -> Iterator[tuple[int, int]]:
-    begin = content.find(form)
+    """All of them, also where one begins within another; of a row that repeats itself, the row."""
+    begin, period = content.find(form), b""
     while begin >= 0:
-        yield begin, begin + len(form)
-        begin = content.find(form, begin + 1)
+        period = period or form[-_period_of(form) :]
+        end = begin + len(form)
+        while len(period) < len(form) and content.startswith(period, end):
+            end += len(period)
+        yield begin, end
+        begin = content.find(form, end - len(form) + 1)
+
+
+def _period_of(form: bytes) -> int:
+    """By how many bytes it must at least be moved to lie on itself: all where it never does."""
+    moved = form.find(form[:_HEAD], 1)
+    while moved > 0 and not form.startswith(form[moved:]):
+        moved = form.find(form[:_HEAD], moved + 1)
+    if moved > 0:
+        return moved
+    ends = range(max(1, len(form) - _HEAD + 1), len(form))
+    return next((moved for moved in ends if form.startswith(form[moved:])), len(form))
 
 
 def _masked(content: bytes, spans: list[tuple[int, int]]) -> bytes:

@@ -33,11 +33,12 @@ STUBBORN = (
 )
 WASTEFUL = (
     "import os, time\n"
-    "with open('/animus/out/big', 'wb') as f:\n"
-    "    for _ in range(48): f.write(os.urandom(1024**2)); f.flush()\n"
+    "for n in range(4):\n"
+    "    with open(f'/animus/out/big{n}', 'wb') as f: f.write(os.urandom(12 * 1024**2))\n"
     "time.sleep(600)"
 )
-"""Writes more than it may and waits: the kubelet looks at what is written now and then."""
+"""Writes more than it may, in files that each are small enough, and waits: the kubelet looks at
+what is written now and then."""
 
 Make = Callable[[Images], JsonObject]
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from animus.adapters.steps.failures import user_failure
 from animus.adapters.steps.logs import MAX_LINE_BYTES, Piece, write_log
-from animus.adapters.steps.redaction import MASK, MIN_BYTES, Redactor
+from animus.adapters.steps.redaction import MASK, MIN_BYTES, Redactor, _places
 from animus.domain.secrets import SecretValue
 from animus.ports import AttemptEnd
 
@@ -153,3 +153,27 @@ def stored(pieces: list[Piece], *values: bytes) -> bytes:
     sink = io.BytesIO()
     write_log(pieces, sink, limit=16 * MAX_LINE_BYTES, redactor=redactor_of(*values))
     return sink.getvalue()
+
+
+@pytest.mark.parametrize("value", [b"a" * 8, b"abca", b"ab" * 500, b"aab" * 3 + b"aa"])
+def test_of_values_in_each_other_without_end_no_more_is_held_than_of_one(value: bytes) -> None:
+    redactor, held, shown = redactor_of(value), b"", b""
+    row = value * (100_000 // len(value))
+    for _ in range(8):
+        text, held = redactor.part(held + row)
+        shown += text
+        assert len(held) < len(row)
+    assert value not in shown + redactor.line(held)
+
+
+@given(st.text("ab", min_size=MIN_BYTES, max_size=9), st.text("ab", max_size=60))
+def test_no_place_of_a_value_is_missed_however_it_repeats(value: str, line: str) -> None:
+    form, content = value.encode(), line.encode()
+    found = {at for begin, end in _places(form, content) for at in range(begin, end)}
+    wanted = {
+        at + n
+        for at in range(len(content))
+        if content.startswith(form, at)
+        for n in range(len(form))
+    }
+    assert found == wanted

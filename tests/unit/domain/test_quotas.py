@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from animus.domain.canonical import canonical_bytes, decode_strictly
 from animus.domain.errors import InvalidDocument
 from animus.domain.plan_peaks import peak_of
 from animus.domain.quotas import (
@@ -70,3 +71,11 @@ def test_a_share_is_of_what_most_is_used_of() -> None:
 
 def test_of_two_limits_the_lower_one_counts() -> None:
     assert tightest({"cpu": 2}, {"cpu": 1, "runs": 4}) == {"cpu": 1, "runs": 4}
+
+
+def test_a_peak_beyond_every_cluster_can_still_be_written_down() -> None:
+    much = {"run": "python a.py", "memory": "999999999999999999Ti"}
+    spec = make_spec(classification="development", datasets=[])
+    peak = peak_of(make_body(spec=spec, pipeline=short_pipeline(a=much, b=much)))
+    assert decode_strictly(canonical_bytes(peak)) == peak
+    assert find_excess(peak, used={}, limits=parse_limits({"memory": "1024Ti"})) is not None

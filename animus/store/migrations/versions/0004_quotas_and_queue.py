@@ -1,7 +1,8 @@
 """quotas and queue
 
 New tables, and one nullable column: a version before this one leaves it null, which is normal
-priority. The wider check on `runs.waiting_for` is validated apart, under a lock that stops nobody.
+priority. All is one transaction: reads and writes of runs wait while the wider check on
+`runs.waiting_for` is validated and the index made, which is long where there are very many.
 """
 
 from __future__ import annotations
