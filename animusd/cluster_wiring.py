@@ -76,28 +76,36 @@ async def connect_cluster(section: AgentSection, gateway: Gateway) -> Kubernetes
     Raises `SettingsUnfit`, and `Unavailable` while the cluster does not answer.
     """
     client, site = find_cluster(section)
-    return _executor(section, gateway, client, site, engine=await client.version())
+    live = LiveLogs(ChunkUploads(gateway))
+    return _executor(section, gateway, client, site, live=live, engine=await client.version())
 
 
 async def connect_projects(section: AgentSection, gateway: Gateway) -> ProjectsExecutor:
     """In a namespace for each project. Raises as `connect_cluster` does."""
     client, site = find_cluster(section)
-    engine = await client.version()
+    live, engine = LiveLogs(ChunkUploads(gateway)), await client.version()
 
     def open_namespace(name: str) -> KubernetesExecutor:
         here = replace(site, namespace=name)
-        return _executor(section, gateway, client.within(name), here, engine=engine)
+        return _executor(section, gateway, client.within(name), here, live=live, engine=engine)
 
     return ProjectsExecutor(
         landlord=landlord_of(section, client, site),
         open_namespace=open_namespace,
         journals=_journals(section),
+        live=live,
         now=utc_now,
     )
 
 
 def _executor(
-    section: AgentSection, gateway: Gateway, client: KubernetesClient, site: Site, *, engine: str
+    section: AgentSection,
+    gateway: Gateway,
+    client: KubernetesClient,
+    site: Site,
+    *,
+    live: LiveLogs,
+    engine: str,
 ) -> KubernetesExecutor:
     told = _told(section)
     return KubernetesExecutor(
@@ -106,7 +114,7 @@ def _executor(
         watcher=Watcher(client, site.naming.selector),
         journals=_journals(section),
         keep_log=gateway.store_log,
-        live=LiveLogs(ChunkUploads(gateway)),
+        live=live,
         engine=engine,
         now=utc_now,
         patience=Patience(

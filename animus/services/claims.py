@@ -30,6 +30,7 @@ from animus.services.parsed import assignment_of
 from animus.services.run_facts import get_records
 from animus.store import data, execution, principals, runs
 from animus.store.database import ReadSession, UnitOfWork
+from animus.store.execution import OrderRecords
 from animus.store.new_ids import new_id
 from animus.store.run_records import RunRecords
 from animus.store.tables import (
@@ -95,10 +96,7 @@ async def claim_attempt(uow: UnitOfWork, call: Call, *, order: bytes, signature:
     The bytes must be those that control signed and stored; that the signature holds, the agent
     has verified itself. Raises `OrderRefused` for everything that is not so, now.
     """
-    named = await execution.find_attempt_of_order(uow, order_digest(order))
-    found = await execution.find_order(uow, *named, lock=True) if named is not None else None
-    if found is None:
-        raise OrderRefused("There is no such work order.")
+    found = await get_order(uow, order_digest(order))
     attempt, row, cluster = found.attempt, found.order, found.cluster
     if row.canonical != order or row.signature != signature:
         raise OrderRefused("This is not the order that was signed.")
@@ -153,6 +151,15 @@ def _new_claim(call: Call, attempt: Attempt) -> AttemptClaim:
         project_id=attempt.project_id,
         principal_id=call.by.principal_id,
     )
+
+
+async def get_order(uow: UnitOfWork, digest: bytes) -> OrderRecords:
+    """Under the lock of its run: who asks at once is answered one after another."""
+    named = await execution.find_attempt_of_order(uow, digest)
+    found = await execution.find_order(uow, *named, lock=True) if named is not None else None
+    if found is None:
+        raise OrderRefused("There is no such work order.")
+    return found
 
 
 def check_cluster(call: Call, cluster: Cluster) -> None:

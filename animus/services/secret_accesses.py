@@ -11,12 +11,11 @@ from animus.domain.ids import ProjectId, RunId, effect_event_id
 from animus.domain.pipelines import SecretReference
 from animus.domain.work_orders import OrderRefused
 from animus.services.calls import Call, record
-from animus.services.claims import check_cluster, check_obeyable
+from animus.services.claims import check_cluster, check_obeyable, get_order
 from animus.services.parsed import assignment_of
 from animus.services.run_facts import get_records
-from animus.store import audit, execution
+from animus.store import audit
 from animus.store.database import UnitOfWork
-from animus.store.execution import OrderRecords
 
 ACTION = "secret.accessed"
 
@@ -36,9 +35,7 @@ async def record_access(
     Only for the agent of the order's cluster, while the attempt may run, and for exactly the
     secrets of its plan. Raises `OrderRefused`.
     """
-    found = await _find_order(uow, digest)
-    if found is None:
-        raise OrderRefused("There is no such work order.")
+    found = await get_order(uow, digest)
     check_cluster(call, found.cluster)
     if found.claim is None:
         raise OrderRefused("The attempt is not claimed. An agent claims it before anything else.")
@@ -62,9 +59,3 @@ async def record_access(
             event_id=event_id,
         )  # fmt: skip
     return RecordedAccess(cluster=found.cluster.name, first=is_first)
-
-
-async def _find_order(uow: UnitOfWork, digest: Digest) -> OrderRecords | None:
-    """Under the lock of its run, so that two who ask at once write one event."""
-    named = await execution.find_attempt_of_order(uow, digest)
-    return await execution.find_order(uow, *named, lock=True) if named is not None else None

@@ -161,7 +161,7 @@ class _Stream:
 
     def _pause(self) -> float:
         is_quiet = time.monotonic() - self._heard > QUIET_AFTER_SECONDS
-        return max(QUIET_POLL_SECONDS, POLL_SECONDS) if is_quiet else POLL_SECONDS
+        return QUIET_POLL_SECONDS if is_quiet else POLL_SECONDS
 
 
 def _lines(content: bytes, *, position: int) -> str:

@@ -154,16 +154,22 @@ class _Merged:
             self._turns.release()
 
     def _lines_of(self, step: str, attempt: int) -> Iterator[LogLine]:
-        logs, after = self._client.logs, 0
-        if self._wanted.tail is not None or logs.find_stored(self._run_id, step, attempt=attempt):
-            for line in read_attempt(
-                self._client, self._run_id, step, attempt, tail=self._wanted.tail
-            ):
-                after = line.offset
-                yield line
-        reader = logs.reader(self._run_id, step, attempt=attempt, after=after)
+        after = 0
+        for line in self._lines_by_now(step, attempt):
+            after = line.offset
+            yield line
+        reader = self._client.logs.reader(self._run_id, step, attempt=attempt, after=after)
         self._note(reader)
         yield from reader.read(follow=True)
+
+    def _lines_by_now(self, step: str, attempt: int) -> Iterator[LogLine]:
+        """Those that need not be streamed: of a stored log, or the last ones of what is there."""
+        if self._wanted.tail is not None:
+            tail = self._wanted.tail
+            return read_attempt(self._client, self._run_id, step, attempt, tail=tail)
+        logs = self._client.logs
+        stored = logs.find_stored(self._run_id, step, attempt=attempt)
+        return iter(()) if stored is None else logs.read_stored(stored, attempt=attempt)
 
     def _note(self, reader: _Reader) -> None:
         with self._lock:

@@ -175,22 +175,42 @@ class KubernetesClient:
         )
         return bool(answer["allowed"])
 
-    async def find_object(self, path: str) -> JsonObject | None:
-        return await self._find(path)
-
     async def list_objects(self, path: str, *, selector: str) -> Sequence[JsonObject]:
         query = {"labelSelector": selector}
         found = await self._in_thread(self._ask, "GET", path, query=query)
         items: Sequence[JsonObject] = found["items"]
         return items
 
+    async def find_object(self, path: str) -> JsonObject | None:
+        try:
+            return await self._asked("GET", path)
+        except _Refusal as refusal:
+            if refusal.status == _MISSING:
+                return None
+            raise
+
     async def create_object(self, path: str, manifest: JsonObject) -> JsonObject | None:
         """As it was stored; None where there is one of its name. Raises `NotAdmitted`,
         `NoQuota`."""
-        return await self._create(path, manifest)
+        try:
+            return await _to_its_end(self._asked("POST", path, body=manifest))
+        except _Refusal as refusal:
+            if refusal.reason == _EXISTS:
+                return None
+            if refusal.status == _FORBIDDEN and NO_QUOTA in refusal.said:
+                raise NoQuota(refusal.said) from None
+            is_ours = _NO_RIGHT in refusal.said  # the agent's trouble, and not the attempt's
+            if refusal.status in (_BAD, _FORBIDDEN, _UNFIT) and not is_ours:
+                raise NotAdmitted(refusal.said) from None
+            raise
 
     async def patch_object(self, path: str, change: JsonObject) -> None:
-        await self._patch(path, change)
+        """What is not there needs no change."""
+        try:
+            await self._asked("PATCH", path, body=change, form=_MERGE)
+        except _Refusal as refusal:
+            if refusal.status != _MISSING:
+                raise
 
     async def try_object(self, path: str, manifest: JsonObject) -> Sequence[str]:
         """What the cluster would warn of if it took this; nothing is kept. Raises
@@ -205,21 +225,21 @@ class KubernetesClient:
         return await self.try_object(self._path(Kind.JOBS), manifest)
 
     async def find_job(self, name: str) -> JsonObject | None:
-        return await self._find(self._path(Kind.JOBS, name))
+        return await self.find_object(self._path(Kind.JOBS, name))
 
     async def create_job(self, manifest: JsonObject) -> JsonObject | None:
         """The Job as it was stored; None where there is one of this name. Raises `NotAdmitted`,
         `NoQuota`."""
-        return await self._create(self._path(Kind.JOBS), manifest)
+        return await self.create_object(self._path(Kind.JOBS), manifest)
 
     async def create_secret(self, manifest: JsonObject) -> None:
         """Leaves one that is there as it is. Raises `NotAdmitted`, `NoQuota`."""
-        await self._create(self._path("secrets"), manifest)
+        await self.create_object(self._path("secrets"), manifest)
 
     async def find_secret(self, name: str) -> JsonObject | None:
         """Raises `NotAllowed`."""
         try:
-            return await self._find(self._path("secrets", name))
+            return await self.find_object(self._path("secrets", name))
         except _Refusal as refusal:
             if refusal.status == _FORBIDDEN:
                 raise NotAllowed from None
@@ -237,16 +257,16 @@ class KubernetesClient:
 
     async def annotate_job(self, name: str, annotations: Mapping[str, str]) -> None:
         change = {"metadata": {"annotations": dict(annotations)}}
-        await self._patch(self._path(Kind.JOBS, name), change)
+        await self.patch_object(self._path(Kind.JOBS, name), change)
 
     async def suspend_job(self, name: str) -> None:
         """Have its pod ended, and no other made."""
-        await self._patch(self._path(Kind.JOBS, name), {"spec": {"suspend": True}})
+        await self.patch_object(self._path(Kind.JOBS, name), {"spec": {"suspend": True}})
 
     async def release_job(self, name: str, *, finalizer: str) -> None:
         """Take one finalizer away, and leave what others have put there."""
         change = {"metadata": {"$deleteFromPrimitiveList/finalizers": [finalizer]}}
-        await self._patch(self._path(Kind.JOBS, name), change)
+        await self.patch_object(self._path(Kind.JOBS, name), change)
 
     async def list(self, kind: Kind, selector: str) -> Listing:
         """What there is of one attempt."""
@@ -343,35 +363,6 @@ class KubernetesClient:
             raise refusal
         said = answer.response.headers.getlist("Warning")  # as RFC 7234: 299 - "text"
         return [each.partition('"')[2].removesuffix('"') for each in said]
-
-    async def _find(self, path: str) -> JsonObject | None:
-        try:
-            return await self._asked("GET", path)
-        except _Refusal as refusal:
-            if refusal.status == _MISSING:
-                return None
-            raise
-
-    async def _create(self, path: str, manifest: JsonObject) -> JsonObject | None:
-        try:
-            return await _to_its_end(self._asked("POST", path, body=manifest))
-        except _Refusal as refusal:
-            if refusal.reason == _EXISTS:
-                return None
-            if refusal.status == _FORBIDDEN and NO_QUOTA in refusal.said:
-                raise NoQuota(refusal.said) from None
-            is_ours = _NO_RIGHT in refusal.said  # the agent's trouble, and not the attempt's
-            if refusal.status in (_BAD, _FORBIDDEN, _UNFIT) and not is_ours:
-                raise NotAdmitted(refusal.said) from None
-            raise
-
-    async def _patch(self, path: str, change: JsonObject) -> None:
-        """What is not there needs no change."""
-        try:
-            await self._asked("PATCH", path, body=change, form=_MERGE)
-        except _Refusal as refusal:
-            if refusal.status != _MISSING:
-                raise
 
     async def _delete(self, path: str, **how: object) -> None:
         """What is not there is deleted."""

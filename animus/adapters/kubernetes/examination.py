@@ -24,7 +24,9 @@ from animus.ports import AttemptTask
 OLDEST = (1, 29)
 """Native sidecars are on by default from here."""
 
-NEEDED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+Rights = tuple[tuple[str, str, tuple[str, ...]], ...]
+"""Group, resource and verbs of each."""
+NEEDED: Rights = (
     ("batch", "jobs", ("create", "get", "list", "watch", "patch", "delete")),
     ("", "pods", ("list", "watch", "delete")),
     ("", "pods/log", ("get",)),
@@ -50,9 +52,8 @@ class Finding:
 async def examine(client: KubernetesClient, site: Site) -> AsyncIterator[Finding]:
     """What was found, one after another. Raises `ClusterUnavailable`."""
     yield judge_version(await client.version())
-    for group, resource, verbs in NEEDED:
-        lacking = [verb for verb in verbs if not await client.may(verb, group, resource)]
-        yield judge_rights(resource, verbs, lacking)
+    async for finding in judge_rights(client, NEEDED):
+        yield finding
     for group, resource, verb in UNWANTED:
         if await client.may(verb, group, resource):
             said = f"The agent may {verb} {resource}, which it has no need of. Take it away."
@@ -88,7 +89,14 @@ def judge_version(said: str) -> Finding:
     return Finding(is_fault=False, said=f"It is Kubernetes {said}.")
 
 
-def judge_rights(resource: str, verbs: tuple[str, ...], lacking: list[str]) -> Finding:
+async def judge_rights(client: KubernetesClient, needed: Rights) -> AsyncIterator[Finding]:
+    """Whether the agent has them in the client's namespace."""
+    for group, resource, verbs in needed:
+        lacking = [verb for verb in verbs if not await client.may(verb, group, resource)]
+        yield judge_right(resource, verbs, lacking)
+
+
+def judge_right(resource: str, verbs: tuple[str, ...], lacking: list[str]) -> Finding:
     if lacking:
         said = f"The agent may not {', '.join(lacking)} {resource}."
         return Finding(is_fault=True, said=said)

@@ -13,7 +13,9 @@ from animus.adapters.kubernetes.clients import NotAdmitted
 from animus.adapters.kubernetes.examination import (
     NEEDED,
     Finding,
+    Rights,
     judge_job,
+    judge_right,
     judge_rights,
     judge_version,
 )
@@ -22,7 +24,7 @@ from animus.adapters.kubernetes.project_namespaces import STEPS_ROLE, collection
 from animus.adapters.kubernetes.sites import Site
 
 _RBAC = "rbac.authorization.k8s.io"
-LANDLORDS_NEED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+LANDLORDS_NEED: Rights = (
     ("", "namespaces", ("create", "get", "list")),
     ("", "resourcequotas", ("create",)),
     ("", "limitranges", ("create",)),
@@ -51,11 +53,10 @@ async def examine_landlord(landlord: Landlord, site: Site) -> AsyncIterator[Find
     client, name = landlord.client, landlord.namespaces.name_of(NOBODY)
     yield judge_version(await client.version())
     there = client.within(name)
-    for group, resource, verbs in LANDLORDS_NEED:
-        lacking = [verb for verb in verbs if not await there.may(verb, group, resource)]
-        yield judge_rights(resource, verbs, lacking)
+    async for finding in judge_rights(there, LANDLORDS_NEED):
+        yield finding
     may_bind = await there.may("bind", _RBAC, "clusterroles", name=STEPS_ROLE)
-    yield judge_rights(STEPS_ROLE, ("bind",), [] if may_bind else ["bind"])
+    yield judge_right(STEPS_ROLE, ("bind",), [] if may_bind else ["bind"])
     elsewhere = client.within(ELSEWHERE)
     for group, resource, verb in UNWANTED_ELSEWHERE:
         if await elsewhere.may(verb, group, resource):
@@ -98,8 +99,7 @@ async def _judge_jobs(landlord: Landlord, site: Site) -> AsyncIterator[Finding]:
         yield Finding(is_fault=False, said=said)
         return
     there = landlord.client.within(name)
-    for group, resource, verbs in NEEDED:
-        lacking = [verb for verb in verbs if not await there.may(verb, group, resource)]
-        yield judge_rights(resource, verbs, lacking)
+    async for finding in judge_rights(there, NEEDED):
+        yield finding
     async for finding in judge_job(there, replace(site, namespace=name)):
         yield finding

@@ -15,6 +15,7 @@ from animus.adapters.kubernetes.landlords import Landlord, NotOurs
 from animus.adapters.kubernetes.reasons import not_admitted, quota_exceeded
 from animus.adapters.steps.failures import environment_failure
 from animus.agent.journals import AttemptJournal, Fact, Journals
+from animus.agent.live_logs import LiveLogs
 from animus.domain.canonical import decode_strictly
 from animus.domain.ids import AttemptId
 from animus.domain.work_orders import Failure
@@ -27,6 +28,8 @@ class ProjectsExecutor(Executor):
     open_namespace: Callable[[str], KubernetesExecutor]
     """An executor for a namespace by name; it begins to watch there."""
     journals: Journals
+    live: LiveLogs
+    """One for all projects: the api hears of an agent's attempts once a round."""
     now: Callable[[], datetime]
     keeps_record: bool = True
     _opened: dict[str, KubernetesExecutor] = field(default_factory=dict)
@@ -41,6 +44,9 @@ class ProjectsExecutor(Executor):
         except NoQuota as refusal:
             return self._ends(quota_exceeded(refusal.said))
         return await self._executor(name).run(task, watch=watch)
+
+    def log_offset(self, attempt_id: AttemptId, /) -> int:
+        return self.live.offset(attempt_id)
 
     async def clear(self, attempt_id: AttemptId, /) -> None:
         names = await self.landlord.names(with_going=True)  # its pods may still run there

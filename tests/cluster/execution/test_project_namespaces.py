@@ -261,6 +261,22 @@ async def test_another_agent_adopts_and_stops_what_runs_in_a_projects_namespace(
     assert not await landlord.has_job(order)
 
 
+async def test_the_heartbeats_of_every_project_say_how_far_a_log_was_handed_on(
+    platform: Platform, neighbour: Platform, images: Images, landlord: Landlording
+) -> None:
+    step = python_step(images.demo, WAIT, resources=SMALL)
+    orders = [await each.open_attempt(step) for each in (platform, neighbour)]
+    running = [asyncio.create_task(landlord.result(order)) for order in orders]
+
+    async def are_told() -> bool:
+        seen = [landlord.agent.progress(order.attempt_id) for order in orders]
+        return all(each is not None and each.log_offset > 0 for each in seen)
+
+    await eventually(are_told)
+    await asyncio.gather(*(landlord.stop(order) for order in orders))
+    await asyncio.gather(*running, return_exceptions=True)
+
+
 async def test_orphans_are_swept_in_every_namespace_and_in_no_other_installations(
     platform: Platform, neighbour: Platform, images: Images, landlord: Landlording
 ) -> None:
