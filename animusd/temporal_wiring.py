@@ -49,10 +49,12 @@ async def connect_temporal(section: TemporalSection) -> Client:
         await asyncio.sleep(PAUSE)
 
 
-async def keep_token(client: Client, section: TemporalSection) -> NoReturn:
-    """What the file says counts within a minute."""
+async def keep_token(
+    client: Client, section: TemporalSection, *, every: float = READ_TOKEN_EVERY
+) -> NoReturn:
+    """What the file says counts within so many seconds."""
     while True:
-        await asyncio.sleep(READ_TOKEN_EVERY)
+        await asyncio.sleep(every)
         try:
             client.api_key = _token(section)
         except OSError as error:

@@ -1,6 +1,7 @@
 """`python -m tests.histories.record`: lives the stories on a real stack and keeps their histories.
 
-To be run when the workflow changes in a way that no running run survives, and then only.
+Every folder here is an age of the workflow code, named by the patch that began it. A new patch
+gets a new folder; those of before stay, until no installation has a run of their time.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from tests.workflows.projects import Project
 from tests.workflows.records import check_workflow_closed, expect_end
 from tests.workflows.stories import STORIES, Story
 
-HISTORIES = Path(__file__).parent
+AGE = "agents-apart"
+HISTORIES = Path(__file__).parent / AGE
 
 
 async def record() -> None:
+    HISTORIES.mkdir(exist_ok=True)
     async with running_platform() as platform:
         for story in STORIES:
             await _keep(platform, story)

@@ -13,7 +13,9 @@ from animus.adapters.temporal import DATA_CONVERTER
 from animus.contracts.runs import WORKFLOW, RunRef
 from animusd.workers import WORKFLOWS, workflow_runner
 
-HISTORIES = sorted(Path(__file__).parent.glob("*.json"))
+HERE = Path(__file__).parent
+AGES = ("agents-together", "agents-apart")
+HISTORIES = sorted(HERE.glob("*/*.json"))
 KINDS = {
     "success", "failure", "rejection", "expiry", "cancel", "drift", "operator-cancel",
     "queue",
@@ -29,11 +31,17 @@ class ForgetfulWorkflow:
         return "succeeded"
 
 
-def test_every_kind_of_end_is_recorded() -> None:
-    assert {file.stem for file in HISTORIES} == KINDS
+def _name(file: Path) -> str:
+    return f"{file.parent.name}/{file.stem}"
 
 
-@pytest.mark.parametrize("file", HISTORIES, ids=lambda file: file.stem)
+def test_every_kind_of_end_is_recorded_of_every_age() -> None:
+    assert {_name(file) for file in HISTORIES} == {
+        f"{age}/{kind}" for age in AGES for kind in KINDS
+    }
+
+
+@pytest.mark.parametrize("file", HISTORIES, ids=_name)
 async def test_a_recorded_run_goes_the_same_way_today(file: Path) -> None:
     replayer = Replayer(
         workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=DATA_CONVERTER
@@ -41,7 +49,7 @@ async def test_a_recorded_run_goes_the_same_way_today(file: Path) -> None:
     await replayer.replay_workflow(_read(file))
 
 
-@pytest.mark.parametrize("file", HISTORIES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", HISTORIES, ids=_name)
 async def test_a_change_that_running_runs_do_not_survive_is_noticed(file: Path) -> None:
     replayer = Replayer(
         workflows=[ForgetfulWorkflow],
