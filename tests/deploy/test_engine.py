@@ -259,6 +259,20 @@ def test_run_files_of_an_earlier_boot_are_removed(cache: Path) -> None:
     assert not left.exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root leaves mounts there")
+def test_mounts_of_a_cache_that_was_deleted_are_no_obstacle_to_a_new_one(cache: Path) -> None:
+    """As after `rm -rf` of the cache while the machine runs on: the boot's mark went with it."""
+    storage = get_storage(cache)
+    left = storage.until_reboot / "runsc" / "null-netns"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    subprocess.run(["mount", "--bind", "/proc/self/ns/net", str(left)], check=True)
+
+    storage.prepare()
+
+    assert not left.exists()
+
+
 def test_run_directories_are_short_enough_for_podman(tmp_path: Path) -> None:
     longest = 50
     storage = get_storage(tmp_path / ("a" * 80))

@@ -11,6 +11,7 @@ import os
 import shlex
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,8 +115,9 @@ class Storage:
         """Make what podman needs; forget what an earlier boot left. Call with the lock held."""
         mark = self.home / "boot-id"
         if not mark.is_file() or mark.read_text() != current_boot_id():
-            # Podman sees a reboot by an empty directory, and /run is a disk on some machines.
-            _remove((*elevation(), "rm", "-rf", "--", str(self.until_reboot)))
+            # Podman sees a reboot by an empty directory, and /run is a disk on some machines. Where
+            # the cache was deleted without a purge, there was none, and its mounts are there still.
+            _remove_tree(self.until_reboot, within=elevation())
             mark.write_text(current_boot_id())
         if not _is_elevated():
             make_directory(_runtime_directory(), owner=caller())
@@ -161,11 +163,9 @@ def purge(engine: Engine, *, cache: Path | None = None) -> None:
     storage = get_storage(cache)
     _remove(engine.command("rm", "--all", "--force", "--time", "0"))
     # Rootless podman's files belong to other users outside of its own user namespace.
-    within = engine.command("unshare") if engine.rootless else list(elevation())
+    within = engine.command("unshare") if engine.rootless else elevation()
     for directory in (storage.images_and_containers, storage.until_reboot):
-        for place in mounts_below(directory):  # a podman that was killed leaves some
-            _remove([*within, "umount", "--", place])
-        _remove([*within, "rm", "-rf", "--", str(directory)])
+        _remove_tree(directory, within=within)
     shutil.rmtree(storage.home)
 
 
@@ -176,7 +176,14 @@ def _purge_docker(engine: Engine) -> None:
         _remove(engine.command("image", "rm", "--force", *found.stdout.split()))
 
 
-def _remove(command: list[str] | tuple[str, ...]) -> None:
+def _remove_tree(directory: Path, *, within: Sequence[str]) -> None:
+    """`within` is what our commands must be run by, to be allowed to."""
+    for place in mounts_below(directory):  # a podman that was killed leaves some
+        _remove([*within, "umount", "--", place])
+    _remove([*within, "rm", "-rf", "--", str(directory)])
+
+
+def _remove(command: Sequence[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         raise StackError(f"'{' '.join(command)}' failed: {done.stderr.strip()}")
