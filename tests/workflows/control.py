@@ -21,7 +21,7 @@ from animusd.loops import repeat
 from animusd.settings import WorkerSettings
 from animusd.worker_process import Lookback, prepare_activities, reconcile
 from animusd.workers import control_worker, dispatch_worker
-from tests.workflows.meddling import MeddledActivities, MeddledQueueActivities
+from tests.workflows.meddling import MeddledActivities, MeddledDispatch, MeddledQueueActivities
 
 RELAY_EVERY = 0.5
 RECONCILE_EVERY = 0.5
@@ -90,7 +90,8 @@ class Control:
         assert self._worker is None
         self._worker = control_worker(self.client, self.activities, self.queue)
         await self._worker.__aenter__()
-        self._dispatcher = dispatch_worker(self.client, AgentDispatch(client=self.client))
+        dispatch = MeddledDispatch(AgentDispatch(client=self.client), self.activities.of)
+        self._dispatcher = dispatch_worker(self.client, dispatch)
         await self._dispatcher.__aenter__()
 
     async def stop_worker(self) -> None:

@@ -6,6 +6,7 @@ Who is meddled with is told by project, so that tests beside each other do not f
 from __future__ import annotations
 
 import asyncio
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import TypeVar
 
 from temporalio import activity
 
+from animus.contracts.execution import Dispatch, DispatchActivities
 from animus.contracts.queues import QueueActivities, QueueLook, QueueRef
 from animus.contracts.runs import (
     AttemptClosed,
@@ -27,7 +29,9 @@ from animus.contracts.runs import (
     RunPosition,
     RunRef,
     SettleGates,
+    SignedAnswer,
 )
+from animus.domain.canonical import decode_strictly
 
 I = TypeVar("I")  # noqa: E741  # input
 O = TypeVar("O")  # noqa: E741  # output
@@ -127,6 +131,28 @@ class MeddledQueueActivities(QueueActivities):
     @activity.defn(name="queue.admit")
     async def admit(self, request: QueueRef, /) -> QueueLook:
         return await meddled(self.meddling, "admit", request, self._real.admit)
+
+
+class MeddledDispatch(DispatchActivities):
+    """Beside the control activities, with what is done to those of the same project."""
+
+    def __init__(self, real: DispatchActivities, of: Callable[[str], Meddling]) -> None:
+        self._real = real
+        self._of = of
+
+    @activity.defn(name="dispatch.execute_attempt")
+    async def execute_attempt(self, dispatch: Dispatch, /) -> SignedAnswer:
+        of = self._meddling(dispatch)
+        return await meddled(of, "execute_attempt", dispatch, self._real.execute_attempt)
+
+    @activity.defn(name="dispatch.stop_attempt")
+    async def stop_attempt(self, dispatch: Dispatch, /) -> SignedAnswer:
+        of = self._meddling(dispatch)
+        return await meddled(of, "stop_attempt", dispatch, self._real.stop_attempt)
+
+    def _meddling(self, dispatch: Dispatch) -> Meddling:
+        order = decode_strictly(b64decode(dispatch.order.order))
+        return self._of(str(order["project_id"]))
 
 
 async def meddled(
