@@ -33,6 +33,8 @@ from animus.contracts.execution import (
 from animus.contracts.runs import SignedAnswer
 from animus.domain.errors import Unavailable
 
+LOOK_EVERY = 30.0
+"""Seconds between looks at what an agent says of an attempt: thousands may be under way."""
 _LOOK_TIMEOUT = timedelta(seconds=2)
 
 Handle = ActivityHandle[SignedAnswer]
@@ -86,7 +88,7 @@ class AgentDispatch(DispatchActivities):
     async def _answer(self, dispatch: Dispatch, starting: Awaitable[Handle]) -> SignedAnswer:
         try:
             handle = await starting
-            async with heartbeats(lambda: _seen(handle)):
+            async with heartbeats(_Sight(handle).details):
                 return await _result(handle)
         except RPCError as error:
             raise Unavailable(
@@ -107,9 +109,7 @@ async def _result(handle: Handle) -> SignedAnswer:
         _refused(error)
     except asyncio.CancelledError:
         if not activity.is_worker_shutdown():
-            with suppress(
-                RPCError
-            ):  # it has ended, most often: it is canceled after it was stopped
+            with suppress(RPCError):  # it has ended, most often: it is stopped before
                 await asyncio.shield(handle.cancel())
         raise
 
@@ -122,10 +122,21 @@ def _refused(error: ActivityFailureError) -> NoReturn:
     raise ApplicationError(code, type=code, non_retryable=True) from None
 
 
-async def _seen(handle: Handle) -> tuple[str, ...]:
-    """What the agent last said of it, for who looks at the run."""
-    try:
-        found = await handle.describe(include_heartbeat_details=True, rpc_timeout=_LOOK_TIMEOUT)
-    except RPCError:
-        return ()
-    return tuple(str(each) for each in await found.heartbeat_details() or ())
+@dataclass(slots=True)
+class _Sight:
+    """What the agent last said of an attempt, for who looks at the run."""
+
+    handle: Handle
+    _seen: tuple[str, ...] = ()
+    _looked: float | None = None
+
+    async def details(self) -> tuple[str, ...]:
+        now = asyncio.get_running_loop().time()
+        if self._looked is None or now - self._looked >= LOOK_EVERY:
+            self._looked = now
+            with suppress(RPCError):
+                found = await self.handle.describe(
+                    include_heartbeat_details=True, rpc_timeout=_LOOK_TIMEOUT
+                )
+                self._seen = tuple(str(each) for each in await found.heartbeat_details() or ())
+        return self._seen
