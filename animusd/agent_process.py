@@ -24,6 +24,7 @@ from animus.agent.execution import WAITING_PER_SLOT, Agent
 from animus.contracts.execution import agent_queue
 from animus.domain.errors import Unavailable
 from animusd.agent_wiring import build_agent, find_runtimes
+from animusd.heartbeats import keep_beating
 from animusd.logs import configure_logs
 from animusd.settings import AgentSettings, SettingsUnfit, read_settings
 from animusd.temporal_wiring import connect_temporal, keep_token
@@ -93,8 +94,8 @@ async def _serve(settings: AgentSettings, agent: Agent) -> None:
         max_concurrent_activities=section.concurrency * (1 + WAITING_PER_SLOT) + STOP_SLOTS,
     )
     _mark_ready(section.ready_file)
-    token = keep_token(client, settings.temporal)
-    await until_one_ends(worker.run(), _keep_house(agent), _release(agent), token)
+    token, beats = keep_token(client, settings.temporal), keep_beating(client, section)
+    await until_one_ends(worker.run(), _keep_house(agent), _release(agent), token, beats)
 
 
 async def until_one_ends(*works: Coroutine[Any, Any, None]) -> None:

@@ -26,7 +26,7 @@ from animus.adapters.temporal import TemporalRunWorkflows
 from animus.domain.errors import Unavailable
 from animus.ledger.signatures import key_id
 from animus.ports import RunWorkflows
-from animus.services import audit_events, live_logs, relay, telemetry
+from animus.services import agents, audit_events, live_logs, relay, telemetry
 from animus.services.calls import Call
 from animus.store import data, delivery, execution, runs
 from animus.store.database import Database
@@ -42,6 +42,7 @@ from animusd.workers import control_worker, dispatch_worker
 OUTBOX_POLL = 2.0
 AUDIT_POLL = 0.25  # not by NOTIFY: commits that notify wait for each other
 RECONCILE_EVERY = 10.0
+AGENTS_EVERY = 5.0
 HOUSEKEEPING_EVERY = 3_600.0
 LIVE_LOGS_EVERY = 60.0
 CLOSED_LOOKBACK = timedelta(minutes=10)
@@ -142,12 +143,17 @@ def _start_relay(
     async def mend() -> int:
         return await reconcile(database, workflows, checked)
 
+    async def look_at_agents() -> int:
+        call = Call(actor=None, request_id=new_id().hex, now=utc_now())
+        return await agents.notice_absences(database, call)
+
     async def tidy() -> int:
         return await _keep_house(database)
 
     return [
         _loop("relay", tell, OUTBOX_POLL, woken),
         _loop("reconciler", mend, RECONCILE_EVERY),
+        _loop("agents", look_at_agents, AGENTS_EVERY),
         _loop("housekeeping", tidy, HOUSEKEEPING_EVERY),
     ]
 

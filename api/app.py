@@ -14,6 +14,7 @@ from api import errors
 from api.context import Context
 from api.denials import UnauthenticatedCounter
 from api.limits import BodyLimit
+from api.readiness import ReadinessProbe
 from api.requests import Observed
 from api.routes import (
     agents,
@@ -77,6 +78,7 @@ def create_app(context: Context | None, *, registry: CollectorRegistry) -> FastA
     app.state.context = context
     app.state.registry = registry
     app.state.unauthenticated = UnauthenticatedCounter()
+    app.state.readiness = ReadinessProbe()
     _include(app, health.router, prefix="")
     for router in _ROUTERS:
         _include(app, router, prefix=PREFIX)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from animus.agent.orders import ClaimedWork
 from animus.domain.canonical import JsonObject
 from animus.domain.digests import Digest, format_digest
-from animus.domain.errors import Unavailable
+from animus.domain.errors import Forbidden, Unavailable
 from animus.domain.ids import AttemptId, ProjectId, RunId
 from animus.domain.pipelines import SecretReference
 from animus.domain.work_orders import OrderRefused
@@ -23,6 +23,7 @@ CLAIM_PATH = "/api/v1/agent/attempts:claim"
 SETTLED_PATH = "/api/v1/agent/attempts:settled"
 SECRET_ACCESSES_PATH = "/api/v1/agent/secret-accesses"
 REMOVALS_PATH = "/api/v1/agent/removals"
+HEARTBEATS_PATH = "/api/v1/agent/heartbeats"
 UPLOADS_PATH = "/api/v1/attempt/uploads"
 MAX_ASKED = 1_000
 """Attempts in one question: as many as the api takes."""
@@ -109,6 +110,19 @@ class Gateway:
             except ValidationError:
                 raise Unavailable("The api's answer about attempts can't be read.") from None
         return found
+
+    async def send_heartbeat(self, version: str) -> None:
+        """Raises `Forbidden` where no other would be taken either, `Unavailable` otherwise."""
+        answer = await self._post(HEARTBEATS_PATH, {"version": version}, self._headers())
+        if answer.status_code == httpx.codes.OK:
+            return
+        code, message = _problem(answer)
+        if answer.status_code == httpx.codes.FORBIDDEN:
+            raise Forbidden(message)
+        raise Unavailable(
+            "The api does not take the agent's sign of life.",
+            detail=f"{answer.status_code} {code}: {message}",
+        )
 
     async def record_removal(self, what: str) -> None:
         """What the agent is about to remove, into the audit log."""

@@ -62,11 +62,15 @@ class WaitingFor(StrEnum):
     QUEUE_BLOCKED = "queue_blocked"
     """The cluster is full, or others are before it."""
     STEPS = "steps"
+    AGENT = "agent"
+    """As for steps; but the agent of its cluster was not heard of for a while."""
     CANCELLATION = "cancellation"
 
 
 QUEUED = frozenset({WaitingFor.QUOTA_EXCEEDED, WaitingFor.QUEUE_BLOCKED})
 """What a run waits for in the queue."""
+NEED_AN_AGENT = frozenset({WaitingFor.AGENT, WaitingFor.CANCELLATION})
+"""What a run under execution waits for, and does not get without its cluster's agent."""
 
 
 class IllegalTransition(Conflict):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +10,8 @@ from animus.domain.access import PrincipalKind
 from animus.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from animus.domain.ids import ClusterId, PrincipalId
 from animus.ledger.signatures import PUBLIC_KEY_BYTES, key_id
-from animus.services import principals
+from animus.services import agents, principals
+from animus.services.agents import AgentView
 from animus.services.calls import Call, record
 from animus.services.principals import IssuedToken
 from animus.services.secret_checks import check_texts
@@ -32,6 +33,8 @@ class ClusterView:
     result_key_id: str
     created_at: datetime
     retired_at: datetime | None
+    agent: AgentView | None
+    """None of a retired cluster: its agent is not heard."""
 
 
 async def register_cluster(  # noqa: PLR0913  # so many parts, and every one is named
@@ -85,7 +88,7 @@ async def register_cluster(  # noqa: PLR0913  # so many parts, and every one is 
     token = await principals.issue_token(
         uow, call, PrincipalId(agent.id), name="agent", life=principals.LONGEST_TOKEN_LIFE
     )
-    return _view(cluster), token
+    return await _view(uow, cluster), token
 
 
 async def get_registered(
@@ -94,7 +97,7 @@ async def get_registered(
     """What registering answered, without the secret: that was shown then, and is not kept."""
     row = await _get_row(session, cluster_id)
     first, *_ = await principals.list_tokens(session, PrincipalId(row.principal_id))
-    return _view(row), IssuedToken(view=first, secret=None)
+    return await _view(session, row), IssuedToken(view=first, secret=None)
 
 
 async def retire_cluster(uow: UnitOfWork, call: Call, cluster_id: ClusterId) -> ClusterView:
@@ -102,7 +105,7 @@ async def retire_cluster(uow: UnitOfWork, call: Call, cluster_id: ClusterId) -> 
     await _get_row(uow, cluster_id)
     if await runs.retire_cluster(uow, cluster_id, at=call.now):
         record(uow, call, "cluster.retired", subjects={"cluster": cluster_id})
-    return _view(await _get_row(uow, cluster_id))
+    return await _view(uow, await _get_row(uow, cluster_id))
 
 
 async def record_removal(uow: UnitOfWork, call: Call, *, removed: str) -> str:
@@ -122,7 +125,8 @@ async def record_removal(uow: UnitOfWork, call: Call, *, removed: str) -> str:
 
 
 async def list_clusters(session: ReadSession) -> Sequence[ClusterView]:
-    return [_view(row) for row in await runs.list_clusters(session)]
+    heard = await agents.list_agents(session)
+    return [_view_of(row, heard) for row in await runs.list_clusters(session)]
 
 
 async def _get_row(session: ReadSession, cluster_id: ClusterId) -> Cluster:
@@ -132,7 +136,11 @@ async def _get_row(session: ReadSession, cluster_id: ClusterId) -> Cluster:
     return row
 
 
-def _view(row: Cluster) -> ClusterView:
+async def _view(session: ReadSession, row: Cluster) -> ClusterView:
+    return _view_of(row, await agents.list_agents(session))
+
+
+def _view_of(row: Cluster, heard: Mapping[ClusterId, AgentView]) -> ClusterView:
     return ClusterView(
         id=ClusterId(row.id),
         name=row.name,
@@ -144,4 +152,5 @@ def _view(row: Cluster) -> ClusterView:
         result_key_id=key_id(row.result_key),
         created_at=row.created_at,
         retired_at=row.retired_at,
+        agent=heard.get(ClusterId(row.id)),
     )

@@ -8,9 +8,10 @@ from datetime import datetime
 from animus.domain.attempts import step_states
 from animus.domain.canonical import JsonObject, decode_strictly
 from animus.domain.digests import Digest
-from animus.domain.ids import ProjectId, RunId
-from animus.domain.runs import QUEUED, FailureClass, RunState
+from animus.domain.ids import ClusterId, ProjectId, RunId
+from animus.domain.runs import NEED_AN_AGENT, QUEUED, FailureClass, RunState
 from animus.domain.work_orders import AttemptResult, Usage
+from animus.services.agents import find_absence
 from animus.services.parsed import run_spec_of
 from animus.services.queue_views import PlaceView, find_place
 from animus.services.run_facts import attempts_of, get_records, read_plan
@@ -74,11 +75,14 @@ class RunDetail:
     drifts: tuple[DriftView, ...]
     place: PlaceView | None
     """In the queue, while the run waits there."""
+    explanation: str | None
+    """Why nothing happens, where more is known than `waiting_for` says."""
 
 
 async def get_detail(session: ReadSession, project_id: ProjectId, run_id: RunId) -> RunDetail:
     run = await get_run(session, project_id, run_id)
     records = await get_records(session, project_id, run_id)
+    place = await find_place(session, project_id, run_id) if run.waiting_for in QUEUED else None
     return RunDetail(
         run=run,
         cancel_requested=records.cancel is not None,
@@ -86,10 +90,17 @@ async def get_detail(session: ReadSession, project_id: ProjectId, run_id: RunId)
         steps=_steps(records),
         incidents=tuple(_incident(row) for row in records.incidents),
         drifts=tuple(_drift(row) for row in records.revalidations if row.outcome == "drift"),
-        place=(
-            await find_place(session, project_id, run_id) if run.waiting_for in QUEUED else None
-        ),
+        place=place,
+        explanation=place.explanation if place else await _explain_agent(session, records),
     )
+
+
+async def _explain_agent(session: ReadSession, records: RunRecords) -> str | None:
+    """Of a run that needs the word of its cluster's agent, to go on or to be canceled."""
+    run = records.run
+    if run.state != RunState.RUNNING or run.waiting_for not in NEED_AN_AGENT:
+        return None
+    return await find_absence(session, ClusterId(run.cluster_id))
 
 
 def _steps(records: RunRecords) -> tuple[StepView, ...]:

@@ -87,6 +87,13 @@ PROTECTIONS: tuple[Protection, ...] = (
     ),
     Protection(table="clusters", kind=Kind.REVOCABLE, writers=(API,), columns=("retired_at",)),
     Protection(
+        table="agent_absences", kind=Kind.REVOCABLE, writers=(WORKER,), columns=("returned_at",)
+    ),
+    Protection(
+        table="agent_heartbeats", kind=Kind.TRANSITION, writers=(API,),
+        columns=("seen_at", "version"),
+    ),
+    Protection(
         table="attempt_tokens", kind=Kind.REVOCABLE, writers=(API,), movers=(WORKER,),
         columns=("revoked_at",), hidden_from=(READER,),
     ),

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from animus.domain.digests import Digest
 from animus.domain.errors import Invalid
 from animus.domain.pipelines import SecretReference
-from animus.services import claims, clusters, secret_accesses
+from animus.services import agents, claims, clusters, secret_accesses
 from animus.services.blobs import WantedObject
 from api.callers import Agent, AttemptHolder
 from api.context import context_of
@@ -20,11 +20,13 @@ from api.schemas.execution import (
     ClaimAttempt,
     ClaimOut,
     FindSettled,
+    HeartbeatOut,
     RecordRemoval,
     RecordSecretAccess,
     RemovalOut,
     RequestUploads,
     SecretAccessOut,
+    SendHeartbeat,
     SettledOut,
     StepInputOut,
     StepInputsOut,
@@ -67,6 +69,14 @@ async def record_removal(call: Agent, request: Request, body: RecordRemoval) -> 
     async with context_of(request).database.write() as uow:
         cluster = await clusters.record_removal(uow, call, removed=body.removed)
     return RemovalOut(cluster=cluster)
+
+
+@router.post("/agent/heartbeats")
+async def send_heartbeat(call: Agent, request: Request, body: SendHeartbeat) -> HeartbeatOut:
+    """The agent lives and can take work. Without it for 45 s, its cluster's runs say so."""
+    async with context_of(request).database.write() as uow:
+        heartbeat = await agents.record_heartbeat(uow, call, version=body.version)
+    return HeartbeatOut.model_validate(heartbeat)
 
 
 @router.post("/agent/secret-accesses")

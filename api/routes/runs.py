@@ -103,6 +103,7 @@ async def get_run(
         incidents=tuple(IncidentOut.model_validate(one) for one in detail.incidents),
         drifts=tuple(DriftOut.model_validate(one) for one in detail.drifts),
         queue=PlaceOut.model_validate(detail.place) if detail.place is not None else None,
+        explanation=detail.explanation,
     )
 
 

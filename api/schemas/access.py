@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import Field
 
 from animus.domain.access import PrincipalKind, Role
+from animus.domain.agents import AgentState
 from animus.domain.tokens import TokenKind
 from animus.services.changes import ChangeKind, ChangeState
 from animus.services.principals import IssuedToken
@@ -140,6 +141,13 @@ class RegisterCluster(Body):
     """Whether the agent has a secret store; else plans that reference secrets are denied."""
 
 
+class AgentOut(View):
+    state: AgentState
+    seen_at: datetime | None
+    """When it was last heard of; null if never."""
+    version: str | None
+
+
 class ClusterOut(View):
     id: UUID
     name: str
@@ -151,6 +159,8 @@ class ClusterOut(View):
     result_key_id: str
     created_at: datetime
     retired_at: datetime | None
+    agent: AgentOut | None
+    """Null of a retired cluster: its agent is not heard."""
 
 
 class RegisteredCluster(View):

@@ -52,6 +52,16 @@ class RemovalOut(View):
     cluster: str
 
 
+class SendHeartbeat(Body):
+    version: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=PRINTABLE)]
+    """The agent's own."""
+
+
+class HeartbeatOut(View):
+    cluster: str
+    seen_at: datetime
+
+
 class SecretReferenceIn(Body):
     name: Name
     secretRef: Annotated[str, StringConstraints(pattern=patterns.PATH, max_length=512)]

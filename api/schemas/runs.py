@@ -180,7 +180,7 @@ class RunQuery(Body):
     """How runs are listed; `before` is the `next_before` of the page before."""
 
     state: Annotated[list[RunState], Field(max_length=9)] = []
-    waiting_for: Annotated[list[WaitingFor], Field(max_length=7)] = []
+    waiting_for: Annotated[list[WaitingFor], Field(max_length=len(WaitingFor))] = []
     classification: Classification | None = None
     pipeline: Name | None = None
     requested_by: UUID | None = None
@@ -324,6 +324,8 @@ class RunDetailOut(RunOut):
     drifts: tuple[DriftOut, ...]
     queue: PlaceOut | None
     """Why it is not let in, while it waits for resources."""
+    explanation: str | None
+    """Why nothing happens, and what to do, where more is known than `waiting_for` says."""
 
 
 class DecisionIn(Body):

@@ -222,6 +222,7 @@ def bodies(ids: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         "register_pipeline": {"pipeline": short_pipeline()},
         "reject_change": {"reason": "no"},
         "request_step_uploads": {"objects": [{"sha256": DIGEST_C, "size": 1}]},
+        "send_heartbeat": {"version": "1.0"},
         "set_capacity": {"limits": {"cpu": "64", "runs": 50}, "revision": 0, "reason": "fair"},
         "set_quota": {"limits": {"cpu": "64", "runs": 50}, "revision": 0, "reason": "fair"},
         "submit_run": {**run_body(ids), "priority": "low"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -13,6 +14,7 @@ from tests.support.clients import Client
 from tests.support.documents import short_pipeline
 from tests.support.people import Team, unique
 from tests.support.platforms import Platform
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 
@@ -91,3 +93,42 @@ async def test_registering_again_with_the_same_key_shows_no_second_secret(
     assert again["cluster"] == first["cluster"]
     assert first["token"]["secret"]
     assert (again["token"]["id"], again["token"]["secret"]) == (first["token"]["id"], None)
+
+
+async def test_signs_of_life_show_on_the_cluster(
+    platform: Platform, client: Client, team: Team
+) -> None:
+    registered = await client.post("/clusters", platform.admin, registration())
+    cluster = registered["cluster"]
+    agent = replace(platform.admin, token=registered["token"]["secret"])
+    assert cluster["agent"] == {"state": "away", "seen_at": None, "version": None}
+
+    async def is_shown(state: str | None) -> bool:
+        return (await states(client)).get(cluster["name"]) == state
+
+    await eventually(lambda: is_shown("away"), "readiness shows that nobody was heard of")
+    await client.post("/agent/heartbeats", agent, {"version": "1.1"})
+    heard = await client.post("/agent/heartbeats", agent, {"version": "1.2"})
+    assert heard["cluster"] == cluster["name"]
+    listed = await client.get("/clusters", team.viewer)
+    (shown,) = [one["agent"] for one in listed if one["id"] == cluster["id"]]
+    assert shown == {"state": "ok", "seen_at": heard["seen_at"], "version": "1.2"}
+    await eventually(lambda: is_shown("ok"), "readiness shows the agent")
+    retired = await client.post(f"/clusters/{cluster['id']}:retire", platform.admin)
+    assert retired["agent"] is None
+    refused = await client.refused(403, "/agent/heartbeats", agent, {"version": "1.2"})
+    assert refused["code"] == "cluster_retired"
+    await eventually(lambda: is_shown(None), "readiness forgets the cluster")
+
+
+async def states(client: Client) -> dict[str, str]:
+    """Of agents; whatever they are, the api itself is ready."""
+    ready = await client.get("/readyz")
+    assert ready["status"] == "ready"
+    return dict(ready["dependencies"]["agents"])
+
+
+@pytest.mark.parametrize("version", ["", "x" * 65, "1\n2", "ä"])
+async def test_a_version_is_a_short_word(platform: Platform, client: Client, version: str) -> None:
+    body = {"version": version}
+    await client.refused(422, "/agent/heartbeats", platform.cluster.agent, body)

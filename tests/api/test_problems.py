@@ -211,12 +211,14 @@ def test_the_committed_documents_are_current() -> None:
         assert json.loads(path.read_text()) == make(), path.name
 
 
-async def test_readiness_names_each_dependency(client: Client) -> None:
+async def test_readiness_names_each_dependency(platform: Platform, client: Client) -> None:
     ready = await client.get("/readyz")
+    agents = ready["dependencies"].pop("agents")
     assert ready == {
         "status": "ready",
         "dependencies": {"database": "ok", "reader": "ok", "object_store": "ok"},
     }
+    assert platform.cluster.name in agents
 
 
 async def test_measurements_name_operations_and_no_ids(client: Client, team: Team) -> None:

@@ -54,7 +54,7 @@ TABLE: tuple[tuple[frozenset[str], str], ...] = (
     (PLATFORM, "create_person list_persons disable_person issue_person_token create_project"),
     (PLATFORM, "register_cluster retire_cluster list_platform_events set_quota set_capacity"),
     (SERVICES, "claim_attempt find_settled_attempts record_removal record_secret_access"),
-    (SERVICES, "find_log_ends place_log_chunks"),
+    (SERVICES, "find_log_ends place_log_chunks send_heartbeat"),
     (frozenset({"attempt token"}), "get_step_inputs request_step_uploads"),
     (MEMBERS | PLATFORM, "get_project get_quota list_role_bindings list_changes get_change"),
     (MEMBERS | PLATFORM, "list_service_accounts"),

@@ -19,7 +19,7 @@ from animus.adapters.rules.judge import ProcessRuleJudge
 from animus.domain.ids import AttemptId, ProjectId, RunId
 from animus.domain.work_orders import RESULT_TAG, AttemptResult, order_digest, sealed
 from animus.ledger.signatures import key_id
-from animus.services import attempts, audit_events, registration, run_phases
+from animus.services import agents, attempts, audit_events, registration, run_phases
 from animus.services.attempts import OpenedAttempt
 from animus.services.calls import Call
 from animus.services.registration import Answer
@@ -111,6 +111,10 @@ class Driver:
 
     def finalise(self, project_id: str, run_id: str) -> str:
         return self._run(self._finalise(_project(project_id), _run_id(run_id)))
+
+    def look_at_agents(self) -> None:
+        """Have runs say which agents are away."""
+        self._run(agents.notice_absences(self._database, _call()))
 
     def integrate(self) -> None:
         """Give pending audit events their index, so that streams show them."""

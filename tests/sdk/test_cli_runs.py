@@ -279,3 +279,21 @@ def _execute(platform: Platform, folder: Path, run_id: str) -> None:
         platform.project_id, place.attempt, outputs=report["outputs"], log=report["log"]
     )
     assert platform.driver.finalise(platform.project_id, run_id) == "succeeded"
+
+
+def test_a_run_whose_agent_is_away_says_so(platform: Platform, animus: CommandLine) -> None:
+    run_id = start_run(platform, {"pipeline": pipeline(data=False)})
+    (cluster,) = [one for one in animus.json("cluster", "list") if one["name"] == CLUSTER]
+    assert cluster["agent"] == {"state": "away", "seen_at": None, "version": None}
+    listed = animus("cluster", "list").out.splitlines()
+    (row,) = [line.split() for line in listed if line.startswith(CLUSTER)]
+    assert row[-2:] == ["away", "never"]
+    platform.driver.look_at_agents()
+    found = animus.json("run", "list", "--waiting-for", "agent")
+    assert run_id in [run["id"] for run in found["runs"]]
+    shown = " ".join(animus("run", "show", run_id).out.split())
+    assert "waits for agent" in shown
+    assert f"The agent of cluster '{CLUSTER}' was never heard of. Who runs the cluster" in shown
+    animus.json("run", "cancel", run_id)
+    platform.driver.finalise(platform.project_id, run_id)
+    assert "was never heard of" not in animus("run", "show", run_id).out

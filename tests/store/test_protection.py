@@ -170,6 +170,7 @@ REVOCABLE = [protection for protection in PROTECTIONS if protection.kind is Kind
 OTHER_MARK = {
     "disabled_at": "now() + interval '1 day'",
     "retired_at": "now() + interval '1 day'",
+    "returned_at": "now() + interval '1 day'",
     "revoked_at": "now() + interval '1 day'",
     "revoked_by": "(SELECT min(id::text)::uuid FROM principals)",
 }

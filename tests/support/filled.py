@@ -10,6 +10,7 @@ from animus.services import audit_events, sources, telemetry
 from animus.services.sources import DeclareSource
 from animus.services.telemetry import Message, MetricPoint
 from tests.support.clients import Client
+from tests.support.clusters import another_cluster, beat, fall_silent, look_at_agents
 from tests.support.documents import short_pipeline
 from tests.support.limits import limit_cluster, limit_project
 from tests.support.people import Team, make_service_account, make_team
@@ -27,6 +28,7 @@ async def fill(platform: Platform, client: Client) -> Team:
     await _prove_a_source(platform, team)
     await _execute(platform, team)
     await _wait(platform, team)
+    await _lose_an_agent(platform)
     await audit_events.integrate(platform.worker)
     await _stop(platform, team)
     await make_run(platform, team, RunState.REJECTED)
@@ -80,6 +82,14 @@ async def _wait(platform: Platform, team: Team) -> None:
     for run in made:
         await run.cancel()
         await run.finalise()
+
+
+async def _lose_an_agent(platform: Platform) -> None:
+    """Of a cluster of its own, so that nobody brings it back."""
+    async with another_cluster(platform) as cluster:
+        await beat(platform, cluster.agent)
+        fall_silent(platform, cluster)
+        await look_at_agents(platform)
 
 
 async def _note(run: DrivenRun) -> None:

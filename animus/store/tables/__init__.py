@@ -8,6 +8,7 @@ from animus.store.tables.access import (
     Project,
     RoleBinding,
 )
+from animus.store.tables.agents import AgentAbsence, AgentHeartbeat
 from animus.store.tables.data import Blob, Dataset, DatasetVersion, ManifestRow, Source, Upload
 from animus.store.tables.definitions import (
     Environment,
@@ -56,6 +57,8 @@ from animus.store.tables.runs import (
 
 __all__ = [
     "Admission",
+    "AgentAbsence",
+    "AgentHeartbeat",
     "ApiToken",
     "ApprovalGate",
     "Artifact",

@@ -32,7 +32,7 @@ WIDTH_OF_A_FILE = 4_096
 
 STATE_STYLES = {
     "succeeded": "green", "allow": "green", "applied": "green", "published": "green",
-    "satisfied": "green",
+    "satisfied": "green", "ok": "green", "away": "red",
     "running": "cyan", "waiting_retry": "yellow", "planned": "cyan", "created": "cyan",
     "awaiting_approval": "yellow", "require_approval": "yellow", "pending": "yellow",
     "failed": "red", "rejected": "red", "deny": "red",

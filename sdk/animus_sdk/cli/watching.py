@@ -63,8 +63,8 @@ def wait_for_run(
 def explain_run(screen: Screen, detail: RunDetail) -> None:
     """Where it stands, why, and what to do next."""
     screen.line(styled(detail["name"], "bold"), " is ", state_text(detail["state"]), _why(detail))
-    if detail["queue"] is not None:
-        screen.line(detail["queue"]["explanation"], indent=2)
+    if detail["explanation"] is not None:
+        screen.line(detail["explanation"], indent=2)
     for step in detail["steps"]:
         for attempt in step["attempts"]:
             if attempt["outcome"] == "failed":
@@ -112,6 +112,8 @@ class _Lines(_Nothing):
 
     def show(self, detail: RunDetail) -> None:
         self._tell("run", detail["state"] + _waiting(detail))
+        if detail["explanation"] is not None:
+            self._tell("why", detail["explanation"])
         for step in detail["steps"]:
             number = f", attempt {len(step['attempts'])}" if len(step["attempts"]) > 1 else ""
             self._tell(f"step {step['name']}", step["state"] + number)
@@ -150,7 +152,8 @@ class _LiveTable:
             styled(detail["name"], "bold"), " ", state_text(detail["state"]),
             styled(_waiting(detail), "dim"),
         )  # fmt: skip
-        return Group(head, steps_table(detail))
+        why = [styled(detail["explanation"], "dim")] if detail["explanation"] else []
+        return Group(head, *why, steps_table(detail))
 
 
 def steps_table(detail: RunDetail) -> Table:

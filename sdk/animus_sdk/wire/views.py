@@ -38,6 +38,14 @@ class Token(TypedDict):
     """There once, in the answer that made the token."""
 
 
+class Agent(TypedDict):
+    """Of a cluster: when it was last heard of, None if never."""
+
+    state: str
+    seen_at: str | None
+    version: str | None
+
+
 class Cluster(TypedDict):
     id: str
     name: str
@@ -48,6 +56,8 @@ class Cluster(TypedDict):
     result_key_id: str
     created_at: str
     retired_at: str | None
+    agent: Agent | None
+    """None of a retired cluster."""
 
 
 class ResourceUse(TypedDict):
@@ -288,6 +298,8 @@ class RunDetail(Run):
     steps: list[Step]
     incidents: list[Incident]
     queue: Place | None
+    explanation: str | None
+    """Why nothing happens, where more is known than `waiting_for` says."""
 
 
 class Plan(TypedDict):

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from animus_sdk.cli.commands.queues import add_capacity_to
+from animus_sdk.cli.screens import state_text
 from animus_sdk.cli.secrets_out import check_writable, write_secret
 from animus_sdk.cli.sessions import Session, command
 from animus_sdk.cli.wording import ago_words
 from animus_sdk.errors import FileUnfit, SettingsUnfit
 from animus_sdk.printable import printable
-from animus_sdk.wire.views import RegisteredCluster
+from animus_sdk.wire.views import Agent, RegisteredCluster
 
 _RAW_KEY = re.compile(r"[0-9a-f]{64}")
 _SPKI = bytes.fromhex("302a300506032b6570032100")
@@ -65,7 +67,17 @@ def list_clusters(here: Session) -> None:
     here.screen.answer(
         found,
         lambda: here.screen.table(
-            ["name", "executor", "runtime", "host", "secrets", "made", ""],
+            [
+                "name",
+                "executor",
+                "runtime",
+                "host",
+                "secrets",
+                "made",
+                "agent",
+                "heard of",
+                "version",
+            ],
             [
                 [
                     cluster["name"],
@@ -74,7 +86,7 @@ def list_clusters(here: Session) -> None:
                     cluster["host"],
                     "yes" if cluster["gives_secrets"] else "no",
                     ago_words(cluster["created_at"]),
-                    "retired" if cluster["retired_at"] else "",
+                    *_agent_words(cluster["agent"]),
                 ]
                 for cluster in found
             ],
@@ -90,6 +102,14 @@ def retire_cluster(
     found = here.client.clusters.resolve(name)
     retired = here.client.clusters.retire(found["id"])
     here.screen.answer(retired, lambda: here.screen.line(f"Retired {retired['name']}."))
+
+
+def _agent_words(agent: Agent | None) -> tuple[str | Text, str, str]:
+    """Its state, when it was last heard of, its version."""
+    if agent is None:
+        return "retired", "", ""
+    seen = ago_words(agent["seen_at"]) if agent["seen_at"] else "never"
+    return state_text(agent["state"]), seen, agent["version"] or ""
 
 
 def _show_registered(here: Session, made: RegisteredCluster, file: Path | None) -> None:
