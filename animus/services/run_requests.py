@@ -22,6 +22,7 @@ from animus.domain.run_specs import (
     RunSpec,
     check_run_spec,
 )
+from animus.services.cluster_choices import allowed_in, choose_cluster
 from animus.services.parsed import Expanded, expanded, limits_in, lock_of, pipeline_of
 from animus.services.secret_checks import check_request
 from animus.store.database import ReadSession
@@ -111,7 +112,7 @@ async def resolve(
         },
         allowed=request.not_secret,
     )
-    cluster = _cluster(found.clusters, request.cluster)
+    cluster = choose_cluster(found.clusters, request.cluster, allowed=allowed_in(found.allowed))
     bindings = {
         alias: _binding(reference, found.versions[alias])
         for alias, reference in request.datasets.items()
@@ -233,20 +234,6 @@ def _registered(row: Pipeline | None, request: RunRequest) -> Expanded:
     return Expanded(
         spec=pipeline_of(row.canonical), canonical=row.canonical, digest=Digest(row.digest)
     )
-
-
-def _cluster(known: Sequence[Cluster], name: str | None) -> Cluster:
-    """The one named, or the only one there is."""
-    clusters = [c for c in known if c.retired_at is None and name in (None, c.name)]
-    if len(clusters) == 1:
-        return clusters[0]
-    if name is not None:
-        raise NotFound("cluster", name)
-    said = ", ".join(cluster.name for cluster in clusters)
-    message = f"Name one in 'cluster' (or --cluster): {said}."
-    if not clusters:
-        message = "No cluster is registered. A platform admin does it: 'animus cluster register'."
-    raise InvalidDocument(message, [Fault(pointer="/cluster", message=message)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,10 +16,11 @@ from animus.domain.manifests import read_manifest
 from animus.domain.runs import FailureClass, RunState
 from animus.ports import ObjectStore
 from animus.services.blobs import VERIFY_CONCURRENCY
+from animus.services.cluster_choices import allowed_in
 from animus.services.incidents import IncidentReport
 from animus.services.parsed import run_spec_of
 from animus.services.runs import get_row
-from animus.store import data
+from animus.store import data, projects
 from animus.store.database import Database, ReadSession
 from animus.store.tables import Cluster, ManifestRow, Run
 
@@ -54,6 +55,16 @@ async def find_obstacle(
             message="The cluster that the run was to use is retired. Submit it for another one.",
             ends_as=RunState.FAILED,
             failure_class=FailureClass.ENVIRONMENT,
+            details={"cluster": cluster.name},
+        )
+    allowed = allowed_in(await projects.find_clusters(session, run.project_id))
+    if allowed is not None and cluster.name not in allowed:
+        return IncidentReport(
+            kind="cluster_not_allowed",
+            message="The project may not use the cluster that the run was to use any more. Submit "
+            "it for another one, or ask a platform administrator to allow it.",
+            ends_as=RunState.FAILED,
+            failure_class=FailureClass.POLICY,
             details={"cluster": cluster.name},
         )
     if lost_inputs:

@@ -47,6 +47,10 @@ def words() -> Any:
     return Field(sa_type=ARRAY(Text))
 
 
+def optional_words() -> Any:
+    return Field(default=None, sa_type=ARRAY(Text))
+
+
 def recorded() -> Any:
     """When the database saw the statement; never the application's clock."""
     return Field(

@@ -15,6 +15,7 @@ from animus.store.tables import (
     EnvironmentLockRow,
     Pipeline,
     Project,
+    ProjectClusters,
     Source,
 )
 
@@ -61,6 +62,8 @@ class Found:
     source: Source | None
     quota: bytes | None
     """The project's limits, where there are any."""
+    allowed: ProjectClusters | None
+    """Which clusters the project may use; None where nobody ever set a list."""
     capacities: Mapping[UUID, bytes]
     """Limits by cluster; a cluster without any is absent."""
 
@@ -72,6 +75,9 @@ async def look_up(session: ReadSession, project_id: UUID, wanted: Wanted) -> Fou
         limits = await asked.fetch(_LIMITS, project_id)
         project = await asked.pick(Project, "id = %s", project_id)
         clusters = await asked.pick(Cluster, "true ORDER BY name")
+        allowed = await asked.pick(
+            ProjectClusters, "project_id = %s ORDER BY revision DESC LIMIT 1", project_id
+        )
         pipeline = await asked.pick(
             Pipeline, "project_id = %s AND digest = %s", project_id, wanted.pipeline_digest
         )
@@ -90,6 +96,7 @@ async def look_up(session: ReadSession, project_id: UUID, wanted: Wanted) -> Fou
     return Found(
         project=_first(project),
         clusters=clusters.value,
+        allowed=_first(allowed),
         pipeline=_first(pipeline),
         versions={alias: _first(answer) for alias, answer in versions.items()},
         lock=_first(lock),

@@ -11,7 +11,14 @@ from sqlmodel import col
 
 from animus.store.database import AnyRow, ReadSession, UnitOfWork
 from animus.store.scope import scoped
-from animus.store.tables import Change, ChangeDecision, Principal, Project, RoleBinding
+from animus.store.tables import (
+    Change,
+    ChangeDecision,
+    Principal,
+    Project,
+    ProjectClusters,
+    RoleBinding,
+)
 
 
 async def find_project(session: ReadSession, project_id: UUID) -> Project | None:
@@ -32,6 +39,19 @@ async def list_projects(
         )
         statement = statement.where(col(Project.id).in_(held))
     return await session.all(statement)
+
+
+async def find_clusters(session: ReadSession, project_id: UUID) -> ProjectClusters | None:
+    """The list in force; None where nobody ever set one."""
+    found = await session.pick(
+        ProjectClusters, "project_id = %s ORDER BY revision DESC LIMIT 1", project_id
+    )
+    return next(iter(found), None)
+
+
+async def hold_clusters(uow: UnitOfWork, project_id: UUID) -> None:
+    """Nobody else sets the project's list until this transaction ends."""
+    await uow.lock("project-clusters", project_id)
 
 
 async def list_bindings(session: ReadSession, project_id: UUID) -> Sequence[AnyRow]:

@@ -61,7 +61,7 @@ PROTECTIONS: tuple[Protection, ...] = (
         "projects", "changes", "change_decisions", "datasets", "dataset_versions", "sources",
         "environments", "environment_locks", "pipelines", "policies", "policy_versions",
         "policy_publications", "run_datasets", "decisions", "cancel_requests", "attempt_claims",
-        "project_quotas", "cluster_capacities",
+        "project_quotas", "cluster_capacities", "project_clusters",
         writers=(API,),
     ),
     *_immutable(

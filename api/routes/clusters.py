@@ -1,4 +1,4 @@
-"""Clusters: registering where steps run, and the agent that runs them."""
+"""Clusters: registering where steps run, the agent that runs them, and which projects use them."""
 
 from __future__ import annotations
 
@@ -6,16 +6,24 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request
 
-from animus.domain.ids import ClusterId
-from animus.services import clusters
+from animus.domain.ids import ClusterId, ProjectId
+from animus.services import clusters, project_clusters
 from animus.services.clusters import ClusterView
 from animus.services.principals import IssuedToken
+from animus.services.project_clusters import SetProjectClusters
 from animus.store.database import ReadSession
-from api.callers import PlatformAdmin, SignedIn
+from api.callers import MemberReader, Overseer, PlatformAdmin, SignedIn
 from api.context import context_of
 from api.idempotency import IDEMPOTENT, creating
 from api.requests import StrictRoute
-from api.schemas.access import ClusterOut, RegisterCluster, RegisteredCluster, TokenOut
+from api.schemas.access import (
+    ClusterOut,
+    ProjectClustersOut,
+    RegisterCluster,
+    RegisteredCluster,
+    SetProjectClustersIn,
+    TokenOut,
+)
 
 router = APIRouter(tags=["clusters"], route_class=StrictRoute)
 
@@ -51,6 +59,27 @@ async def retire_cluster(call: PlatformAdmin, request: Request, cluster_id: UUID
     async with context_of(request).database.write() as uow:
         view = await clusters.retire_cluster(uow, call, ClusterId(cluster_id))
     return ClusterOut.model_validate(view)
+
+
+@router.get("/projects/{project_id}/clusters")
+async def get_project_clusters(
+    _: MemberReader, request: Request, project_id: UUID
+) -> ProjectClustersOut:
+    """Those that runs of the project may use."""
+    async with context_of(request).database.read() as session:
+        view = await project_clusters.get_clusters(session, ProjectId(project_id))
+    return ProjectClustersOut.model_validate(view)
+
+
+@router.post("/projects/{project_id}/clusters:set")
+async def set_project_clusters(
+    call: Overseer, request: Request, project_id: UUID, body: SetProjectClustersIn
+) -> ProjectClustersOut:
+    """Stops nothing that runs. Safe to repeat."""
+    said = SetProjectClusters(clusters=body.clusters, revision=body.revision, reason=body.reason)
+    async with context_of(request).database.write() as uow:
+        view = await project_clusters.set_clusters(uow, call, ProjectId(project_id), said)
+    return ProjectClustersOut.model_validate(view)
 
 
 @router.get("/clusters")

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from animus.domain.access import PrincipalKind, Role
 from animus.domain.agents import AgentState
@@ -15,6 +15,7 @@ from animus.services.changes import ChangeKind, ChangeState
 from animus.services.principals import IssuedToken
 from api.schemas.fields import Body, Name, Sentence, View
 
+MAX_CLUSTERS = 1_000
 TokenDays = Annotated[int, Field(ge=1, le=365, strict=True)]
 
 
@@ -161,6 +162,23 @@ class ClusterOut(View):
     retired_at: datetime | None
     agent: AgentOut | None
     """Null of a retired cluster: its agent is not heard."""
+
+
+class SetProjectClustersIn(Body):
+    clusters: Annotated[list[Name], Field(max_length=MAX_CLUSTERS)] | None
+    """All that the project may use, by name; null for every cluster, those to come too."""
+    revision: Annotated[int, Field(ge=0, le=2**31 - 2)]
+    """The one you saw: if another is in force by now, nothing is set."""
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
+
+
+class ProjectClustersOut(View):
+    revision: int
+    clusters: list[str] | None
+    """Null: every cluster."""
+    reason: str
+    set_by: UUID | None
+    set_at: datetime | None
 
 
 class RegisteredCluster(View):

@@ -224,6 +224,7 @@ def bodies(ids: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         "request_step_uploads": {"objects": [{"sha256": DIGEST_C, "size": 1}]},
         "send_heartbeat": {"version": "1.0"},
         "set_capacity": {"limits": {"cpu": "64", "runs": 50}, "revision": 0, "reason": "fair"},
+        "set_project_clusters": {"clusters": [], "revision": 0, "reason": "apart"},
         "set_quota": {"limits": {"cpu": "64", "runs": 50}, "revision": 0, "reason": "fair"},
         "submit_run": {**run_body(ids), "priority": "low"},
         "withdraw_policy": {"reason": "now"},

@@ -28,6 +28,29 @@ def test_a_clusters_capacity_is_set_and_shown(command_line_of: CommandLineOf) ->
     admin.json("cluster", "capacity", "set", CLUSTER, "test.example/x=none", "--reason", "no more")
 
 
+def test_the_clusters_of_a_project_are_set_shown_and_freed(
+    command_line_of: CommandLineOf, animus: CommandLine
+) -> None:
+    admin = command_line_of("admin")
+    assert "Every cluster." in animus("project", "clusters", "show").out
+    try:
+        view = admin.json("project", "clusters", "set", CLUSTER, "--reason", "agreed")
+        assert view["clusters"] == [CLUSTER]
+        assert animus("project", "clusters", "show").out.split()[0] == CLUSTER
+        assert "No cluster." in admin("project", "clusters", "set", "--none", "--reason", "x").out
+        (animus.folder / "pipeline.yaml").write_text(json.dumps(pipeline(data=False)))
+        _, problem = animus.problem("run", "preview", "pipeline.yaml", "--cluster", CLUSTER)
+        assert problem["code"] == "cluster_not_allowed"
+        _, problem = animus.problem("project", "clusters", "set", CLUSTER, "--reason", "mine")
+        assert problem["code"] == "forbidden"
+    finally:
+        freed = admin.json("project", "clusters", "set", "--all", "--reason", "no more")
+    assert freed["clusters"] is None
+    for wrong in ((), (CLUSTER, "--all"), ("--all", "--none")):
+        _, problem = admin.problem("project", "clusters", "set", *wrong, "--reason", "which")
+        assert problem["code"] == "usage"
+
+
 def test_limits_are_for_platform_administrators_and_must_say_something(
     command_line_of: CommandLineOf, animus: CommandLine
 ) -> None:

@@ -10,34 +10,30 @@ import pytest
 
 from animus.domain.digests import sha256
 from animus.domain.runs import FailureClass, RunState
-from animus.services import clusters
 from animus.services.attempts import QUEUE_LIFE
-from animus.services.clusters import ClusterView
 from animus.services.start_checks import find_lost_inputs
-from tests.support.people import Team, unique
+from animus.store.protection import WORKER
+from tests.support.clusters import (
+    OtherCluster,
+    allow_clusters,
+    another_cluster,
+    retire_cluster,
+)
+from tests.support.databases import connected, state_of
+from tests.support.people import Team
 from tests.support.platforms import Platform
 from tests.support.runs import CONTENT, DrivenRun, make_run, production_request, submit
 
 pytestmark = pytest.mark.stack
 
 
+PERMISSION = "AN004"
+
+
 @pytest.fixture
-async def cluster(platform: Platform) -> AsyncIterator[ClusterView]:
-    """A second one, for as long as the test lasts."""
-    call = await platform.call(platform.admin)
-    async with platform.api.write() as uow:
-        view, _ = await clusters.register_cluster(
-            uow, call, name=unique("cluster"), executor="noop", runtime="none", host="",
-            result_key=bytes(32),
-        )  # fmt: skip
-    yield view
-    await retire(platform, view)
-
-
-async def retire(platform: Platform, cluster: ClusterView) -> None:
-    call = await platform.call(platform.admin)
-    async with platform.api.write() as uow:
-        await clusters.retire_cluster(uow, call, cluster.id)
+async def cluster(platform: Platform) -> AsyncIterator[OtherCluster]:
+    async with another_cluster(platform) as cluster:
+        yield cluster
 
 
 async def approved(platform: Platform, team: Team, **changes: Any) -> DrivenRun:
@@ -50,16 +46,66 @@ async def approved(platform: Platform, team: Team, **changes: Any) -> DrivenRun:
 
 
 async def test_nothing_starts_on_a_cluster_that_was_retired_meanwhile(
-    platform: Platform, team: Team, cluster: ClusterView
+    platform: Platform, team: Team, cluster: OtherCluster
 ) -> None:
     run = await approved(platform, team, cluster=cluster.name)
-    await retire(platform, cluster)
+    await retire_cluster(platform, cluster)
     for _ in range(2):  # also when it is repeated
         await run.revalidate()
     await run.finalise()
     ended = await run.view()
     assert (ended.state, ended.failure_code) == (RunState.FAILED, "cluster_retired")
     assert ended.failure_class is FailureClass.ENVIRONMENT
+
+
+async def test_nothing_starts_on_a_cluster_that_was_taken_from_the_project(
+    platform: Platform, team: Team, cluster: OtherCluster
+) -> None:
+    await allow_clusters(platform, team, platform.cluster.name, cluster.name)
+    run = await approved(platform, team, cluster=cluster.name)
+    await allow_clusters(platform, team, platform.cluster.name)
+    for _ in range(2):  # also when it is repeated
+        await run.revalidate()
+    await run.finalise()
+    ended = await run.view()
+    assert (ended.state, ended.failure_code) == (RunState.FAILED, "cluster_not_allowed")
+    assert ended.failure_class is FailureClass.POLICY
+
+
+async def test_what_runs_goes_on_where_the_project_may_begin_nothing_more(
+    platform: Platform, team: Team, cluster: OtherCluster
+) -> None:
+    run = await approved(platform, team, cluster=cluster.name)
+    await run.revalidate()
+    await allow_clusters(platform, team)
+    await run.revalidate()
+    assert (await run.view()).state is RunState.RUNNING
+    assert (await run.open()).attempt_id is not None
+
+
+@pytest.mark.parametrize("allowed", ["none", "another", "this", "every"])
+async def test_the_database_itself_begins_nothing_on_a_cluster_that_is_not_allowed(
+    platform: Platform, team: Team, cluster: OtherCluster, allowed: str
+) -> None:
+    """Whatever else is forged: the worker's role itself is refused."""
+    run = await approved(platform, team, cluster=cluster.name)
+    names = {"another": [platform.cluster.name], "this": [cluster.name]}.get(allowed, [])
+    await allow_clusters(platform, team, *names, every=allowed == "every")
+    view = await run.view()
+    with connected(platform, role=WORKER) as connection:
+        connection.execute(
+            "INSERT INTO revalidations (run_id, generation, project_id, plan_digest, outcome) "
+            "VALUES (%s, %s, %s, %s, 'same')",
+            [run.id, view.generation, team.project_id, view.plan_digest],
+        )
+        connection.execute(
+            "INSERT INTO admissions (run_id, generation, project_id, peak) "
+            "VALUES (%s, %s, %s, '{}')",
+            [run.id, view.generation, team.project_id],
+        )
+        begin = "UPDATE runs SET state = 'running', waiting_for = 'steps' WHERE id = %s"
+        refused = state_of(connection, begin, [run.id])
+    assert refused == (None if allowed in ("this", "every") else PERMISSION)
 
 
 async def test_nothing_starts_whose_data_the_store_lost(platform: Platform, team: Team) -> None:

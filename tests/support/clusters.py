@@ -11,9 +11,10 @@ import psycopg
 
 from animus.domain.agents import AWAY_AFTER
 from animus.domain.ids import ClusterId
-from animus.services import agents, clusters
+from animus.services import agents, clusters, project_clusters
 from animus.services.agents import Heartbeat
-from tests.support.people import unique
+from animus.services.project_clusters import ProjectClustersView, SetProjectClusters
+from tests.support.people import Team, unique
 from tests.support.platforms import Member, Platform, system_call
 
 VERSION = "9.9"
@@ -52,6 +53,19 @@ async def another_cluster(platform: Platform) -> AsyncIterator[OtherCluster]:
         yield cluster
     finally:
         await retire_cluster(platform, cluster)
+
+
+async def allow_clusters(
+    platform: Platform, team: Team, *names: str, every: bool = False
+) -> ProjectClustersView:
+    """What the project may use from now on."""
+    call = await platform.call(platform.admin)
+    async with platform.api.write() as uow:
+        seen = await project_clusters.get_clusters(uow, team.project_id)
+        said = SetProjectClusters(
+            clusters=None if every else names, revision=seen.revision, reason="test"
+        )
+        return await project_clusters.set_clusters(uow, call, team.project_id, said)
 
 
 async def beat(platform: Platform, agent: Member) -> Heartbeat:

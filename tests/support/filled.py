@@ -10,7 +10,13 @@ from animus.services import audit_events, sources, telemetry
 from animus.services.sources import DeclareSource
 from animus.services.telemetry import Message, MetricPoint
 from tests.support.clients import Client
-from tests.support.clusters import another_cluster, beat, fall_silent, look_at_agents
+from tests.support.clusters import (
+    allow_clusters,
+    another_cluster,
+    beat,
+    fall_silent,
+    look_at_agents,
+)
 from tests.support.documents import short_pipeline
 from tests.support.limits import limit_cluster, limit_project
 from tests.support.people import Team, make_service_account, make_team
@@ -25,6 +31,7 @@ async def fill(platform: Platform, client: Client) -> Team:
     """One project with something of everything."""
     team = await make_team(platform)
     await make_service_account(platform, team, accountable=team.viewer, roles=[Role.REVIEWER])
+    await allow_clusters(platform, team, platform.cluster.name)
     await _prove_a_source(platform, team)
     await _execute(platform, team)
     await _wait(platform, team)

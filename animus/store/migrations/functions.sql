@@ -121,8 +121,27 @@ BEGIN
                         WHERE a.run_id = NEW.id AND a.generation = NEW.generation) THEN
       RAISE EXCEPTION 'run % was not let in, and there are limits', NEW.id USING ERRCODE = 'AN004';
     END IF;
+    PERFORM public.animus_check_cluster_of_project(NEW.id, NEW.project_id, NEW.cluster_id);
   END IF;
   RETURN NEW;
+END $$;
+
+-- A list that says null allows every cluster, as no list at all does.
+CREATE OR REPLACE FUNCTION public.animus_check_cluster_of_project(
+  run uuid, project uuid, cluster uuid
+) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  allowed text[];
+BEGIN
+  SELECT p.clusters INTO allowed FROM public.project_clusters p
+   WHERE p.project_id = project ORDER BY p.revision DESC LIMIT 1;
+  IF allowed IS NOT NULL
+     AND NOT EXISTS (SELECT FROM public.clusters c WHERE c.id = cluster AND c.name = ANY (allowed))
+  THEN
+    RAISE EXCEPTION 'run % is for a cluster that its project may not use', run
+      USING ERRCODE = 'AN004';
+  END IF;
 END $$;
 
 -- Every gate of the generation satisfied by decisions on this very plan digest, and the plan

@@ -6,6 +6,7 @@ from animus.store.tables.access import (
     ChangeDecision,
     Principal,
     Project,
+    ProjectClusters,
     RoleBinding,
 )
 from animus.store.tables.agents import AgentAbsence, AgentHeartbeat
@@ -95,6 +96,7 @@ __all__ = [
     "PolicyVersion",
     "Principal",
     "Project",
+    "ProjectClusters",
     "ProjectQuota",
     "QueueEntry",
     "Revalidation",

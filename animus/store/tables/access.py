@@ -18,6 +18,7 @@ from animus.store.columns import (
     moment,
     one_of,
     optional_moment,
+    optional_words,
     recorded,
 )
 
@@ -32,6 +33,24 @@ class Project(SQLModel, table=True):
     name: str
     description: str
     allows_production: bool
+    created_by: UUID
+    created_at: datetime = recorded()
+
+
+class ProjectClusters(SQLModel, table=True):
+    """Where runs of the project may be executed; the last revision is in force."""
+
+    __tablename__ = "project_clusters"
+    __table_args__ = (
+        in_project(),
+        ForeignKeyConstraint(["created_by"], ["principals.id"]),
+        CheckConstraint("revision >= 1", name="revision_positive"),
+    )
+    project_id: UUID = key()
+    revision: int = key()
+    clusters: list[str] | None = optional_words()
+    """Names, which clusters keep for good; null is every cluster."""
+    reason: str
     created_by: UUID
     created_at: datetime = recorded()
 

@@ -9,7 +9,14 @@ from animus_sdk.resources.principals import with_secret
 from animus_sdk.resources.references import is_id, pick
 from animus_sdk.resources.scopes import PAGE, Scope
 from animus_sdk.wire import operations
-from animus_sdk.wire.views import Change, Principal, Project, RoleBinding, Token
+from animus_sdk.wire.views import (
+    Change,
+    Principal,
+    Project,
+    ProjectClusters,
+    RoleBinding,
+    Token,
+)
 
 ROLES = ("viewer", "editor", "reviewer", "admin", "auditor")
 
@@ -44,6 +51,24 @@ class Projects:
             "members": {member: list(roles) for member, roles in (members or {}).items()},
         }
         return self._scope.call(operations.CREATE_PROJECT, Project, body=body)
+
+    def clusters(self, project_id: str) -> ProjectClusters:
+        """Those that its runs may use."""
+        return self._scope.gateway.call(
+            operations.GET_PROJECT_CLUSTERS, ProjectClusters, path={"project_id": project_id}
+        )
+
+    def set_clusters(
+        self, project_id: str, clusters: Sequence[str] | None, *, revision: int, reason: str
+    ) -> ProjectClusters:
+        """All of them by name, None for every cluster; `revision` is the one that was seen."""
+        names = None if clusters is None else list(clusters)
+        return self._scope.gateway.call(
+            operations.SET_PROJECT_CLUSTERS,
+            ProjectClusters,
+            path={"project_id": project_id},
+            body={"clusters": names, "revision": revision, "reason": reason},
+        )
 
     def resolve(self, reference: str) -> Project:
         """By id, by name, or by the end of its id."""

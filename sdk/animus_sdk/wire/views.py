@@ -90,6 +90,14 @@ class Project(TypedDict):
     created_at: str
 
 
+class ProjectClusters(TypedDict):
+    revision: int
+    clusters: list[str] | None
+    """By name; None is every cluster."""
+    reason: str
+    set_at: str | None
+
+
 class RoleBinding(TypedDict):
     id: str
     principal_id: str

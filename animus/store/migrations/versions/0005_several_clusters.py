@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0005"
 down_revision = "0004"
@@ -43,6 +44,19 @@ def upgrade() -> None:
         ["cluster_id"],
         unique=True,
         postgresql_where=sa.text("returned_at IS NULL"),
+    )
+    op.create_table(
+        "project_clusters",
+        sa.Column("project_id", sa.Uuid(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("clusters", postgresql.ARRAY(sa.Text()), nullable=True),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("created_by", sa.Uuid(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=NOW, nullable=False),
+        sa.CheckConstraint("revision >= 1", name="revision_positive"),
+        sa.ForeignKeyConstraint(["project_id"], ["projects.id"]),
+        sa.ForeignKeyConstraint(["created_by"], ["principals.id"]),
+        sa.PrimaryKeyConstraint("project_id", "revision"),
     )
     op.execute("ALTER TABLE runs DROP CONSTRAINT waiting_for_known")
     op.execute(f"ALTER TABLE runs ADD CONSTRAINT waiting_for_known CHECK ({WAITING_FOR}) NOT VALID")

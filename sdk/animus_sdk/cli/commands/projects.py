@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from animus_sdk.cli.commands.project_clusters import add_clusters_to
 from animus_sdk.cli.commands.queues import add_quota_to
 from animus_sdk.cli.exit_codes import ExitCode
 from animus_sdk.cli.screens import Screen, state_text
@@ -35,6 +36,7 @@ def add_to(app: typer.Typer) -> None:
     command(projects, "show")(show_project)
     command(projects, "use")(use_project)
     add_quota_to(projects)
+    add_clusters_to(projects)
     roles = typer.Typer(no_args_is_help=True)
     app.add_typer(roles, name="role", help="Who may do what in the project.")
     command(roles, "grant")(grant_role)
