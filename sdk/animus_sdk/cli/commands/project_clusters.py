@@ -31,7 +31,7 @@ def show_clusters(here: Session, *, of: _Project = None) -> None:
 def set_clusters(
     here: Session,
     clusters: Annotated[
-        list[str] | None, typer.Argument(metavar="[CLUSTER...]", help="All that it may use.")
+        list[str] | None, typer.Argument(metavar="CLUSTER", help="All that it may use.")
     ] = None,
     *,
     reason: Annotated[str, typer.Option(help="Why; kept in the audit log.")],
