@@ -134,7 +134,7 @@ async def test_a_run_that_is_canceled_while_its_agent_is_away_says_whose_word_is
     )
     assert f"The agent of cluster '{south.name}'" in said["explanation"]
     await south.start()
-    await expect_end(project, run, "canceled")
+    await expect_end(project, run, "canceled", code="canceled")
     assert south.machine.running(run) == []
 
 
