@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.sdk.attempt_places import start_run
+from tests.sdk.attempt_places import commit_all, start_run
 from tests.sdk.command_lines import CommandLine
 from tests.sdk.conftest import CommandLineOf
 from tests.sdk.platforms import CLUSTER, Platform, pipeline
@@ -39,6 +39,7 @@ def test_the_clusters_of_a_project_are_set_shown_and_freed(
         assert animus("project", "clusters", "show").out.split()[0] == CLUSTER
         assert "No cluster." in admin("project", "clusters", "set", "--none", "--reason", "x").out
         (animus.folder / "pipeline.yaml").write_text(json.dumps(pipeline(data=False)))
+        commit_all(animus.folder)
         _, problem = animus.problem("run", "preview", "pipeline.yaml", "--cluster", CLUSTER)
         assert problem["code"] == "cluster_not_allowed"
         _, problem = animus.problem("project", "clusters", "set", CLUSTER, "--reason", "mine")
