@@ -9,11 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from temporalio.client import Client
 
 from animus.domain.agents import AWAY_AFTER
+from animus.domain.errors import Unavailable
 from animus.services import agents
 from animus.services.calls import Call
+from animusd.heartbeats import beat
 from animusd.loops import repeat
+from deploy.embedded.configuration import agent_namespace
 from tests.support.callers import CallRefused
 from tests.support.waiting import eventually
 from tests.workflows.machines import HANG
@@ -120,6 +124,20 @@ async def test_a_lost_agent_holds_up_its_own_runs_and_no_others(
     assert south.machine.starts_of(waiting) == [("train", 1)]
 
 
+async def test_an_agent_to_which_temporal_gives_no_work_gives_no_sign_of_life(
+    platform: Platform, north: Site
+) -> None:
+    await north.stop()
+    before = await _seen_at(platform, north)
+    config = north.agent.client.config()
+    config["namespace"] = agent_namespace(CLUSTER)
+    with pytest.raises(Unavailable):
+        await beat(Client(**config), north.gateway)
+    assert await _seen_at(platform, north) == before
+    await beat(north.agent.client, north.gateway)
+    assert await _seen_at(platform, north) != before
+
+
 async def test_a_run_that_is_canceled_while_its_agent_is_away_says_whose_word_is_missing(
     platform: Platform, project: Project, south: Site
 ) -> None:
@@ -165,6 +183,13 @@ async def test_a_cluster_that_is_taken_away_before_the_first_step_gets_no_run(
     ended = await project.ended(run)
     assert (ended["state"], ended["failure_code"]) == ("failed", "cluster_not_allowed")
     assert south.machine.starts_of(run) == []
+
+
+async def _seen_at(platform: Platform, site: Site) -> str:
+    (agent,) = [
+        one["agent"] for one in await platform.admin.get("/clusters") if one["name"] == site.name
+    ]
+    return str(agent["seen_at"])
 
 
 async def _starts(site: Site, run: str) -> None:
