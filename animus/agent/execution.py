@@ -18,13 +18,14 @@ import structlog
 from animus.agent.journals import AttemptJournal, Fact, Journals
 from animus.agent.orders import ClaimedWork, OrderVerifier, VerifiedOrder, read_assignment
 from animus.agent.releasing import Rests
-from animus.agent.secrets import UNOBTAINABLE, AccessRecords, fetch_secrets
+from animus.agent.secrets import UNOBTAINABLE, AccessRecords, fetch_secrets, mark_of
 from animus.agent.sweeping import may_be_asked_for, sweep
 from animus.domain.attempts import AttemptOutcome
 from animus.domain.digests import format_digest
 from animus.domain.errors import AnimusError, Refused, Unavailable
 from animus.domain.ids import AttemptId
 from animus.domain.runs import FailureClass
+from animus.domain.secrets import StepSecret
 from animus.domain.work_orders import (
     RESULT_TAG,
     STOP_TAG,
@@ -268,12 +269,14 @@ class Agent:
             raise
         if is_new and not claimed.first and not await self._is_on_record(order.attempt_id):
             return self._ends_now(_LOST)
+        secrets: tuple[StepSecret, ...] = ()
+        failure = None
         try:
             secrets = await fetch_secrets(
                 order, assignment, records=self._control, store=self._secrets
             )
         except UNOBTAINABLE as error:
-            return self._ends_now(_unobtainable(error))
+            failure = _unobtainable(error)
         task = AttemptTask(
             attempt_id=order.attempt_id,
             order=order.order,
@@ -282,6 +285,8 @@ class Agent:
             run_token=claimed.run_token,
             max_log_bytes=claimed.max_log_bytes,
             secrets=secrets,
+            secrets_mark=mark_of(order, secrets, self._signer),
+            secrets_failure=failure,
         )
         return await self._executor.run(task, watch=lambda seen: self._note(order, seen))
 

@@ -22,7 +22,7 @@ from animus.adapters.kubernetes.clients import (
     Stream,
     lines_of,
 )
-from animus.adapters.steps.logs import MAX_LINE_BYTES, Piece, read_k8s_file, write_log
+from animus.adapters.steps.logs import MAX_LINE_BYTES, WITHHELD, Piece, read_k8s_file, write_log
 from animus.adapters.steps.redaction import Redactor
 
 PAUSE_SECONDS = 1.0
@@ -31,6 +31,7 @@ LONGEST_PAUSE = 30.0
 STALE_SECONDS = 5.0
 """Without a byte of a container that has ended: the connection is dead, and another is made."""
 _HEAD, _OLDER, _NEWER = "head", "tail.0", "tail.1"
+_WITHHELD = "withheld"
 _ENDED = re.compile(rb"^\S+ stdout F [^\n]*\n", re.MULTILINE)
 _STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{9})(Z|[+-]\d\d:\d\d) ")
 
@@ -82,6 +83,18 @@ class LogFiles:
                 return time
         return None
 
+    @property
+    def is_withheld(self) -> bool:
+        """Whether something was left out that can't be had again: so nothing is added any more."""
+        return (self.directory / _WITHHELD).exists()
+
+    def withhold(self, now: datetime) -> None:
+        """Say that what follows is left out; once."""
+        if not self.is_withheld:
+            time = f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}000Z"
+            self.append(_record(time, WITHHELD.encode(), is_end=True))
+            (self.directory / _WITHHELD).touch()
+
     def store(self, target: Path) -> bool:
         """Write the log as it is stored; whether something had to be left out."""
         with target.open("wb") as sink:
@@ -110,6 +123,7 @@ class LogFollower:
         container: str,
         redactor: Redactor,
     ) -> None:
+        """With a redactor that does not know all, nothing is added to what is kept."""
         self._client = client
         self.files = files
         self._pod = pod
@@ -164,6 +178,8 @@ class LogFollower:
 
     def _keep(self) -> None:
         """Until it was read to its end after the container had ended."""
+        if self.files.is_withheld or not self._redactor.knows_all:
+            return self._withhold()
         pause = PAUSE_SECONDS
         while not self._closed.is_set():
             is_last, before = self._has_ended.is_set(), self._taken
@@ -182,6 +198,12 @@ class LogFollower:
             else:
                 self._has_ended.wait(pause)
                 pause = next_pause(pause, has_news=self._taken > before)
+
+    def _withhold(self) -> None:
+        try:
+            self.files.withhold(datetime.now(UTC))
+        except OSError as error:
+            _log.warning("log_not_kept", pod=self._pod, detail=str(error))
 
     def _read(self, *, is_last: bool) -> bool:
         """To its end; False where nobody knows it (any more)."""

@@ -12,7 +12,7 @@ import pytest
 from animus.adapters.kubernetes import logs
 from animus.adapters.kubernetes.clients import KubernetesClient, Stream
 from animus.adapters.kubernetes.logs import LogFiles, LogFollower
-from animus.adapters.steps.logs import MAX_LINE_BYTES
+from animus.adapters.steps.logs import MAX_LINE_BYTES, WITHHELD
 from animus.adapters.steps.redaction import Redactor
 from animus.domain.secrets import SecretValue
 from tests.support.waiting import eventually
@@ -51,10 +51,11 @@ class Node:
 
 
 def follow(
-    node: Node, scratch: Path, *, limit: int = 2**20, values: tuple[bytes, ...] = ()
-) -> LogFollower:
+    node: Node, scratch: Path, *, limit: int = 2**20, values: tuple[bytes, ...] = (),
+    knows_all: bool = True,
+) -> LogFollower:  # fmt: skip
     files = LogFiles(directory=scratch / "log", limit=limit)
-    redactor = Redactor(SecretValue(value) for value in values)
+    redactor = Redactor((SecretValue(value) for value in values), knows_all=knows_all)
     return LogFollower(
         cast(KubernetesClient, node), files, pod="pod", container="main", redactor=redactor
     )
@@ -100,6 +101,25 @@ async def test_a_secret_reaches_neither_the_stored_log_nor_the_agents_disk(tmp_p
         words = "".join(line.split(" ", 2)[2] for line in text.splitlines()[1:])
         assert words == "x" * (MAX_LINE_BYTES - at) + "[redacted]"
         assert not any(value in file.read_bytes() for file in folder.rglob("*") if file.is_file())
+
+
+async def test_of_a_secret_that_nobody_knows_any_more_nothing_is_kept(tmp_path: Path) -> None:
+    """What was kept before stays; what follows is left out for good, and that is said once."""
+    value = b"correct horse"
+    said = NOON + b" it is " + value + b"\n"
+    first = follow(Node(Chunks(said)), tmp_path, values=(value,))
+    assert await first.finish(within=60)
+    later = said + ONE + b" again " + value + b"\n"
+    for knows_all in (False, False, True):
+        node = Node(Chunks(later))
+        follower = follow(node, tmp_path, knows_all=knows_all)
+        assert not await follower.finish(within=60)
+        assert node.asked == []
+        text = stored(follower, tmp_path)
+        assert [line.split(" ", 2)[2] for line in text.splitlines()] == [
+            "it is [redacted]", WITHHELD,
+        ]  # fmt: skip
+        assert value not in follower.files.head.read_bytes()
 
 
 async def test_the_rest_of_a_long_line_has_no_time_of_its_own(tmp_path: Path) -> None:
