@@ -360,7 +360,16 @@ class AttemptTask:
     """Of main, where the step has `telemetry`."""
     max_log_bytes: int
     secrets: tuple[StepSecret, ...] = ()
-    """Of main alone."""
+    """Of main alone, as the store has them now."""
+    secrets_mark: str = ""
+    """Another for every other value: what main was given is compared with it, without keeping it.
+    Empty where the step has no secrets, or they can't be had."""
+    secrets_failure: Failure | None = None
+    """Why they can't be had: main is not started then. One that runs goes on without them."""
+
+    @property
+    def has_secrets(self) -> bool:
+        return bool(self.assignment.step.secrets)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,7 +44,11 @@ def _parser() -> argparse.ArgumentParser:
 def _add_doctor(commands: Any) -> None:  # Any: argparse names no type for it
     described = "ask what the agent runs on whether it is fit, and print what is missing"
     doctor = commands.add_parser("doctor", help=described, description=described)
-    doctor.add_argument("what", choices=("cluster",), help="the agent's Kubernetes cluster")
+    doctor.add_argument(
+        "what",
+        choices=("cluster", "secrets"),
+        help="the agent's Kubernetes cluster; where it finds secrets of steps",
+    )
     doctor.add_argument("--settings", type=Path, help="TOML file with the agent's settings")
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
     doctor.set_defaults(run=_doctor)
@@ -106,9 +110,10 @@ def _start(run: Callable[[Path | None], None], options: argparse.Namespace) -> b
 
 
 def _doctor(options: argparse.Namespace) -> bool:
-    from animusd.doctor_process import examine_cluster
+    from animusd.doctor_process import examine_cluster, examine_secrets
 
-    return examine_cluster(options.settings, as_json=options.json)
+    examine = examine_cluster if options.what == "cluster" else examine_secrets
+    return examine(options.settings, as_json=options.json)
 
 
 def _secrets(options: argparse.Namespace) -> bool:

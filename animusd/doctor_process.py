@@ -1,33 +1,70 @@
-"""`animusd doctor cluster`: whether the agent's cluster is fit; as manifests what is missing."""
+"""`animusd doctor`: whether what an agent works with is fit; what is missing in its cluster is
+printed as manifests."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import asdict
 from pathlib import Path
 
 import yaml
 
-from animus.adapters.kubernetes.examination import Finding, examine, role_manifests
-from animus.adapters.kubernetes.landlord_examination import examine_landlord
-from animusd.cluster_wiring import find_cluster, landlord_of
-from animusd.settings import AgentSettings, read_settings
+from animus.adapters.findings import Finding
+from animusd.settings import AgentSettings, SettingsUnfit, read_settings
 
 
 def examine_cluster(settings_file: Path | None, *, as_json: bool) -> bool:
     """Whether the cluster is fit. Prints each finding as it is made; changes nothing."""
     settings = read_settings(AgentSettings, settings_file)
-    return asyncio.run(_examine(settings, as_json=as_json))
+    return asyncio.run(_examine_cluster(settings, as_json=as_json))
 
 
-async def _examine(settings: AgentSettings, *, as_json: bool) -> bool:
+def examine_secrets(settings_file: Path | None, *, as_json: bool) -> bool:
+    """Whether the agent reaches its secret store. No value is asked for."""
+    settings = read_settings(AgentSettings, settings_file)
+    return asyncio.run(_examine_secrets(settings, as_json=as_json))
+
+
+async def _examine_cluster(settings: AgentSettings, *, as_json: bool) -> bool:
+    from animus.adapters.kubernetes.examination import examine, role_manifests
+    from animus.adapters.kubernetes.landlord_examination import examine_landlord
+    from animusd.cluster_wiring import find_cluster, landlord_of
+
     client, site = find_cluster(settings.agent)
     told = settings.agent.kubernetes
     owns = told is not None and told.namespaces == "owned"
     landlord = landlord_of(settings.agent, client, site) if owns else None
     found = examine_landlord(landlord, site) if landlord is not None else examine(client, site)
+    is_fit = await _tell(found, as_json=as_json)
+    if is_fit or as_json:
+        return is_fit
+    if landlord is not None:
+        sys.stdout.write(_ASK_FOR.format(prefix=landlord.namespaces.prefix))
+    else:
+        manifests = role_manifests(client.namespace, await client.account())
+        sys.stdout.write("\n# What the agent needs, for the cluster's administrator to apply:\n")
+        sys.stdout.write(yaml.safe_dump_all(manifests, sort_keys=False))
+    return is_fit
+
+
+async def _examine_secrets(settings: AgentSettings, *, as_json: bool) -> bool:
+    from animus.adapters.secret_stores.examination import examine
+    from animusd.secret_wiring import open_secret_store
+
+    store = open_secret_store(settings.agent)
+    if store is None:
+        raise SettingsUnfit("These settings name no secret store: see agent.secrets.")
+    try:
+        return await _tell(examine(store), as_json=as_json)
+    finally:
+        await store.close()
+
+
+async def _tell(found: AsyncIterator[Finding], *, as_json: bool) -> bool:
+    """Print them; whether none is a fault."""
     findings = []
     async for finding in found:
         findings.append(finding)
@@ -36,12 +73,6 @@ async def _examine(settings: AgentSettings, *, as_json: bool) -> bool:
     is_fit = not any(finding.is_fault for finding in findings)
     if as_json:
         sys.stdout.write(_document(findings, is_fit=is_fit))
-    elif landlord is not None and not is_fit:
-        sys.stdout.write(_ASK_FOR.format(prefix=landlord.namespaces.prefix))
-    elif not is_fit:
-        manifests = role_manifests(client.namespace, await client.account())
-        sys.stdout.write("\n# What the agent needs, for the cluster's administrator to apply:\n")
-        sys.stdout.write(yaml.safe_dump_all(manifests, sort_keys=False))
     return is_fit
 
 

@@ -18,6 +18,8 @@ class NoopExecutor(Executor):
         """Success without outputs, at once: no use to a step that has required ones."""
         watch(Progress(phase=ExecutionPhase.MAIN, subject=str(task.attempt_id)))
         now = self.now()
+        if task.secrets_failure is not None:
+            return AttemptEnd(finished_at=now, failure=task.secrets_failure)
         return AttemptEnd(exit_code=0, started_at=now, finished_at=now)
 
     async def clear(self, attempt_id: AttemptId, /) -> None:

@@ -17,13 +17,15 @@ import structlog
 
 from animus.agent.journals import AttemptJournal, Fact, Journals
 from animus.agent.orders import ClaimedWork, OrderVerifier, VerifiedOrder, read_assignment
-from animus.agent.secrets import UNOBTAINABLE, AccessRecords, fetch_secrets
+from animus.agent.releasing import Rests
+from animus.agent.secrets import UNOBTAINABLE, AccessRecords, fetch_secrets, mark_of
 from animus.agent.sweeping import may_be_asked_for, sweep
 from animus.domain.attempts import AttemptOutcome
 from animus.domain.digests import format_digest
 from animus.domain.errors import AnimusError, Refused, Unavailable
 from animus.domain.ids import AttemptId
 from animus.domain.runs import FailureClass
+from animus.domain.secrets import StepSecret
 from animus.domain.work_orders import (
     RESULT_TAG,
     STOP_TAG,
@@ -108,6 +110,7 @@ class Agent:
         self._progress: dict[AttemptId, Progress] = {}
         self._answered: set[AttemptId] = set()
         """Attempts whose record is kept until the control plane has their outcome."""
+        self._rests = Rests(now)
 
     def verify(self, canonical: bytes, signature: bytes) -> VerifiedOrder:
         """Raises `SignatureRefused` or `OrderRefused`; nothing else counts as permission."""
@@ -147,6 +150,7 @@ class Agent:
         await self._halt([order.attempt_id])
         await self._clear(order.attempt_id)
         self._answered.discard(order.attempt_id)
+        self._rests.end(order.attempt_id)
         _log.info("attempt_stopped", attempt=str(order.attempt_id))
         receipt = StopReceipt(order_digest=format_digest(order.digest), stopped_at=self._now())
         return self._sign(STOP_TAG, sealed(receipt))
@@ -175,7 +179,7 @@ class Agent:
 
     async def release(self) -> None:
         """Remove what is left of attempts whose outcome has been recorded meanwhile."""
-        waiting = self._answered - self._tasks.keys()
+        waiting = self._answered - self._tasks.keys() - self._rests.resting()
         settled = await self._control.find_settled(waiting) if waiting else ()
         places = asyncio.Semaphore(RELEASED_AT_ONCE)
         await asyncio.gather(*(self._release(attempt_id, places) for attempt_id in settled))
@@ -184,9 +188,17 @@ class Agent:
         try:
             async with places:
                 await self._clear(attempt_id)
-        except StillThere as error:  # the sweep tries it again
-            _log.warning("not_released", attempt=str(attempt_id), detail=error.message)
-        self._answered.discard(attempt_id)
+        except StillThere as error:
+            pause = self._rests.begin(attempt_id)
+            _log.warning(
+                "not_released",
+                attempt=str(attempt_id),
+                detail=error.message,
+                again_after=pause.total_seconds(),
+            )
+        else:
+            self._answered.discard(attempt_id)
+            self._rests.end(attempt_id)
 
     async def close(self) -> None:
         """Stop watching. What runs goes on, and is adopted by the next agent."""
@@ -257,12 +269,14 @@ class Agent:
             raise
         if is_new and not claimed.first and not await self._is_on_record(order.attempt_id):
             return self._ends_now(_LOST)
+        secrets: tuple[StepSecret, ...] = ()
+        failure = None
         try:
             secrets = await fetch_secrets(
                 order, assignment, records=self._control, store=self._secrets
             )
         except UNOBTAINABLE as error:
-            return self._ends_now(_unobtainable(error))
+            failure = _unobtainable(error)
         task = AttemptTask(
             attempt_id=order.attempt_id,
             order=order.order,
@@ -271,6 +285,8 @@ class Agent:
             run_token=claimed.run_token,
             max_log_bytes=claimed.max_log_bytes,
             secrets=secrets,
+            secrets_mark=mark_of(order, secrets, self._signer),
+            secrets_failure=failure,
         )
         return await self._executor.run(task, watch=lambda seen: self._note(order, seen))
 

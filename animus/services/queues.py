@@ -56,7 +56,8 @@ async def enter(
 ) -> Block | None:
     """Let the run in, or write that it waits, and why. The limits are held by who calls.
 
-    Where there are no limits this costs one row; nobody is counted or waited for.
+    Where there are no limits this costs one row; nobody is counted or waited for. One that waits
+    already keeps its place, and is counted once.
     """
     run, place = records.run, records.place
     if place is not None and (place.generation, place.is_admitted) == (run.generation, True):
@@ -65,22 +66,24 @@ async def enter(
         _let_in(uow, run.id, run.project_id, run.generation, peak)
         return None
     await queues.hold_queue(uow)
-    rows = await queues.read_queue(uow)
+    queue = queue_of(await queues.read_queue(uow))
+    known = next((one for one in queue.waiting if one.run_id == run.id), None)
     own = Waiting(
         run_id=run.id,
         project_id=run.project_id,
         cluster_id=run.cluster_id,
         priority=priority_of(run.priority),
-        enqueued_at=records.read_at,
+        enqueued_at=known.enqueued_at if known is not None else records.read_at,
         peak=peak,
     )
-    queue = queue_of(rows)
-    turns = take_turns(replace(queue, waiting=[*queue.waiting, own]))
+    others = [one for one in queue.waiting if one.run_id != run.id]
+    turns = take_turns(replace(queue, waiting=[*others, own]))
     block = turns.blocked.get(run.id)
     if block is None:
         _let_in(uow, run.id, run.project_id, run.generation, peak)
         return None
-    _enqueue(uow, call, run, peak, block)
+    if not is_waiting(records):
+        _enqueue(uow, call, run, peak, block)
     return block
 
 

@@ -166,7 +166,7 @@ async def revalidate_run(
         peak = peak_of(planned.plan.document.body)
         block = await queues.enter(uow, call, records, peak=peak, ceilings=facts.ceilings)
         if block is not None:
-            _wait_in_queue(uow, run, block, now=records.read_at)
+            _wait_in_queue(uow, records, block)
             return await position(uow, project_id, run_id)
         uow.add(row)
         _start(uow, call, run, planned.plan, now=records.read_at)
@@ -427,8 +427,12 @@ async def _check_expectation(uow: UnitOfWork, call: Call, run: Run, plan: Execut
     return False
 
 
-def _wait_in_queue(uow: UnitOfWork, run: Run, block: Block, *, now: datetime) -> None:
-    _move(uow, run, {"waiting_for": block.reason, "deadline": now + queues.QUEUE_LIFE})
+def _wait_in_queue(uow: UnitOfWork, records: RunRecords, block: Block) -> None:
+    """One that waits already does not wait longer for that."""
+    changes: dict[str, object] = {"waiting_for": block.reason}
+    if not queues.is_waiting(records):
+        changes["deadline"] = records.read_at + queues.QUEUE_LIFE
+    _move(uow, records.run, changes)
 
 
 def _start(uow: UnitOfWork, call: Call, run: Run, plan: ExecutionPlan, *, now: datetime) -> None:

@@ -10,6 +10,7 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from sqlalchemy import Executable, Row, Select, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as AllInUse
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlmodel import SQLModel
 
@@ -297,12 +298,18 @@ class Database(Plain):
         try:
             async with AsyncSession(engine, expire_on_commit=False, autoflush=False) as session:
                 yield session
+        except AllInUse as error:
+            raise _busy(error) from error
         except (OperationalError, InterfaceError, TimeoutError, psycopg.OperationalError) as error:
             raise _away(error) from error
 
 
 def _away(error: Exception) -> Unavailable:
     return Unavailable("The database is not answering. Try again.", detail=str(error))
+
+
+def _busy(error: Exception) -> Unavailable:
+    return Unavailable("All connections to the database are in use. Try again.", detail=str(error))
 
 
 def _driver_url(url: str) -> str:

@@ -112,11 +112,14 @@ async def find_open_attempts(session: ReadSession, attempt_ids: Sequence[UUID]) 
 async def find_claimed_and_open(
     session: ReadSession, principal_id: UUID, attempt_ids: Sequence[UUID]
 ) -> set[UUID]:
-    """Those that this agent has claimed, and that have no outcome yet."""
+    """Those that this agent has claimed, and that have no outcome yet: their runs go on, for none
+    ends before. None where its cluster was retired."""
     # lint-skip: project-scope: an agent serves its cluster, whatever project an order is of
     rows = await session.fetch(
         "SELECT c.attempt_id FROM attempt_claims c "
-        "WHERE c.attempt_id = ANY(%s) AND c.principal_id = %s AND NOT EXISTS ("
+        "JOIN clusters k ON k.principal_id = c.principal_id "
+        "WHERE c.attempt_id = ANY(%s) AND c.principal_id = %s "
+        "AND k.retired_at IS NULL AND NOT EXISTS ("
         "SELECT FROM attempt_outcomes e "
         "WHERE e.project_id = c.project_id AND e.attempt_id = c.attempt_id)",
         list(attempt_ids),

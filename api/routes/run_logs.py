@@ -125,7 +125,9 @@ class _Stream:
         return await self._context.store.log_chunks.find_content(self._attempt_id, chunk)
 
     def _shown(self, chunk: LogChunk, content: bytes) -> list[str]:
-        said = []
+        said: list[str] = []
+        if chunk.offset < self._position and not chunk.is_full:
+            return said  # within what was shown: no chunk of ours lies there
         if chunk.offset > self._position:
             missed = {"bytes": chunk.offset - self._position}
             self._position = chunk.offset

@@ -18,6 +18,10 @@ from deploy.embedded.accounts import caller
 from deploy.embedded.errors import StackError
 from deploy.embedded.files import write_private
 
+_LOST = (
+    "If this stack was killed in its very first seconds, its administrator's token is lost, and "
+    "there is nothing on it yet: make demo-down PURGE=1, then start it again."
+)
 PERSONS = ("engineer", "reviewer")
 TOKEN_DAYS = 90
 TIMEOUT = 30.0
@@ -85,8 +89,25 @@ def bootstrap(url: str, token: str) -> str:
     gateway = Gateway(url, token)
     try:
         return str(gateway.post("/bootstrap", {"name": "admin"})["secret"])
+    except StackError as error:
+        raise StackError(f"{error} {_LOST}") from None
     finally:
         gateway.close()
+
+
+def register_cluster(gateway: Gateway, body: Mapping[str, Any]) -> str:
+    """Its agent's token."""
+    return str(gateway.post("/clusters", body)["token"]["secret"])
+
+
+def find_agent_token(gateway: Gateway, name: str) -> str | None:
+    """Another token for the agent of a cluster that was registered before: the first is lost."""
+    known = [each for each in gateway.get("/clusters") if each["name"] == name]
+    if not known:
+        return None
+    issued = {"name": "agent", "days": TOKEN_DAYS}
+    path = f"/principals/{known[0]['principal_id']}/tokens"
+    return str(gateway.post(path, issued)["secret"])
 
 
 def keep_accounts(file: Path, accounts: Accounts) -> None:

@@ -28,9 +28,11 @@ from deploy.local.accounts import (
     Accounts,
     Gateway,
     bootstrap,
+    find_agent_token,
     keep_accounts,
     make_accounts,
     read_accounts,
+    register_cluster,
 )
 
 CLUSTER = "local"
@@ -78,16 +80,32 @@ def accounts_file(state: Path) -> Path:
 
 
 def settle(config: StackConfig, *, executor: str, runtime: str) -> Accounts:
-    """Accounts and the registered cluster, made once; the agent's token where it looks for it."""
+    """Accounts and the registered cluster, made once; the agent's token where it looks for it.
+
+    Wherever it was killed, the next call brings it to its end.
+    """
     url = loopback_addresses(config.ports).api
     file = accounts_file(config.state)
     accounts = read_accounts(file)
     if accounts is None:
-        token = (Layout(state=config.state).handed_over / "bootstrap-token").read_text()
-        accounts = make_accounts(url, bootstrap(url, token))
+        accounts = make_accounts(url, _admin_token(config, url))
         keep_accounts(file, accounts)
+    _admin_file(config).unlink(missing_ok=True)
     _register_cluster(config, url, accounts, executor=executor, runtime=runtime)
     return accounts
+
+
+def _admin_file(config: StackConfig) -> Path:
+    """Until there are accounts: the first token can be had only once."""
+    return Layout(state=config.state).secrets / "first-admin-token"
+
+
+def _admin_token(config: StackConfig, url: str) -> str:
+    kept = _admin_file(config)
+    if not kept.exists():
+        spent = (Layout(state=config.state).handed_over / "bootstrap-token").read_text()
+        write_private(kept, bootstrap(url, spent), owner=caller())
+    return kept.read_text()
 
 
 def _register_cluster(
@@ -99,8 +117,8 @@ def _register_cluster(
         return
     gateway = Gateway(url, accounts.admin)
     try:
-        registered = gateway.post(
-            "/clusters",
+        token = find_agent_token(gateway, config.cluster) or register_cluster(
+            gateway,
             {
                 "name": config.cluster,
                 "executor": executor,
@@ -112,7 +130,7 @@ def _register_cluster(
         )
     finally:
         gateway.close()
-    write_private(token_file, registered["token"]["secret"], owner=caller())
+    write_private(token_file, token, owner=caller())
 
 
 def _raw_public_key(file: Path) -> bytes:

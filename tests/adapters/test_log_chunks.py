@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import uuid4
 
 import httpx
@@ -9,10 +10,12 @@ import pytest
 
 from animus.adapters.object_store import S3ObjectStore
 from animus.adapters.s3 import log_chunks
+from animus.adapters.s3.settings import S3Settings
+from animus.adapters.s3.transport import Call
 from animus.domain.digests import sha256
 from animus.domain.ids import AttemptId, ProjectId
 from animus.domain.log_chunks import LogChunk
-from tests.adapters.clients import MINUTES_10, send, uploaded
+from tests.adapters.clients import MINUTES_10, send, transport_of, uploaded
 
 pytestmark = pytest.mark.stack
 
@@ -74,6 +77,36 @@ async def test_what_is_removed_is_gone_and_nothing_else_is(
     left = set(await store.log_chunks.list_attempts())
     assert set(others) <= left
     assert attempt not in left
+
+
+async def test_foreign_names_beside_the_chunks_hide_none_and_are_removed_with_them(
+    store: S3ObjectStore,
+    settings: S3Settings,
+    client: httpx.AsyncClient,
+    attempt: AttemptId,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(log_chunks, "PAGE", 2)
+    for name in ("!", "0", "00000000000x", "000000000004.tmp", "a&b <c>", "dir/name", "zzz"):
+        await put_foreign(settings, f"live/{attempt}/{name}")
+    for folder in ("live/notes/1", f"live/{'-' * 36}/1"):
+        await put_foreign(settings, folder)
+    for offset, body in ((0, b"one\n"), (4, b"two\n")):
+        assert (await put(store, client, attempt, offset, body)).status_code == 200
+    seen: list[LogChunk] = []
+    while page := await store.log_chunks.list_chunks(attempt, since=seen[-1].end if seen else 0):
+        seen += page
+    assert seen == [LogChunk(offset=0, size=4), LogChunk(offset=4, size=4)]
+    assert attempt in await store.log_chunks.list_attempts()
+    await store.log_chunks.remove(attempt)
+    assert attempt not in await store.log_chunks.list_attempts()
+
+
+async def put_foreign(settings: S3Settings, key: str) -> None:
+    """As whoever else has the store's credentials."""
+    call = Call(method="PUT", bucket=settings.staging, key=key, body=b"x")
+    with transport_of(settings) as transport:
+        await asyncio.to_thread(transport.send, call)
 
 
 async def test_a_part_of_an_object_is_read(

@@ -14,6 +14,7 @@ import orjson
 import pytest
 
 from animus.adapters.gateway import Gateway
+from animus.adapters.steps.logs import WITHHELD
 from animus.domain.canonical import JsonObject
 from animus.domain.errors import Unavailable
 from animus.domain.runs import FailureClass
@@ -213,11 +214,7 @@ async def test_an_agent_that_adopts_main_hides_the_value_that_main_was_given(
 ) -> None:  # fmt: skip
     """Rotated while no agent was there: main prints the old value, and knows no other."""
     order = await platform.open_attempt(secretive(images, STAY.format(seconds=3)))
-    driver = Driver.start(bench.section, order, scratch=tmp_path)
-    try:
-        await until(lambda: bench.has_said(order, "begun"))
-    finally:
-        driver.kill()
+    await killed_in_main(bench, order, tmp_path)
     file.put(platform.project_id, password="rotated meanwhile")
     result = await bench.result(order)
     text = await platform.read_log(result)
@@ -227,15 +224,63 @@ async def test_an_agent_that_adopts_main_hides_the_value_that_main_was_given(
     assert len(await accesses(platform, order)) == 1
 
 
-async def test_what_a_killed_agent_left_in_memory_is_swept(
-    platform: Platform, images: Images, bench: Bench, tmp_path: Path, memory: Path
+async def test_a_secret_that_was_removed_from_the_store_does_not_end_a_main_that_has_it(
+    platform: Platform, images: Images, bench: Bench, file: SecretFile, tmp_path: Path
 ) -> None:
-    order = await platform.open_attempt(secretive(images, STAY.format(seconds=120)))
-    driver = Driver.start(bench.section, order, scratch=tmp_path)
+    order = await platform.open_attempt(secretive(images, STAY.format(seconds=3)))
+    await killed_in_main(bench, order, tmp_path)
+    file.remove(platform.project_id, "password")
+    result = await bench.result(order)
+    assert result.failure is None
+    text = await platform.read_log(result)
+    assert "out it is [redacted]" in text
+    assert not any(line in text for line in VALUE.splitlines())
+
+
+@pytest.mark.parametrize("then", ["kept", "rotated", "removed"])
+async def test_what_main_said_is_left_out_where_nobody_knows_its_secrets_any_more(
+    platform: Platform, images: Images, bench: Bench, file: SecretFile, tmp_path: Path,
+    memory: Path, then: str,
+) -> None:  # fmt: skip
+    """As after the machine was switched off: nobody but the store has the values."""
+    order = await platform.open_attempt(secretive(images, STAY.format(seconds=3)))
+    await killed_in_main(bench, order, tmp_path)
+    switch_off(memory)
+    match then:
+        case "rotated":
+            file.put(platform.project_id, password="rotated meanwhile")
+        case "removed":
+            file.remove(platform.project_id, "password")
+    result = await bench.result(order)
+    assert result.failure is None
+    assert result.log is not None
+    text = await platform.read_log(result)
+    assert not any(line in text for line in VALUE.splitlines())
+    assert result.log.truncated is (then != "kept")
+    if then == "kept":
+        assert "out it is [redacted]" in text
+    else:
+        assert text == f"{WITHHELD}\n"
+
+
+def switch_off(memory: Path) -> None:
+    for room in memory.iterdir():
+        shutil.rmtree(room)
+
+
+async def killed_in_main(bench: Bench, order: Order, scratch: Path) -> None:
+    driver = Driver.start(bench.section, order, scratch=scratch)
     try:
         await until(lambda: bench.has_said(order, "begun"))
     finally:
         driver.kill()
+
+
+async def test_what_a_killed_agent_left_in_memory_is_swept(
+    platform: Platform, images: Images, bench: Bench, tmp_path: Path, memory: Path
+) -> None:
+    order = await platform.open_attempt(secretive(images, STAY.format(seconds=120)))
+    await killed_in_main(bench, order, tmp_path)
     assert len(kept(memory)) == 1
     shutil.rmtree(bench.directory(order))
     removed = await bench.agent.sweep()

@@ -1,15 +1,17 @@
-"""PostgreSQL dies and comes back: callers are told to try again, and have to do no more."""
+"""PostgreSQL is away, or has no connection left: callers are told to try again, and no more."""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import httpx
 import pytest
 
+from animus.store import database
 from tests.support.clients import Client, client_of, problem_of
 from tests.support.people import make_team
-from tests.support.platforms import running_platform
+from tests.support.platforms import Platform, api_settings, running_app, running_platform
 from tests.support.servers import running_servers
 from tests.support.waiting import eventually
 
@@ -50,6 +52,28 @@ async def test_callers_are_told_to_try_again_until_it_is_back(
             await _is_said(client, 200, ready)
             await asyncio.to_thread(servers.kill_object_store)
             await _is_said(client, 503, ready | {"object_store": "away"})
+
+
+async def test_callers_are_told_to_try_again_while_every_connection_is_in_use(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "POOL_TIMEOUT", 0.2)
+    team = await make_team(platform)
+    settings = api_settings(platform.servers, database={"pool_size": 2})
+    async with running_app(settings) as app, client_of(app) as client:
+        address, body = f"{team.path}/datasets", {"name": "data"}
+        said = {"idempotency-key": "while-all-are-in-use"}
+        async with AsyncExitStack() as others:
+            for _ in range(2):
+                unit = await others.enter_async_context(app.state.context.database.write())
+                await unit.fetch("SELECT 1")
+            response = await client.send("POST", address, team.editor, body, headers=said)
+            problem = problem_of(response, 503)
+            assert (problem["code"], problem["retryable"]) == ("unavailable", True)
+            assert "in use" in problem["detail"]
+            assert int(response.headers["retry-after"]) > 0
+        again = await client.send("POST", address, team.editor, body, headers=said)
+        assert again.status_code == 201
 
 
 async def _is_said(client: Client, status: int, dependencies: object) -> None:

@@ -37,6 +37,11 @@ BY_PLATFORM = ("create_project", "create_person", "issue_person_token", "issue_s
 
 ELSEWHERE = ("decide", "register_cluster")
 """Tested on their own: they need a gate, or leave a cluster that other tests would meet."""
+LOGGED = {
+    "log_metrics": {"points": [{"name": "loss", "value": 1.0}, {"name": "lr", "value": 2.0}]},
+    "log_messages": {"messages": [{"message": "halfway"}, {"message": "halfway"}]},
+}
+"""They add rows that have no name of their own."""
 WITHOUT_A_KEY = {"bootstrap", "commit_artifact", "commit_dataset_version", "commit_source"}
 """Spends a token that works once; commit what was declared, and find it committed."""
 
@@ -67,9 +72,9 @@ def test_every_creating_operation_tells_of_its_key() -> None:
         said = path.get("post", {"responses": {}})
         if "201" in said["responses"]:
             creating.add(said["operationId"])
-            told.update(said["operationId"] for one in said.get("parameters", ()) if is_key(one))
+        told.update(said["operationId"] for one in said.get("parameters", ()) if is_key(one))
     assert creating - told == WITHOUT_A_KEY
-    assert told == {*BY_EDITOR, *BY_ADMIN, *BY_PLATFORM, *ELSEWHERE}
+    assert told == {*BY_EDITOR, *BY_ADMIN, *BY_PLATFORM, *ELSEWHERE, *LOGGED}
 
 
 def is_key(parameter: dict[str, Any]) -> bool:
@@ -111,6 +116,23 @@ async def test_a_decision_is_made_once(platform: Platform, client: Client, team:
     assert answers[0].json() == answers[1].json()
     assert answers[1].status_code == 201
     assert len((await run.gates())[0].decisions) == 1
+
+
+@pytest.mark.parametrize("name", LOGGED)
+async def test_what_a_step_logs_is_kept_once_however_often_it_is_sent(
+    platform: Platform, client: Client, team: Team, name: str
+) -> None:
+    run = await make_run(platform, team, RunState.RUNNING)
+    address, body = f"{run.path}/{name.removeprefix('log_')}", LOGGED[name]
+    said = key()
+    answers = await asyncio.gather(
+        *(client.send("POST", address, team.editor, body, headers=said) for _ in range(4))
+    )
+    assert {answer.status_code for answer in answers} == {202}
+    assert [answer.json() for answer in answers] == [{"accepted": 2}] * 4
+    assert len(await client.get(address, team.viewer)) == 2
+    await client.post(address, team.editor, body)  # without a key it is another batch
+    assert len(await client.get(address, team.viewer)) == 4
 
 
 async def test_at_the_same_time_one_is_made(client: Client, team: Team) -> None:

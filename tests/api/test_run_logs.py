@@ -15,8 +15,9 @@ from animus.domain.digests import format_digest
 from animus.domain.ids import AttemptId
 from animus.domain.runs import RunState
 from animus.domain.work_orders import ResultLog
-from animus.services import live_logs
+from animus.services import clusters, live_logs
 from animus.services.attempts import OpenedAttempt
+from animus.store.database import ReadSession
 from animusd.wiring import utc_now
 from api.routes import run_logs
 from tests.api.scenes import Scene
@@ -271,6 +272,30 @@ async def test_no_line_is_added_to_an_attempt_that_is_over(talk: Talk) -> None:
     await talk.store(LOG)
     assert await talk.places(0, LINES[0]) == []
     assert await talk.ends() == []
+
+
+async def test_the_agent_of_a_retired_cluster_adds_no_line(platform: Platform, talk: Talk) -> None:
+    call = await platform.call(talk.agent)
+    admin = await platform.call(platform.admin)
+
+    async def own(session: ReadSession) -> list[AttemptId]:
+        return list(await live_logs.list_own(session, call, [talk.attempt_id]))
+
+    async def retire() -> None:
+        async with platform.api.write() as uow:
+            listed = await clusters.list_clusters(uow)
+            (cluster,) = [each.id for each in listed if each.name == platform.cluster.name]
+            assert await own(uow) == [talk.attempt_id]
+            await clusters.retire_cluster(uow, admin, cluster)
+            assert await own(uow) == []
+            raise Undone  # other tests need it
+
+    with pytest.raises(Undone):
+        await retire()
+
+
+class Undone(Exception):
+    """Rolls back what a test has done."""
 
 
 @pytest.mark.parametrize(

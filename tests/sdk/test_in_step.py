@@ -106,6 +106,20 @@ def test_an_artifact_whose_answers_are_lost_is_registered_once(
         assert len(client.artifacts.of_run(place.run_id)) == 1
 
 
+def test_what_is_logged_while_answers_are_lost_is_kept_once(
+    platform: Platform, place: AttemptPlace, tmp_path: Path
+) -> None:
+    said = "import animus_sdk; animus_sdk.log_metric('loss', 1.5); animus_sdk.log_event('halfway')"
+    with proxied(platform, place) as (api, _):
+        api.faults = [LOST, LOST, LOST]
+        done = _train(said, _environment(platform, place), tmp_path)
+        assert api.faults == []
+    assert (done.code, done.err) == (0, "")
+    with platform.client() as client:
+        assert len(client.runs.metrics(place.run_id)) == 1
+    assert len(_messages(platform, place.run_id)) == 1
+
+
 def test_a_step_in_a_pod_uploads_to_the_stores_own_address(
     platform: Platform, place: AttemptPlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

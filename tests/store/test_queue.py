@@ -121,6 +121,36 @@ async def test_a_run_that_waits_is_let_in_once_and_begins_by_itself(
     assert (await second.revalidate()).standing is Standing.EXECUTE
 
 
+@pytest.mark.parametrize("has_room", [False, True])
+async def test_a_run_that_waits_is_counted_once_when_a_limit_is_raised_as_it_is_looked_at(
+    platform: Platform, limited: Team, monkeypatch: pytest.MonkeyPatch, has_room: bool
+) -> None:
+    """It was found that it can never fit, and by the time that it is planned anew it can."""
+    first, second, third = await _submitted(platform, limited, 3)
+    for run in (first, second, third):
+        await run.revalidate()
+    before = await second.view()
+    if has_room:
+        await limit_project(platform, limited, {"runs": 2})
+
+    async def never_fits(*_: object) -> tuple[None, bool]:
+        return None, True
+
+    monkeypatch.setattr(queues, "find_dead_end", never_fits)
+    there = await second.revalidate()
+    after = await second.view()
+    if has_room:
+        assert there.standing is Standing.EXECUTE
+    else:
+        assert there.standing is Standing.QUEUE
+        assert (after.waiting_for, after.deadline) == (before.waiting_for, before.deadline)
+    monkeypatch.undo()
+    await _ended(first)
+    await _look(platform)
+    assert (await second.revalidate()).standing is Standing.EXECUTE  # before the third
+    assert (await third.revalidate()).standing is (Standing.EXECUTE if has_room else Standing.QUEUE)
+
+
 async def test_no_run_begins_without_an_admission_where_there_are_limits(
     platform: Platform, limited: Team
 ) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
+from animus.adapters.signing import FileSigner, make_key
 from animus.agent.orders import VerifiedOrder
-from animus.agent.secrets import NoSecretStore, fetch_secrets
+from animus.agent.secrets import NoSecretStore, fetch_secrets, mark_of
 from animus.domain.digests import Digest
 from animus.domain.errors import Unavailable
 from animus.domain.ids import AttemptId
@@ -20,7 +22,7 @@ from animus.domain.secrets import (
     StepSecret,
 )
 from animus.domain.work_orders import sealed
-from animus.ports import SecretMissing, SecretStore, SecretUnfit
+from animus.ports import AttemptTask, SecretMissing, SecretStore, SecretUnfit
 from tests.unit.adapters.kubernetes.tasks import make_task
 
 
@@ -49,15 +51,36 @@ class Diary(SecretStore):
         """Nothing is open."""
 
 
-async def fetch(diary: Diary, *references: str, has_store: bool = True) -> tuple[StepSecret, ...]:
-    named = [{"name": f"s{n}", "secretRef": each} for n, each in enumerate(references)]
-    task = make_task(secrets=named)
-    order = VerifiedOrder(
+def order_of(task: AttemptTask) -> VerifiedOrder:
+    return VerifiedOrder(
         order=task.order, canonical=sealed(task.order), signature=b"",
         attempt_id=AttemptId(task.attempt_id),
     )  # fmt: skip
+
+
+async def fetch(diary: Diary, *references: str, has_store: bool = True) -> tuple[StepSecret, ...]:
+    named = [{"name": f"s{n}", "secretRef": each} for n, each in enumerate(references)]
+    task = make_task(secrets=named)
+    order = order_of(task)
     store = diary if has_store else None
     return await fetch_secrets(order, task.assignment, records=diary, store=store)
+
+
+def test_the_mark_of_values_is_another_for_other_values_and_other_agents(tmp_path: Path) -> None:
+    order = order_of(make_task())
+    signers = []
+    for name in ("one", "two"):
+        make_key(tmp_path / name)
+        signers.append(FileSigner(tmp_path / name))
+    values = [(b"horse", b""), (b"", b"horse"), (b"horse", b"x")]
+    given = [
+        tuple(StepSecret(name=n, value=SecretValue(v)) for n, v in zip("ab", each, strict=True))
+        for each in values
+    ]
+    marks = [mark_of(order, each, signer) for each in given for signer in signers]
+    assert len(set(marks)) == len(marks)
+    assert marks == [mark_of(order, each, signer) for each in given for signer in signers]
+    assert mark_of(order, (), signers[0]) == ""
 
 
 async def test_the_access_is_recorded_before_anything_is_read() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ from animus.adapters.container.disk import remove_trees
 from animus.adapters.container.engines import Engine, EngineFailed
 from animus.adapters.container.forwarders import Upstream, forwarding
 from animus.adapters.container.groups import find_groups, remove_group
-from animus.adapters.container.main_runs import MainRun
+from animus.adapters.container.main_runs import GIVEN, MainFact, MainRun
 from animus.adapters.container.movers import Movers
 from animus.adapters.container.outcomes import MainEnd, failure_of
 from animus.adapters.container.phases import API_SOCKET, STORE_SOCKET, Naming
@@ -71,8 +71,10 @@ class ContainerExecutor(Executor):
 
     async def run(self, task: AttemptTask, /, *, watch: Callable[[Progress], None]) -> AttemptEnd:
         journal, place = self.journals.open(task.attempt_id), self.places.of(task.attempt_id)
-        redactor = self._redactor(task)
         try:
+            if task.secrets_failure is not None and journal.find(MainFact.MAY_RUN) is None:
+                raise Unrunnable(task.secrets_failure)
+            redactor = self._redactor(task, journal)
             place.prepare()
             async with forwarding(self._sockets(place)):
                 end = await self._run(task, journal, place, redactor, watch)
@@ -184,6 +186,9 @@ class ContainerExecutor(Executor):
         self, task: AttemptTask, file: Path, redactor: Redactor
     ) -> AbstractContextManager[None]:
         read = read_k8s_file if self.engine.is_podman else read_json_file
+        if not redactor.knows_all:
+            _log.warning("log_withheld", attempt=str(task.attempt_id))
+            return nullcontext()
         tail = LogTail(file, limit=task.max_log_bytes, redactor=redactor, read=read)
         return self.live.following(task.attempt_id, tail)
 
@@ -214,10 +219,15 @@ class ContainerExecutor(Executor):
                     "A control group can't be removed.", detail=f"{name}: {error.strerror}"
                 ) from None
 
-    def _redactor(self, task: AttemptTask) -> Redactor:
-        """Of what the store holds now, and of what main was given when it was started."""
+    def _redactor(self, task: AttemptTask, journal: AttemptJournal) -> Redactor:
+        """Of what the store holds now, and of what main was given when it was started: that is
+        gone where the machine was, and the store may have been given other values since."""
         kept = self.secrets.of(task.attempt_id).read()
-        return Redactor([*(secret.value for secret in task.secrets), *kept])
+        values = [*(secret.value for secret in task.secrets), *kept.values()]
+        begun = journal.find(MainFact.MAY_RUN)
+        names = {reference.name for reference in task.assignment.step.secrets}
+        is_same = begun is None or begun.get(GIVEN) == task.secrets_mark != ""
+        return Redactor(values, knows_all=is_same or names <= kept.keys())
 
     def _sockets(self, place: Place) -> dict[Path, Upstream]:
         return {

@@ -36,6 +36,8 @@ from animus.domain.canonical import canonical_bytes
 from animus.domain.work_orders import Posture, Usage
 from animus.ports import AttemptTask, ExecutionPhase
 
+GIVEN = "secrets"
+"""In the fact that main may run: the mark of what it was given."""
 _FIRST_WORDS = 4_096
 
 _log = structlog.get_logger()
@@ -102,9 +104,15 @@ class MainRun:
         return found
 
     async def _start(self) -> ContainerState:
+        if self.task.secrets_failure is not None:
+            raise Unrunnable(self.task.secrets_failure)
         image = await get_image(self.engine, self.task.assignment.step.image)
         created = await create(self.engine, self._prepare(), self.place, image=image)
-        content = {"container": created.identity, "at": self.now().isoformat()}
+        content = {
+            "container": created.identity,
+            "at": self.now().isoformat(),
+            GIVEN: self.task.secrets_mark,
+        }
         self.journal.record(MainFact.MAY_RUN, content)
         try:
             started = await start(self.engine, created)

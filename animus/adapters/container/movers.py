@@ -20,7 +20,7 @@ from animus.adapters.container.places import Place
 from animus.adapters.container.starting import create, get_image, remove_unstarted, start
 from animus.adapters.container.watching import watch_to_end
 from animus.adapters.steps.failures import platform_failure
-from animus.adapters.steps.logs import read_json_file, read_k8s_file, write_log
+from animus.adapters.steps.logs import WITHHELD, read_json_file, read_k8s_file, write_log
 from animus.adapters.steps.redaction import Redactor
 from animus.adapters.steps.reports import (
     COLLECT_REPORT,
@@ -154,6 +154,9 @@ class Movers:
             self.place.new_in_data(LOG) as target,
             os.fdopen(os.dup(target), "wb") as sink,
         ):
+            if not self.redactor.knows_all:
+                sink.write(f"{WITHHELD}\n".encode())
+                return True
             return write_log(
                 read(source), sink, limit=self.task.max_log_bytes, redactor=self.redactor
             )

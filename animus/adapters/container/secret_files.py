@@ -45,11 +45,12 @@ class SecretFiles:
         if self.owner is not None:
             os.chown(self.directory, *self.owner)
 
-    def read(self) -> tuple[SecretValue, ...]:
-        """What main was given; nothing where it has not been started."""
+    def read(self) -> dict[str, SecretValue]:
+        """What main was given, by name; nothing where it has not been started."""
         if not self.directory.is_dir():
-            return ()
-        return tuple(SecretValue(file.read_bytes()) for file in sorted(self.directory.iterdir()))
+            return {}
+        files = sorted(self.directory.iterdir())
+        return {file.name: SecretValue(file.read_bytes()) for file in files}
 
     def remove(self) -> None:
         if self.directory.is_dir():

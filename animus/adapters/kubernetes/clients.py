@@ -463,24 +463,38 @@ async def _to_its_end(call: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-def lines_of(stream: Stream, *, longest: int | None = None) -> Iterator[list[tuple[bytes, bool]]]:
+def lines_of(
+    stream: Stream, *, longest: int | None = None, with_rest: bool = True
+) -> Iterator[list[tuple[bytes, bool]]]:
     """Lines as they come, without their ends, and whether they are at their end with it: a line
-    that is too long comes in parts. Raises `ClusterUnavailable` where the stream breaks off.
+    that is too long comes in parts, of `longest` bytes each, the same ones whenever it is read.
+    `with_rest`: what the stream ends with is a line, also without an end. Raises
+    `ClusterUnavailable` where it breaks off.
     """
     rest = b""
     try:
         for chunk in stream.stream(None, False):
             *whole, rest = (rest + chunk).split(b"\n")
-            lines = [(line, True) for line in whole]
-            if longest is not None and len(rest) > longest:
-                lines.append((rest, False))
-                rest = b""
-            yield lines
+            lines = []
+            for line in whole:
+                parts, last = _parts(line, longest)
+                lines += [*parts, (last, True)]
+            parts, rest = _parts(rest, longest)
+            yield [*lines, *parts]
     except (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError) as error:
         # AttributeError: urllib3's, where another thread has closed the connection.
         raise ClusterUnavailable("A stream broke off.", detail=repr(error)) from None
-    if rest:
+    if rest and with_rest:
         yield [(rest, True)]
+
+
+def _parts(line: bytes, longest: int | None) -> tuple[list[tuple[bytes, bool]], bytes]:
+    """What is more than enough of a line, and the rest, which is never empty where it goes on."""
+    parts = []
+    while longest is not None and len(line) > longest:
+        parts.append((line[:longest], False))
+        line = line[longest:]
+    return parts, line
 
 
 def _selecting(kind: Kind, selector: str) -> dict[str, str]:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
+from animus.adapters.findings import Finding
 from animus.adapters.kubernetes.clients import KubernetesClient, NotAdmitted
 from animus.adapters.kubernetes.manifests import job_of
 from animus.adapters.kubernetes.sites import Site
@@ -41,12 +41,6 @@ UNWANTED: tuple[tuple[str, str, str], ...] = (
     ("rbac.authorization.k8s.io", "rolebindings", "create"),
 )
 """What an agent that was taken over could do most harm with."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    is_fault: bool
-    said: str
 
 
 async def examine(client: KubernetesClient, site: Site) -> AsyncIterator[Finding]:

@@ -36,6 +36,7 @@ from animus.adapters.kubernetes.manifests import (
     Uncommanded,
     is_job_of,
     job_of,
+    knows_given,
     secrets_of,
 )
 from animus.adapters.kubernetes.names import (
@@ -135,7 +136,10 @@ class KubernetesExecutor(Executor):
         follower: LogFollower | None = None
         live = ExitStack()
         try:
-            await self._ensure_job(task, journal, name)
+            job = await self._ensure_job(task, journal, name)
+            if not knows_given(task, job):
+                _log.warning("log_withheld", attempt=str(task.attempt_id))
+                redactor = Redactor(knows_all=False)
             pod = None
             async for pod in self._sightings(task, name):
                 watch(Progress(phase=pod.phase, subject=pod.name))
@@ -208,12 +212,15 @@ class KubernetesExecutor(Executor):
         named = ((attempt_in(job["metadata"]["labels"]), job) for job in listing.items)
         return [(found, job["metadata"]["name"]) for found, job in named if found is not None]
 
-    async def _ensure_job(self, task: AttemptTask, journal: AttemptJournal, name: str) -> None:
+    async def _ensure_job(
+        self, task: AttemptTask, journal: AttemptJournal, name: str
+    ) -> JsonObject:
         """The Job with its Secrets: found, or created if it never was. Raises `Unrunnable`."""
         job = await self.client.find_job(name)
         if job is None:
             if journal.find(JobFact.CREATED) is not None:
                 raise Unrunnable(gone(Seen(job=None, pods=(), events=())))
+            _check_obtained(task)
             job, has_begun = await self._create_job(task, name), False
         else:
             _log.info("job_adopted", job=name)
@@ -225,8 +232,10 @@ class KubernetesExecutor(Executor):
         if journal.find(JobFact.CREATED) is None:
             journal.record(JobFact.CREATED, {"uid": job["metadata"]["uid"]})
         if not has_begun:
+            _check_obtained(task)
             for secret in secrets_of(task, job):
                 await self._create(lambda secret=secret: self.client.create_secret(secret))  # type: ignore[misc]  # bound now
+        return job
 
     async def _create_job(self, task: AttemptTask, name: str) -> JsonObject:
         try:
@@ -414,6 +423,12 @@ class _Stuck:
         left = trouble.patience.total_seconds() - (now - self._since)
         self.seconds_left = max(left, 0.0)
         return trouble.failure if left <= 0 else None
+
+
+def _check_obtained(task: AttemptTask) -> None:
+    """Raises `Unrunnable` where main can't be given its secrets, and needs them."""
+    if task.secrets_failure is not None:
+        raise Unrunnable(task.secrets_failure)
 
 
 def _is_there(kind: Kind, seen: Seen) -> bool:

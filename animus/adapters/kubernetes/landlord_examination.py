@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from uuid import UUID
 
+from animus.adapters.findings import Finding
 from animus.adapters.kubernetes.clients import NotAdmitted
 from animus.adapters.kubernetes.examination import (
     NEEDED,
-    Finding,
     Rights,
     judge_job,
     judge_right,

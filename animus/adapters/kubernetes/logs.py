@@ -22,7 +22,7 @@ from animus.adapters.kubernetes.clients import (
     Stream,
     lines_of,
 )
-from animus.adapters.steps.logs import MAX_LINE_BYTES, Piece, read_k8s_file, write_log
+from animus.adapters.steps.logs import MAX_LINE_BYTES, WITHHELD, Piece, read_k8s_file, write_log
 from animus.adapters.steps.redaction import Redactor
 
 PAUSE_SECONDS = 1.0
@@ -31,6 +31,8 @@ LONGEST_PAUSE = 30.0
 STALE_SECONDS = 5.0
 """Without a byte of a container that has ended: the connection is dead, and another is made."""
 _HEAD, _OLDER, _NEWER = "head", "tail.0", "tail.1"
+_WITHHELD = "withheld"
+_ENDED = re.compile(rb"^\S+ stdout F [^\n]*\n", re.MULTILINE)
 _STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{9})(Z|[+-]\d\d:\d\d) ")
 
 _log = structlog.get_logger()
@@ -50,11 +52,18 @@ class LogFiles:
         return self.directory / _HEAD
 
     def prepare(self) -> None:
-        """A line that an agent was killed in is taken away: it is read again."""
+        """A line that an agent was killed in is taken away with all its parts: it is read again."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        newest = self.directory / (_NEWER if self._has_tail() else _HEAD)
-        if newest.exists():
-            _cut_to_whole_lines(newest)
+        while self._has_tail():
+            newest, older = self.directory / _NEWER, self.directory / _OLDER
+            if _cut_to_ended_lines(newest):
+                return
+            if older.exists():
+                older.rename(newest)
+            else:
+                newest.unlink()
+        if self.head.exists():
+            _cut_to_ended_lines(self.head)
 
     def append(self, lines: bytes) -> None:
         """To the beginning while that has room, else to the end, whose oldest part goes."""
@@ -73,6 +82,18 @@ class LogFiles:
             if file.exists() and (time := _last_time(file)) is not None:
                 return time
         return None
+
+    @property
+    def is_withheld(self) -> bool:
+        """Whether something was left out that can't be had again: so nothing is added any more."""
+        return (self.directory / _WITHHELD).exists()
+
+    def withhold(self, now: datetime) -> None:
+        """Say that what follows is left out; once."""
+        if not self.is_withheld:
+            time = f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}000Z"
+            self.append(_record(time, WITHHELD.encode(), is_end=True))
+            (self.directory / _WITHHELD).touch()
 
     def store(self, target: Path) -> bool:
         """Write the log as it is stored; whether something had to be left out."""
@@ -102,6 +123,7 @@ class LogFollower:
         container: str,
         redactor: Redactor,
     ) -> None:
+        """With a redactor that does not know all, nothing is added to what is kept."""
         self._client = client
         self.files = files
         self._pod = pod
@@ -113,6 +135,7 @@ class LogFollower:
         self._over = asyncio.Event()
         self._is_whole = False
         self._taken = 0
+        self._place: _Place | None = None
         self._stream: Stream | None = None
         files.prepare()
         self._thread = threading.Thread(target=self._live, name=f"log-{pod}", daemon=True)
@@ -155,11 +178,13 @@ class LogFollower:
 
     def _keep(self) -> None:
         """Until it was read to its end after the container had ended."""
+        if self.files.is_withheld or not self._redactor.knows_all:
+            return self._withhold()
         pause = PAUSE_SECONDS
         while not self._closed.is_set():
             is_last, before = self._has_ended.is_set(), self._taken
             try:
-                is_read = self._read()
+                is_read = self._read(is_last=is_last)
             except ClusterUnavailable as error:
                 _log.info("log_interrupted", pod=self._pod, detail=error.detail)
             except OSError as error:
@@ -174,7 +199,13 @@ class LogFollower:
                 self._has_ended.wait(pause)
                 pause = next_pause(pause, has_news=self._taken > before)
 
-    def _read(self) -> bool:
+    def _withhold(self) -> None:
+        try:
+            self.files.withhold(datetime.now(UTC))
+        except OSError as error:
+            _log.warning("log_not_kept", pod=self._pod, detail=str(error))
+
+    def _read(self, *, is_last: bool) -> bool:
         """To its end; False where nobody knows it (any more)."""
         since = self.files.last_time()
         stream = self._client.follow_log(self._pod, self._container, since=since)
@@ -182,11 +213,15 @@ class LogFollower:
             return False
         self._stream = stream
         try:
-            for lines in _batches(stream, self._redactor, after=since):
+            batches = _batches(
+                stream, self._redactor, after=since, within=self._place, is_last=is_last
+            )
+            for lines, place in batches:
                 if self._closed.is_set():
                     return False
                 self.files.append(lines)
                 self._taken += len(lines)
+                self._place = place
         finally:
             self._stream = None
             stream.close()
@@ -198,26 +233,71 @@ def next_pause(pause: float, *, has_news: bool) -> float:
     return PAUSE_SECONDS if has_news else min(2 * pause, LONGEST_PAUSE)
 
 
-def _batches(stream: Stream, redactor: Redactor, *, after: str | None) -> Iterator[bytes]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Within a line that has not ended: how far it has been kept."""
+
+    time: str
+    taken: int
+    """Bytes of it, as the node said them."""
+    held: bytes
+    """Of these, what is not kept yet: a secret's value may begin in it."""
+
+
+def _batches(
+    stream: Stream,
+    redactor: Redactor,
+    *,
+    after: str | None,
+    within: _Place | None,
+    is_last: bool,
+) -> Iterator[tuple[bytes, _Place | None]]:
     """Lines in the engines' form, with no secret's value in them: not on the agent's disk either.
+    And where the last one stands, if it goes on; a later stream begins `within` it. What has no
+    end is a line in the last stream alone: before, it may just go on.
 
     The node rounds the time to go on from down to a second.
     """
-    time, is_within, held = "", False, b""
-    for lines in lines_of(stream, longest=MAX_LINE_BYTES):
-        batch = []
-        for line, is_end in lines:
-            text = line  # the rest of a long one has no time of its own, whatever it looks like
-            if not is_within and (stamp := _STAMP.match(line)) is not None:
-                time, text = _in_utc(stamp), line[stamp.end() :]
-            is_within = not is_end
-            text = held + text
-            text, held = (redactor.line(text), b"") if is_end else redactor.part(text)
-            if after is None or time > after:
-                batch.append(_record(time, text, is_end=is_end))
-        yield b"".join(batch)
-    if held and (after is None or time > after):
-        yield _record(time, redactor.line(held), is_end=True)
+    line = _OpenLine(redactor=redactor, after=after, kept=within)
+    for parts in lines_of(stream, longest=MAX_LINE_BYTES, with_rest=is_last):
+        yield b"".join([line.take(part, is_end=is_end) for part, is_end in parts]), line.place()
+
+
+@dataclass(slots=True, kw_only=True)
+class _OpenLine:
+    """The line that a stream stands in."""
+
+    redactor: Redactor
+    after: str | None
+    kept: _Place | None
+    is_open: bool = False
+    _time: str = ""
+    _taken: int = 0
+    _held: bytes = b""
+
+    def take(self, part: bytes, *, is_end: bool) -> bytes:
+        """The record of what follows; nothing of what was kept before."""
+        text = part  # the rest of a long one has no time of its own, whatever it looks like
+        if not self.is_open:
+            self._taken, self._held = 0, b""
+            if (stamp := _STAMP.match(part)) is not None:
+                self._time, text = _in_utc(stamp), part[stamp.end() :]
+        self.is_open = not is_end
+        self._taken += len(text)
+        if self.kept is not None and self._time == self.kept.time:
+            if self._taken <= self.kept.taken:
+                self._held = self.kept.held
+                return b""  # parts are the same ones whenever a line is read
+        elif self.after is not None and self._time <= self.after:
+            return b""
+        text = self._held + text
+        shown, self._held = (self.redactor.line(text), b"") if is_end else self.redactor.part(text)
+        return _record(self._time, shown, is_end=is_end)
+
+    def place(self) -> _Place | None:
+        if not self.is_open:
+            return None
+        return _Place(time=self._time, taken=self._taken, held=self._held)
 
 
 def _record(time: str, text: bytes, *, is_end: bool) -> bytes:
@@ -240,8 +320,17 @@ def _last_time(file: Path) -> str | None:
         return next((_in_utc(stamp) for stamp in stamps if stamp is not None), None)
 
 
-def _cut_to_whole_lines(file: Path) -> None:
+def _cut_to_ended_lines(file: Path) -> bool:
+    """Parts of a line that has no last one go; whether anything is left."""
+    size, window = file.stat().st_size, 2 * MAX_LINE_BYTES
     with file.open("rb+") as kept:
-        begin = max(0, file.stat().st_size - 2 * MAX_LINE_BYTES)
-        kept.seek(begin)
-        kept.truncate(begin + kept.read().rfind(b"\n") + 1)
+        while True:
+            begin = max(0, size - window)
+            kept.seek(begin)
+            content = kept.read()
+            first = content.find(b"\n") + 1 if begin else 0  # of what may be half a record
+            end = max((found.end() for found in _ENDED.finditer(content, first)), default=0)
+            if end or not begin:
+                kept.truncate(begin + end)
+                return begin + end > 0
+            window *= 4

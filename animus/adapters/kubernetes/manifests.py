@@ -15,6 +15,7 @@ from animus.adapters.kubernetes.names import (
     ORDER_DIGEST,
     OUTCOME_FINALIZER,
     PLAN_DIGEST,
+    SECRETS_MARK,
     STORE,
     job_name,
     run_secret_name,
@@ -80,7 +81,7 @@ def job_of(task: AttemptTask, site: Site) -> JsonObject:
             "name": job_name(order),
             "namespace": site.namespace,
             "labels": labels,
-            "annotations": noted,
+            "annotations": noted | _mark_of(task),
             "finalizers": [OUTCOME_FINALIZER],
         },
         "spec": {
@@ -98,6 +99,16 @@ def job_of(task: AttemptTask, site: Site) -> JsonObject:
             },
         },
     }
+
+
+def knows_given(task: AttemptTask, job: JsonObject) -> bool:
+    """Whether the Job's main was given the values that the task has."""
+    noted = job["metadata"].get("annotations") or {}
+    return not task.has_secrets or noted.get(SECRETS_MARK) == task.secrets_mark != ""
+
+
+def _mark_of(task: AttemptTask) -> dict[str, str]:
+    return {SECRETS_MARK: task.secrets_mark} if task.secrets else {}
 
 
 def is_job_of(order: WorkOrder, job: JsonObject) -> bool:

@@ -24,6 +24,7 @@ PLAN = f"{PREFIX}/plan"
 PLAN_DIGEST = f"{PREFIX}/plan-digest"
 ORDER_DIGEST = f"{PREFIX}/order-digest"
 FAILURE = f"{PREFIX}/failure"
+SECRETS_MARK = f"{PREFIX}/secrets-mark"
 
 EGRESS = f"{PREFIX}/egress"
 """What a pod may reach, by the namespace's network policies."""

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 from uuid import UUID
+from xml.sax.saxutils import escape, unescape
 
 from urllib3.exceptions import HTTPError
 
@@ -29,9 +30,12 @@ PAGE = 1_000
 _FOLDER = "live/"
 _MAX_PAGE_BYTES = 4 * 1024**2
 _CONTENTS = re.compile(rb"<Contents>(.*?)</Contents>", re.DOTALL)
-_KEY = re.compile(rb"<Key>([A-Za-z0-9./-]+)</Key>")
+_KEY = re.compile(rb"<Key>(.*?)</Key>", re.DOTALL)
+_QUOTES = {"&quot;": '"', "&#34;": '"', "&apos;": "'", "&#39;": "'"}
 _SIZE = re.compile(rb"<Size>(\d+)</Size>")
-_PREFIXES = re.compile(rb"<CommonPrefixes>\s*<Prefix>live/([0-9a-f-]{36})/</Prefix>")
+_PREFIXES = re.compile(
+    rb"<CommonPrefixes>\s*<Prefix>live/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/</Prefix>"
+)
 _MORE = re.compile(rb"<NextContinuationToken>([^<]+)</NextContinuationToken>")
 
 T = TypeVar("T")
@@ -82,12 +86,16 @@ class S3LogChunks:
             raise explain(fault) from None
 
     def _list(self, attempt_id: AttemptId, since: int) -> list[LogChunk]:
+        """The next of them; what else there is under the attempt's name hides none."""
         folder = _folder(attempt_id)
         # The name before the first one that is wanted: what is asked for begins after it.
-        after = (("start-after", f"{folder}{chunk_name(since - 1)}~"),) if since else ()
-        page = self._page(("prefix", folder), *after)
-        found = (_chunk_in(entry, folder) for entry in _CONTENTS.findall(page))
-        return [chunk for chunk in found if chunk is not None]
+        after = f"{folder}{chunk_name(since - 1)}~" if since else ""
+        while entries := self._entries(folder, after=after):
+            found = (read_chunk_name(key.removeprefix(folder), size=size) for key, size in entries)
+            if chunks := [chunk for chunk in found if chunk is not None]:
+                return chunks
+            after, _ = entries[-1]
+        return []
 
     def _find_content(self, attempt_id: AttemptId, chunk: LogChunk) -> bytes | None:
         call = Call(method="GET", bucket=self._bucket, key=_folder(attempt_id) + chunk.name)
@@ -112,9 +120,8 @@ class S3LogChunks:
             more = (("continuation-token", token[1].decode()),)
 
     def _remove(self, attempt_id: AttemptId) -> None:
-        while chunks := self._list(attempt_id, 0):
-            keys = (f"{_folder(attempt_id)}{chunk.name}" for chunk in chunks)
-            objects = "".join(f"<Object><Key>{key}</Key></Object>" for key in keys)
+        while entries := self._entries(_folder(attempt_id)):
+            objects = "".join(f"<Object><Key>{escape(key)}</Key></Object>" for key, _ in entries)
             body = f"<Delete><Quiet>true</Quiet>{objects}</Delete>".encode()
             digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest())
             answer = self._transport.send(
@@ -129,6 +136,17 @@ class S3LogChunks:
             if b"<Error>" in answer.body:
                 raise Refusal(status=answer.status, code=None, bucket=self._bucket)
 
+    def _entries(self, folder: str, *, after: str = "") -> list[tuple[str, int]]:
+        """A page of keys and sizes, whoever put them there; an empty one is the last."""
+        begin = (("start-after", after),) if after else ()
+        page = self._page(("prefix", folder), *begin)
+        found = ((_KEY.search(entry), _SIZE.search(entry)) for entry in _CONTENTS.findall(page))
+        return [
+            (unescape(key[1].decode(), _QUOTES), int(size[1]))
+            for key, size in found
+            if key and size
+        ]
+
     def _page(self, *query: tuple[str, str]) -> bytes:
         said = (("list-type", "2"), ("max-keys", str(PAGE)), *query)
         call = Call(method="GET", bucket=self._bucket, query=said)
@@ -138,10 +156,3 @@ class S3LogChunks:
 
 def _folder(attempt_id: AttemptId) -> str:
     return f"{_FOLDER}{attempt_id}/"
-
-
-def _chunk_in(entry: bytes, folder: str) -> LogChunk | None:
-    key, size = _KEY.search(entry), _SIZE.search(entry)
-    if key is None or size is None:
-        return None
-    return read_chunk_name(key[1].decode().removeprefix(folder), size=int(size[1]))

@@ -47,6 +47,10 @@ class AgeFile:
         except (InvalidDocument, ValueError):
             raise _unreadable(self.file, "no object of projects, references and texts") from None
 
+    def check_identity(self) -> None:
+        """Raises `SecretStoreUnavailable` where there is none; nothing of it is in that."""
+        self._identity()
+
     def write(self, content: JsonObject) -> None:
         """Whole or not at all."""
         plain = json.dumps(content, sort_keys=True).encode()

@@ -22,6 +22,11 @@ from animus.domain.log_chunks import head_bytes
 MAX_LINE_BYTES = 256 * 1024
 """A longer line is broken: nothing bounds what a step writes without a newline."""
 
+WITHHELD = (
+    "[animus: what follows is left out. The step was given secrets that its agent does not know "
+    "any more, and could not have taken out of it]"
+)
+"""In the place of what no redactor can make safe."""
 _UNSAFE = re.compile(
     "[\x00-\x08\x0a-\x1f\x7f-\x9f"  # control characters; a tab is none
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # direction of text

@@ -25,9 +25,14 @@ _HEAD = 8
 
 
 class Redactor:
-    """Made from the values, and never shows them."""
+    """Made from the values, and never shows them.
 
-    def __init__(self, values: Iterable[SecretValue] = ()) -> None:
+    `knows_all` is False where main was given values that nobody here knows: then nothing that it
+    says is safe, and who keeps or shows it leaves it out.
+    """
+
+    def __init__(self, values: Iterable[SecretValue] = (), *, knows_all: bool = True) -> None:
+        self.knows_all = knows_all
         forms = {form for value in values for form in _forms(value.reveal())}
         self._forms = sorted(form for form in forms if len(form) >= MIN_BYTES)
         self._longest = max(map(len, self._forms), default=0)

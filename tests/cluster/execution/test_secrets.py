@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from animus.adapters.kubernetes.names import step_secret_name
+from animus.adapters.steps.logs import WITHHELD
 from animus.domain.canonical import JsonObject
 from animus.domain.runs import FailureClass
 from deploy.dev_cluster.clusters import Cluster
@@ -143,9 +144,11 @@ async def test_a_namespace_that_the_agent_may_not_read_is_named(
     assert result.started_at is None
 
 
+@pytest.mark.parametrize("then", ["kept", "rotated", "removed"])
 async def test_an_agent_that_adopts_a_job_hides_what_main_says_from_then_on(
-    platform: Platform, images: Images, make_bench: MakeBench, tmp_path: Path
+    platform: Platform, images: Images, make_bench: MakeBench, tmp_path: Path, then: str
 ) -> None:
+    """Where the store has the value no more, all that main says from then on is left out."""
     file, value = SecretFile.make(tmp_path), secrets.token_hex(16)
     file.put(platform.project_id, **{"databases/warehouse": value})
     bench = await make_bench(secrets=file.settings)
@@ -161,8 +164,17 @@ async def test_an_agent_that_adopts_a_job_hides_what_main_says_from_then_on(
         await eventually(has_been_followed)
     finally:
         driver.kill()
-    log = await platform.read_log(await bench.result(order))
+    match then:
+        case "rotated":
+            file.put(platform.project_id, **{"databases/warehouse": secrets.token_hex(16)})
+        case "removed":
+            file.remove(platform.project_id, "databases/warehouse")
+    result = await bench.result(order)
+    assert result.failure is None
+    assert result.log is not None
+    log = await platform.read_log(result)
     assert log.count("begun") == 1
-    assert "hidden: [redacted]" in log
+    assert result.log.truncated is (then != "kept")
+    assert ("hidden: [redacted]" in log, WITHHELD in log) == (then == "kept", then != "kept")
     assert not Canary(value.encode()).is_in(log.encode())
     assert b64encode(value.encode()).decode() not in log

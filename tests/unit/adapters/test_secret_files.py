@@ -18,10 +18,10 @@ SECRETS = (
 
 def test_files_are_for_one_user_and_can_be_read_back(tmp_path: Path) -> None:
     files = SecretRoom(directory=tmp_path / "room", owner=None).of("attempt")
-    assert files.read() == ()
+    assert files.read() == {}
     files.write(SECRETS)
     files.write(SECRETS)
-    assert files.read() == tuple(secret.value for secret in SECRETS)
+    assert files.read() == {secret.name: secret.value for secret in SECRETS}
     modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in tmp_path.rglob("*")}
     assert modes == {"room": 0o700, "attempt": 0o500, "key": 0o400, "password": 0o400}
 
@@ -34,7 +34,7 @@ def test_what_is_removed_is_gone_and_may_be_removed_again(tmp_path: Path) -> Non
     for _ in range(2):
         room.of("one").remove()
     assert list(room.names()) == []
-    assert room.of("one").read() == ()
+    assert room.of("one").read() == {}
 
 
 @pytest.mark.parametrize("planted", ["for all", "a link", "a file"])

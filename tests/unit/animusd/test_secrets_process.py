@@ -55,6 +55,20 @@ def test_a_value_is_set_rotated_listed_and_removed(
     assert CANARY not in "".join(capsys.readouterr())
 
 
+def test_the_doctor_looks_at_the_store_and_tells_by_its_exit_code(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    doctor = ["doctor", "secrets", "--settings", str(tmp_path / "agent.toml")]
+    assert run("set", PROJECT, "databases/warehouse", given=CANARY.encode()) == 0
+    assert main(doctor) == 0
+    (tmp_path / "identity").unlink()
+    assert main(doctor) == 1
+    assert main([*doctor, "--json"]) == 1
+    said = capsys.readouterr()
+    assert '"fit": false' in said.out
+    assert CANARY not in said.out + said.err
+
+
 @pytest.mark.parametrize(
     ("project", "reference", "given"),
     [

@@ -10,12 +10,29 @@ from typing import Any
 
 import pytest
 
-from animus.adapters.kubernetes.manifests import Uncommanded, job_of, secrets_of
+from animus.adapters.kubernetes.manifests import Uncommanded, job_of, knows_given, secrets_of
 from animus.domain.canonical import JsonObject
 from animus.domain.secrets import SecretValue, StepSecret
+from animus.ports import AttemptTask
 from tests.unit.adapters.kubernetes.tasks import SITE, make_task
 
 GOLDEN = Path(__file__).parent / "job.json"
+
+
+def with_secret(mark: str) -> AttemptTask:
+    value = SecretValue(b"correct horse")
+    task = make_task(secrets=[{"name": "password", "secretRef": "password"}])
+    given = StepSecret(name="password", value=value)
+    return replace(task, secrets=(given,) if mark else (), secrets_mark=mark)
+
+
+def test_a_job_says_whether_its_main_was_given_what_the_store_has_now() -> None:
+    job = job_of(with_secret("one"), SITE)
+    assert knows_given(with_secret("one"), job)
+    assert not knows_given(with_secret("another"), job)
+    assert not knows_given(with_secret(""), job)  # they can't be had any more
+    assert not knows_given(with_secret(""), job_of(with_secret(""), SITE))
+    assert knows_given(make_task(), job_of(make_task(), SITE))
 
 
 def pod_of(job: JsonObject) -> JsonObject:
