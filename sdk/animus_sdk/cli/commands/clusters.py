@@ -46,6 +46,10 @@ def register_cluster(  # noqa: PLR0913  # one for each option
     gives_secrets: Annotated[
         bool, typer.Option("--gives-secrets", help="Its agent has a secret store.")
     ] = False,
+    switches_egress: Annotated[
+        bool,
+        typer.Option("--switches-egress", help="Steps have not the network of fetch and collect."),
+    ] = False,
     token_file: Annotated[
         Path | None, typer.Option(help="Write the agent's token to this new file, mode 0600.")
     ] = None,
@@ -54,7 +58,7 @@ def register_cluster(  # noqa: PLR0913  # one for each option
     check_writable(token_file)
     made = here.client.clusters.register(
         name, executor=executor, runtime=runtime, host=host, result_key=_read_key(result_key),
-        gives_secrets=gives_secrets,
+        gives_secrets=gives_secrets, switches_egress=switches_egress,
     )  # fmt: skip
     _show_registered(here, made, token_file)
 
@@ -65,7 +69,7 @@ def list_clusters(here: Session) -> None:
     here.screen.answer(
         found,
         lambda: here.screen.table(
-            ["name", "executor", "runtime", "host", "secrets", "made", ""],
+            ["name", "executor", "runtime", "host", "secrets", "egress", "made", ""],
             [
                 [
                     cluster["name"],
@@ -73,6 +77,7 @@ def list_clusters(here: Session) -> None:
                     cluster["runtime"],
                     cluster["host"],
                     "yes" if cluster["gives_secrets"] else "no",
+                    "switched" if cluster["switches_egress"] else "",
                     ago_words(cluster["created_at"]),
                     "retired" if cluster["retired_at"] else "",
                 ]
