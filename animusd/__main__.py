@@ -47,6 +47,9 @@ def _add_doctor(commands: Any) -> None:  # Any: argparse names no type for it
     doctor.add_argument("what", choices=("cluster",), help="the agent's Kubernetes cluster")
     doctor.add_argument("--settings", type=Path, help="TOML file with the agent's settings")
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
+    doctor.add_argument(
+        "--probe", action="store_true", help="start two small pods: are network policies enforced?"
+    )
     doctor.set_defaults(run=_doctor)
 
 
@@ -108,7 +111,7 @@ def _start(run: Callable[[Path | None], None], options: argparse.Namespace) -> b
 def _doctor(options: argparse.Namespace) -> bool:
     from animusd.doctor_process import examine_cluster
 
-    return examine_cluster(options.settings, as_json=options.json)
+    return examine_cluster(options.settings, as_json=options.json, probes=options.probe)
 
 
 def _secrets(options: argparse.Namespace) -> bool:

@@ -5,31 +5,38 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from dataclasses import asdict
+from collections.abc import AsyncIterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import yaml
 
+from animus.adapters.kubernetes.clients import KubernetesClient
 from animus.adapters.kubernetes.examination import Finding, examine, role_manifests
 from animus.adapters.kubernetes.landlord_examination import examine_landlord
-from animusd.cluster_wiring import find_cluster, landlord_of
+from animus.adapters.kubernetes.landlords import Landlord
+from animus.adapters.kubernetes.probing import probe
+from animus.adapters.kubernetes.sites import Site
+from animusd.cluster_wiring import find_cluster, landlord_of, probe_latch
 from animusd.settings import AgentSettings, read_settings
 
 
-def examine_cluster(settings_file: Path | None, *, as_json: bool) -> bool:
-    """Whether the cluster is fit. Prints each finding as it is made; changes nothing."""
+def examine_cluster(settings_file: Path | None, *, as_json: bool, probes: bool) -> bool:
+    """Whether the cluster is fit. Prints each finding as it is made; changes nothing, unless it
+    `probes`: then two pods try what they reach, and are removed."""
     settings = read_settings(AgentSettings, settings_file)
-    return asyncio.run(_examine(settings, as_json=as_json))
+    return asyncio.run(_examine(settings, as_json=as_json, probes=probes))
 
 
-async def _examine(settings: AgentSettings, *, as_json: bool) -> bool:
+async def _examine(settings: AgentSettings, *, as_json: bool, probes: bool) -> bool:
     client, site = find_cluster(settings.agent)
     told = settings.agent.kubernetes
     owns = told is not None and told.namespaces == "owned"
     landlord = landlord_of(settings.agent, client, site) if owns else None
     found = examine_landlord(landlord, site) if landlord is not None else examine(client, site)
     findings = []
-    async for finding in found:
+    tried = [_probe(settings, client, site, landlord)] if probes else []
+    async for finding in _one_after_another(found, *tried):
         findings.append(finding)
         if not as_json:
             sys.stdout.write(f"{'  !' if finding.is_fault else ' ok'}  {finding.said}\n")
@@ -39,10 +46,31 @@ async def _examine(settings: AgentSettings, *, as_json: bool) -> bool:
     elif landlord is not None and not is_fit:
         sys.stdout.write(_ASK_FOR.format(prefix=landlord.namespaces.prefix))
     elif not is_fit:
-        manifests = role_manifests(client.namespace, await client.account())
+        manifests = role_manifests(site, await client.account())
         sys.stdout.write("\n# What the agent needs, for the cluster's administrator to apply:\n")
         sys.stdout.write(yaml.safe_dump_all(manifests, sort_keys=False))
     return is_fit
+
+
+async def _probe(
+    settings: AgentSettings, client: KubernetesClient, site: Site, landlord: Landlord | None
+) -> AsyncIterator[Finding]:
+    """In the namespace that was given, or in the first of a project."""
+    latch, namespace = probe_latch(settings.agent), site.namespace
+    if landlord is not None:
+        namespace = next(iter((await landlord.names()).values()), "")
+    if not namespace:
+        said = "No project has a namespace yet: what its pods reach could not be tried."
+        yield Finding(is_fault=False, said=said)
+        return
+    async for finding in probe(client.within(namespace), replace(site, namespace=namespace), latch):
+        yield finding
+
+
+async def _one_after_another(*found: AsyncIterator[Finding]) -> AsyncIterator[Finding]:
+    for some in found:
+        async for finding in some:
+            yield finding
 
 
 _ASK_FOR = """
