@@ -202,15 +202,19 @@ def test_the_command_prints_what_is_applied(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out == render(grounds)
 
 
-def owned(kind: str, name: str) -> Manifest:
-    printed = render_owned(prefix="ml-p-", agent_namespace=AGENT)
+def owned(kind: str, name: str, **how: Any) -> Manifest:
+    printed = render_owned(prefix="ml-p-", agent_namespace=AGENT, **how)
     manifests: list[Manifest] = list(yaml.safe_load_all(printed))
     (found,) = (m for m in manifests if (m["kind"], m["metadata"]["name"]) == (kind, name))
     return found
 
 
 def test_in_namespaces_of_its_own_the_agent_may_do_what_it_does_in_a_given_one() -> None:
-    assert owned("ClusterRole", STEPS_ROLE)["rules"] == named("Role")["rules"]
+    for switches in (False, True):
+        granted = owned("ClusterRole", STEPS_ROLE, switches=switches)["rules"]
+        assert granted == named("Role", switches=switches)["rules"]
+    held = "ValidatingAdmissionPolicy", f"animus-switching-{AGENT}"
+    assert owned(*held, switches=True) == named(*held, switches=True)
 
 
 def test_cluster_wide_it_makes_and_looks_and_binds_that_role_alone() -> None:
