@@ -199,7 +199,7 @@ async def test_the_run_has_no_limitation_for_it_and_the_result_is_let_in(
     closed = await platform.close_attempt(order, signed.document, signed.signature)
     assert closed.outcome == "succeeded"
     answer = await platform.client.get(f"/runs/{order.run_id}/plan")
-    said = {each["code"] for each in answer.json()["plan"]["body"]["limitations"]}
+    said = {each["code"] for each in answer.json()["document"]["body"]["limitations"]}
     assert "egress_shared" not in said
     assert "runtime_runc" in said
 
