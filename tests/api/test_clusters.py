@@ -91,3 +91,16 @@ async def test_registering_again_with_the_same_key_shows_no_second_secret(
     assert again["cluster"] == first["cluster"]
     assert first["token"]["secret"]
     assert (again["token"]["id"], again["token"]["secret"]) == (first["token"]["id"], None)
+
+
+async def test_egress_is_switched_on_kubernetes_only_and_only_where_it_is_said(
+    platform: Platform, client: Client
+) -> None:
+    switched = registration() | {"switches_egress": True}
+    refused = await client.refused(422, "/clusters", platform.admin, switched)
+    assert "register it as kubernetes" in refused["detail"]
+    kubernetes = {"executor": "kubernetes", "runtime": "runc"}
+    for said, expected in ((kubernetes, False), (kubernetes | {"switches_egress": True}, True)):
+        made = await client.post("/clusters", platform.admin, registration() | said)
+        assert made["cluster"]["switches_egress"] is expected
+        await client.post(f"/clusters/{made['cluster']['id']}:retire", platform.admin)
