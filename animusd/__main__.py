@@ -51,6 +51,9 @@ def _add_doctor(commands: Any) -> None:  # Any: argparse names no type for it
     )
     doctor.add_argument("--settings", type=Path, help="TOML file with the agent's settings")
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
+    doctor.add_argument(
+        "--probe", action="store_true", help="start two small pods: are network policies enforced?"
+    )
     doctor.set_defaults(run=_doctor)
 
 
@@ -112,8 +115,9 @@ def _start(run: Callable[[Path | None], None], options: argparse.Namespace) -> b
 def _doctor(options: argparse.Namespace) -> bool:
     from animusd.doctor_process import examine_cluster, examine_secrets
 
-    examine = examine_cluster if options.what == "cluster" else examine_secrets
-    return examine(options.settings, as_json=options.json)
+    if options.what == "secrets":
+        return examine_secrets(options.settings, as_json=options.json)
+    return examine_cluster(options.settings, as_json=options.json, probes=options.probe)
 
 
 def _secrets(options: argparse.Namespace) -> bool:

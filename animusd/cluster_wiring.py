@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -22,7 +23,7 @@ from animus.adapters.kubernetes.project_namespaces import (
 )
 from animus.adapters.kubernetes.projects import ProjectsExecutor
 from animus.adapters.kubernetes.reasons import Patience
-from animus.adapters.kubernetes.sites import Site
+from animus.adapters.kubernetes.sites import Latch, Site
 from animus.adapters.kubernetes.watching import Watcher
 from animus.adapters.signing import FileSigner
 from animus.agent.journals import Journals
@@ -32,6 +33,8 @@ from animus.ledger.signatures import key_id
 from animusd.agent_wiring import attempts_of, utc_now
 from animusd.settings import AgentSection, GrantsSection, KubernetesSection, SettingsUnfit
 
+_PROBE_SECONDS = 30
+_USUAL_PORTS = {"http": 80, "https": 443}
 _CONNECTIONS_APART = 8
 """Beside the one that follows each attempt's log: watches, and what is asked meanwhile."""
 
@@ -156,8 +159,43 @@ def _site(section: AgentSection, told: KubernetesSection, *, step_image: str) ->
         pull_secrets=told.pull_secrets,
         user=told.user,
         gpu_resource=told.gpu_resource,
+        latch=latch_of(told),
         grants=_grants(told.grants),
     )
+
+
+def latch_of(told: KubernetesSection) -> Latch | None:
+    """Raises `SettingsUnfit`."""
+    if told.egress != "switched":
+        return None
+    return Latch(
+        places=_places_of(told),
+        seconds=told.latch_seconds,
+        granted=frozenset(told.grants.egress),
+    )
+
+
+def probe_latch(section: AgentSection) -> Latch:
+    """For a pod that tries whether policies are enforced, switched or not. Raises
+    `SettingsUnfit`."""
+    return Latch(places=_places_of(_told(section)), seconds=_PROBE_SECONDS)
+
+
+def _places_of(told: KubernetesSection) -> tuple[str, ...]:
+    """The api and, where it is said, the object store."""
+    store = told.store_address or told.store_endpoint
+    return (_place_of(told.gateway_url), *((store,) if store else ()))
+
+
+def _place_of(url: str) -> str:
+    """host:port, as addresses are written. Raises `SettingsUnfit`."""
+    try:
+        parts = urlsplit(url)
+        if parts.port is not None:
+            return parts.netloc
+        return f"{parts.netloc}:{_USUAL_PORTS[parts.scheme]}"
+    except (ValueError, KeyError):
+        raise SettingsUnfit(f"agent.kubernetes.gateway_url: {url!r} is no URL.") from None
 
 
 def _agent_id(section: AgentSection) -> str:

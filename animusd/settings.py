@@ -76,6 +76,9 @@ class WorkerSection(Section):
     ready_file: Path | None = None
 
 
+_HOST_AND_PORT = r"^[A-Za-z0-9.-]+:[0-9]{1,5}$"
+
+
 class GrantsSection(Section):
     """What environments may ask of a cluster; nothing, unless it is named."""
 
@@ -88,6 +91,8 @@ class GrantsSection(Section):
     """Keys of labels that pods may be given."""
     runtime_classes: tuple[str, ...] = ()
     """Sandboxes only: a run under one is not marked as sharing the host's kernel."""
+    egress: tuple[Annotated[str, Field(pattern=_HOST_AND_PORT)], ...] = ()
+    """host:port of what steps may reach, as plans name it; each has a network policy."""
 
 
 class KubernetesSection(Section):
@@ -107,6 +112,12 @@ class KubernetesSection(Section):
     """The api, as pods reach it."""
     store_address: str | None = None
     """host:port of the object store as pods reach it, where they can't reach its public name."""
+    egress: Literal["shared", "switched"] = "shared"
+    """Switched: main has not the network of fetch and collect, and what its plan grants instead."""
+    store_endpoint: Annotated[str, Field(pattern=_HOST_AND_PORT)] | None = None
+    """host:port of the object store's public name, where egress is switched and pods reach that."""
+    latch_seconds: Annotated[int, Field(ge=1, le=3_600)] = 300
+    """How long the network of fetch may take to go, once fetch has ended."""
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     pull_secrets: tuple[str, ...] = ()
     user: Annotated[int, Field(ge=1)] | None = None
@@ -125,6 +136,12 @@ class KubernetesSection(Section):
             raise ValueError('"owned" needs prefix and template, and no namespace')
         if self.namespaces == "given" and (not self.namespace or self.prefix or self.template):
             raise ValueError('"given" needs namespace, and neither prefix nor template')
+        return self
+
+    @model_validator(mode="after")
+    def _say_what_is_closed(self) -> Self:
+        if self.egress == "switched" and not (self.store_address or self.store_endpoint):
+            raise ValueError('"switched" needs store_address or store_endpoint: host:port')
         return self
 
 

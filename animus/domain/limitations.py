@@ -25,6 +25,7 @@ class LimitationCode(StrEnum):
     CONTAINER_EXECUTOR = "container_executor"
     EGRESS_UNFILTERED = "egress_unfiltered"
     EGRESS_SHARED = "egress_shared"
+    EGRESS_BY_ADDRESS = "egress_by_address"
     TELEMETRY_NETWORK = "telemetry_network"
     PLACEMENT_IGNORED = "placement_ignored"
 
@@ -50,6 +51,8 @@ EXPLANATIONS: dict[LimitationCode, str] = {
     "step reaches every host.",
     LimitationCode.EGRESS_SHARED: "A pod has one network: what the namespace's policies let fetch "
     "and collect reach, the step reaches too.",
+    LimitationCode.EGRESS_BY_ADDRESS: "A cluster's network policies know addresses, not names: the "
+    "step reaches what whoever runs the cluster says is behind the hosts named.",
     LimitationCode.PLACEMENT_IGNORED: "The environment's placement is for a cluster: this executor "
     "has no nodes to choose from, and runs the step under its own runtime.",
     LimitationCode.TELEMETRY_NETWORK: "The step reaches the api and, with signed URLs, the store.",

@@ -71,6 +71,12 @@ class PlanBody(SparseDocument):
     steps: Annotated[tuple[PlannedStep, ...], Field(min_length=1)]
     limitations: tuple[Limitation, ...]
 
+    @property
+    def switches_egress(self) -> bool:
+        """Whether it promises that main has not the network of fetch and collect."""
+        is_shared = any(one.code is LimitationCode.EGRESS_SHARED for one in self.limitations)
+        return self.execution.executor == "kubernetes" and not is_shared
+
 
 class PlanDocument(Document):
     schema_: Annotated[Literal["animus.plan/v1"], Field(alias="schema")] = "animus.plan/v1"
@@ -101,6 +107,8 @@ class Facts:
     gives_secrets: bool = False
     """Whether the cluster's agent has a secret store. No part of the body: a plan's digest need not
     change with it, but the verdict does."""
+    switches_egress: bool = False
+    """Whether the cluster takes fetch's network away before main. Where not, the body says so."""
     ceilings: Ceilings = UNLIMITED
 
     @property
@@ -179,18 +187,25 @@ def _code_limitations(code: CodeRef | None) -> Iterator[Limitation]:
 
 def _execution_limitations(facts: Facts) -> Iterator[Limitation]:
     execution = facts.planned_execution
-    on_one_machine = execution.executor == "container"
-    if on_one_machine:
+    if execution.executor == "container":
         yield Limitation(code=LimitationCode.CONTAINER_EXECUTOR)
     if execution.executor == "kubernetes":
-        yield Limitation(code=LimitationCode.EGRESS_SHARED)
+        if not facts.switches_egress:
+            yield Limitation(code=LimitationCode.EGRESS_SHARED)
     elif facts.placement is not None:
         for part in facts.placement.said:
             yield Limitation(code=LimitationCode.PLACEMENT_IGNORED, subject=part)
     if execution.runtime in SHARE_THE_KERNEL:
         yield Limitation(code=LimitationCode.RUNTIME_RUNC)
     for step in facts.pipeline.spec.steps:
-        if on_one_machine and step.egress:
-            yield Limitation(code=LimitationCode.EGRESS_UNFILTERED, subject=step.name)
-        if step.telemetry:
-            yield Limitation(code=LimitationCode.TELEMETRY_NETWORK, subject=step.name)
+        yield from _step_limitations(step, facts)
+
+
+def _step_limitations(step: Step, facts: Facts) -> Iterator[Limitation]:
+    executor = facts.execution.executor
+    if step.egress and executor == "container":
+        yield Limitation(code=LimitationCode.EGRESS_UNFILTERED, subject=step.name)
+    if step.egress and executor == "kubernetes" and facts.switches_egress:
+        yield Limitation(code=LimitationCode.EGRESS_BY_ADDRESS, subject=step.name)
+    if step.telemetry:
+        yield Limitation(code=LimitationCode.TELEMETRY_NETWORK, subject=step.name)

@@ -22,6 +22,8 @@ from animus.domain.runs import FailureClass
 
 ORDER_TAG = "animus.work-order/v1"
 ASSIGNMENT_TAG = "animus.step/v1"
+SWITCHED = "switched"
+"""As a posture's network: main had what its plan grants, and not what fetch and collect have."""
 RESULT_TAG = "animus.attempt-result/v1"
 STOP_TAG = "animus.stop-receipt/v1"
 
@@ -80,6 +82,8 @@ class Assignment(SparseDocument):
     none."""
     placement: Placement | None = None
     """What the plan asks of the cluster's nodes; None too where there are none to choose."""
+    egress: Literal["switched"] | None = None
+    """Switched: the plan promises that main has not the network of fetch and collect."""
     image_digests: tuple[DigestText, ...] | None = None
     """Of main's image by its lock: index, manifest, config. A kubelet reports any of them."""
 
@@ -197,6 +201,7 @@ def posture_fault(assignment: Assignment, result: AttemptResult) -> Failure | No
     return (
         _sandbox_fault(assignment.sandbox, result)
         or _placement_fault(assignment, result)
+        or _egress_fault(assignment, result)
         or _image_fault(assignment, result)
     )
 
@@ -214,6 +219,21 @@ def _placement_fault(assignment: Assignment, result: AttemptResult) -> Failure |
         code="placement_changed",
         message="Main's pod was placed otherwise than the environment lock says: something in the "
         "cluster took away what the agent asked for. Look at its admission webhooks.",
+    )
+
+
+def _egress_fault(assignment: Assignment, result: AttemptResult) -> Failure | None:
+    """A result without a posture is of an attempt that never came to main, unless it succeeded."""
+    observed = result.posture.network if result.posture is not None else None
+    if assignment.egress is None or observed == SWITCHED:
+        return None
+    if observed is None and result.outcome is not AttemptOutcome.SUCCEEDED:
+        return None
+    return Failure(
+        failure_class=FailureClass.ENVIRONMENT,
+        code="egress_not_switched",
+        message="The plan promises that main has not the network of fetch and collect, and nobody "
+        "saw that it was taken away. Set agent.kubernetes.egress, or register the cluster without.",
     )
 
 

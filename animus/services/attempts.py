@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Literal
 
 from animus.domain.attempts import StepState, step_state, step_states
 from animus.domain.derived_state import RunFacts
@@ -223,6 +224,7 @@ async def _assignment(
         parameters=spec.parameters,
         sandbox=plan.document.body.execution.sandbox,
         placement=_placement(plan),
+        egress=_egress(plan, planned),
         image_digests=await _image_digests(session, run, plan, planned),
     )
 
@@ -231,6 +233,12 @@ def _placement(plan: ExecutionPlan) -> Placement | None:
     """Nothing for an executor without nodes: that it is ignored there is a limitation."""
     body = plan.document.body
     return body.placement if body.execution.executor == "kubernetes" else None
+
+
+def _egress(plan: ExecutionPlan, planned: PlannedStep) -> Literal["switched"] | None:
+    """A step with telemetry needs the api and the store itself: that is a limitation of its own."""
+    is_switched = plan.document.body.switches_egress and not planned.spec.telemetry
+    return "switched" if is_switched else None
 
 
 async def _image_digests(

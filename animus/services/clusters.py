@@ -29,6 +29,7 @@ class ClusterView:
     runtime: str
     host: str
     gives_secrets: bool
+    switches_egress: bool
     principal_id: PrincipalId
     result_key_id: str
     created_at: datetime
@@ -47,11 +48,14 @@ async def register_cluster(  # noqa: PLR0913  # so many parts, and every one is 
     host: str,
     result_key: bytes,
     gives_secrets: bool = False,
+    switches_egress: bool = False,
 ) -> tuple[ClusterView, IssuedToken]:
     """A cluster with an agent account of its own and that account's token, shown once."""
     check_texts(name=name, runtime=runtime, host=host)
     if len(result_key) != PUBLIC_KEY_BYTES:
         raise Invalid("The agent's key is an Ed25519 public key: 32 raw bytes.")
+    if switches_egress and executor != "kubernetes":
+        raise Invalid("Only pods have a network that is switched: register it as kubernetes.")
     if await runs.find_cluster_by_name(uow, name) is not None:
         raise Conflict(f"There is a cluster {name!r} already.")
     agent = Principal(
@@ -69,6 +73,7 @@ async def register_cluster(  # noqa: PLR0913  # so many parts, and every one is 
         runtime=runtime,
         host=host,
         gives_secrets=gives_secrets,
+        switches_egress=switches_egress,
         principal_id=agent.id,
         result_key=result_key,
         created_by=call.by.principal_id,
@@ -82,7 +87,8 @@ async def register_cluster(  # noqa: PLR0913  # so many parts, and every one is 
         subjects={"cluster": cluster.id, "principal": agent.id},
         payload={
             "name": name, "executor": executor, "runtime": runtime, "host": host,
-            "gives_secrets": gives_secrets, "result_key": key_id(result_key),
+            "gives_secrets": gives_secrets, "switches_egress": switches_egress,
+            "result_key": key_id(result_key),
         },
     )  # fmt: skip
     token = await principals.issue_token(
@@ -148,6 +154,7 @@ def _view_of(row: Cluster, heard: Mapping[ClusterId, AgentView]) -> ClusterView:
         runtime=row.runtime,
         host=row.host,
         gives_secrets=bool(row.gives_secrets),
+        switches_egress=bool(row.switches_egress),
         principal_id=PrincipalId(row.principal_id),
         result_key_id=key_id(row.result_key),
         created_at=row.created_at,

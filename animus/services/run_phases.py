@@ -275,6 +275,7 @@ async def _facts(session: ReadSession, run: Run, *, hold_limits: bool = False) -
         lock=lock_of(found.lock.canonical) if found.lock is not None else None,
         execution=execution_of(cluster),
         gives_secrets=bool(cluster.gives_secrets),
+        switches_egress=bool(cluster.switches_egress),
         ceilings=ceilings_of(found, run.cluster_id),
     )
 

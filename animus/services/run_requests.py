@@ -138,6 +138,7 @@ async def resolve(
             lock=lock.document if lock is not None else None,
             execution=execution_of(cluster),
             gives_secrets=bool(cluster.gives_secrets),
+            switches_egress=bool(cluster.switches_egress),
             ceilings=ceilings_of(found, cluster.id),
         ),
         pipeline_bytes=pipeline.canonical,

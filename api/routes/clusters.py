@@ -44,6 +44,7 @@ async def register_cluster(
             uow, call,
             name=body.name, executor=body.executor, runtime=body.runtime, host=body.host,
             result_key=bytes.fromhex(body.result_key), gives_secrets=body.gives_secrets,
+            switches_egress=body.switches_egress,
         ),
         rebuild=rebuild,
         entity_id=lambda registered: registered[0].id,

@@ -140,6 +140,9 @@ class RegisterCluster(Body):
     """The agent's Ed25519 public key, raw, in hexadecimal."""
     gives_secrets: bool = False
     """Whether the agent has a secret store; else plans that reference secrets are denied."""
+    switches_egress: bool = False
+    """Whether steps have not the network of fetch and collect: by the agent's settings and the
+    cluster's network policies. Else runs carry the limitation `egress_shared`."""
 
 
 class AgentOut(View):
@@ -156,6 +159,7 @@ class ClusterOut(View):
     runtime: str
     host: str
     gives_secrets: bool
+    switches_egress: bool
     principal_id: UUID
     result_key_id: str
     created_at: datetime

@@ -10,6 +10,7 @@ from deploy.embedded.errors import StackError
 from deploy.kubernetes.rendering import (
     SERVES_STEPS,
     Endpoint,
+    Grant,
     Grounds,
     render,
     render_owned,
@@ -34,12 +35,18 @@ def _given(arguments: argparse.Namespace) -> str:
         agent_namespace=arguments.agent_namespace,
         reach=_reached(arguments),
         dns=arguments.dns,
+        grants=_grants(arguments),
+        switches=arguments.switched,
     )
     return render(grounds)
 
 
 def _owned(arguments: argparse.Namespace) -> str:
-    return render_owned(prefix=arguments.prefix, agent_namespace=arguments.agent_namespace)
+    return render_owned(
+        prefix=arguments.prefix,
+        agent_namespace=arguments.agent_namespace,
+        switches=arguments.switched,
+    )
 
 
 def _template(arguments: argparse.Namespace) -> str:
@@ -47,7 +54,12 @@ def _template(arguments: argparse.Namespace) -> str:
         agent_namespace=arguments.agent_namespace,
         reach=_reached(arguments),
         dns=arguments.dns,
+        grants=_grants(arguments),
     )
+
+
+def _grants(arguments: argparse.Namespace) -> list[Grant]:
+    return [Grant.parse(text) for text in arguments.grant]
 
 
 def _reached(arguments: argparse.Namespace) -> list[Endpoint]:
@@ -70,6 +82,11 @@ def _parser() -> argparse.ArgumentParser:
             "--reach", action="append", default=[], metavar="CIDR:PORT", help=_REACH
         )
         command.add_argument("--dns", action="store_true", help=_DNS)
+        command.add_argument(
+            "--grant", action="append", default=[], metavar="HOST:PORT=CIDR", help=_GRANT
+        )
+    for command in (given, owned):
+        command.add_argument("--switched", action="store_true", help=_SWITCHED)
     return parser
 
 
@@ -77,6 +94,8 @@ _REACH = (
     "api or object store as pods reach it, if outside of the cluster (may be repeated; without "
     f"it: pods of the agent's namespace with the label {SERVES_STEPS}=true)"
 )
+_GRANT = "what plans may let steps reach, and where that is (may be repeated)"
+_SWITCHED = "the agent may take the network of fetch away before main: egress = switched"
 _DNS = "let fetch and collect ask kube-dns: needed where the agent's settings have names"
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from string import Template
@@ -15,6 +16,8 @@ from deploy.embedded.errors import StackError
 MANIFESTS = Path(__file__).resolve().parent / "manifests"
 FILES = ("namespace", "access", "networks", "limits")
 OWNED_FILES = ("owned",)
+SWITCHING_FILES = ("switching",)
+"""Where the agent switches egress: what holds it to that."""
 TEMPLATE_FILES = ("networks", "limits")
 EACH_PROJECT = "each-project"
 """Stands in a template for the namespace that the agent puts there."""
@@ -28,6 +31,14 @@ SERVES_STEPS = "animus.io/serves-steps"
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 """RFC 1123, as namespaces are named."""
 
+GRANTED = "egress.animus.io"
+"""Begins the labels of pods that may reach more than api and store."""
+
+_HOST = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
+"""As plans name hosts."""
+_MARK_LENGTH = 32
+_DOCUMENT = "---\n"
+_POD_VERBS = ("list", "watch", "delete")
 _PREFIX = re.compile(r"[a-z]([a-z0-9-]{0,20})-")
 _DNS_PORT = 53
 
@@ -61,6 +72,55 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What plans may let steps reach: a host as they name it, and where that is."""
+
+    host: str
+    port: int
+    networks: tuple[IPv4Network | IPv6Network, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Grant:
+        """From `HOST:PORT=CIDR[,CIDR...]`, or `ADDRESS:PORT`."""
+        place, _, said = text.partition("=")
+        host, _, port = place.rpartition(":")
+        try:
+            if not re.fullmatch(_HOST, host):
+                raise ValueError(host)
+            networks = tuple(ip_network(each) for each in (said or host).split(","))
+            return cls(host=host, port=_port(port), networks=networks)
+        except ValueError:
+            raise StackError(
+                f"{text!r} is no grant. NetworkPolicies know no names: give HOST:PORT=CIDR, such "
+                "as pypi.example:443=192.0.2.30/32, with commas between several."
+            ) from None
+
+    @property
+    def label(self) -> str:
+        """As the agent puts it on pods: `animus.adapters.kubernetes.names.grant_label`."""
+        return f"{GRANTED}/{self._mark}"
+
+    @property
+    def name(self) -> str:
+        """Of its policy."""
+        return f"egress-{self._mark}"
+
+    @property
+    def place(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    @property
+    def _mark(self) -> str:
+        return sha256(self.place.encode()).hexdigest()[:_MARK_LENGTH]
+
+    def rule(self) -> Rule:
+        return {
+            "to": [{"ipBlock": {"cidr": str(each)}} for each in self.networks],
+            "ports": [{"protocol": "TCP", "port": self.port}],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Grounds:
     """Where one agent may run steps, and what these may reach while they fetch and collect."""
 
@@ -69,6 +129,9 @@ class Grounds:
     reach: Sequence[Endpoint] = ()
     """Api and object store; where none is named, they are pods in the agent's namespace."""
     dns: bool = False
+    grants: Sequence[Grant] = ()
+    switches: bool = False
+    """Whether the agent takes the network of fetch away before main."""
 
     def __post_init__(self) -> None:
         for name in (self.namespace, self.agent_namespace):
@@ -90,11 +153,14 @@ def render(grounds: Grounds, *, files: Sequence[str] = FILES) -> str:
         "agent_namespace": grounds.agent_namespace,
         "account": ACCOUNT,
         "egress": json.dumps(_egress(grounds)),
+        "pod_verbs": _pod_verbs(switches=grounds.switches),
     }
-    return _filled(files, values)
+    texts = [_filled((*files, *_switching(grounds.switches)), values)]
+    texts += [_filled(("grant",), values | _values_of(each, grounds)) for each in grounds.grants]
+    return _DOCUMENT.join(texts)
 
 
-def render_owned(*, prefix: str, agent_namespace: str) -> str:
+def render_owned(*, prefix: str, agent_namespace: str, switches: bool = False) -> str:
     """The same for an agent that makes the namespaces itself, their names beginning so."""
     if not _PREFIX.fullmatch(prefix):
         raise StackError(
@@ -105,21 +171,50 @@ def render_owned(*, prefix: str, agent_namespace: str) -> str:
         raise StackError(
             f"The agent's own namespace must not begin with {prefix}: there it may bind itself."
         )
-    values = {"prefix": prefix, "agent_namespace": agent_namespace, "account": ACCOUNT}
-    return _filled(OWNED_FILES, values)
+    values = {
+        "prefix": prefix,
+        "agent_namespace": agent_namespace,
+        "account": ACCOUNT,
+        "pod_verbs": _pod_verbs(switches=switches),
+    }
+    return _filled((*OWNED_FILES, *_switching(switches)), values)
 
 
 def render_template(
-    *, agent_namespace: str, reach: Sequence[Endpoint] = (), dns: bool = False
+    *,
+    agent_namespace: str,
+    reach: Sequence[Endpoint] = (),
+    dns: bool = False,
+    grants: Sequence[Grant] = (),
 ) -> str:
     """What the agent puts into each namespace that it makes: `template` in its settings."""
-    grounds = Grounds(namespace=EACH_PROJECT, agent_namespace=agent_namespace, reach=reach, dns=dns)
+    grounds = Grounds(
+        namespace=EACH_PROJECT,
+        agent_namespace=agent_namespace,
+        reach=reach,
+        dns=dns,
+        grants=grants,
+    )
     return render(grounds, files=TEMPLATE_FILES)
 
 
 def _filled(files: Sequence[str], values: Mapping[str, str]) -> str:
     texts = [(MANIFESTS / f"{name}.yaml").read_text() for name in files]
-    return "---\n".join(Template(text).substitute(values) for text in texts)
+    return _DOCUMENT.join(Template(text).substitute(values) for text in texts)
+
+
+def _pod_verbs(*, switches: bool) -> str:
+    return json.dumps([*_POD_VERBS, "patch"] if switches else [*_POD_VERBS])
+
+
+def _switching(switches: bool) -> Sequence[str]:
+    return SWITCHING_FILES if switches else ()
+
+
+def _values_of(grant: Grant, grounds: Grounds) -> dict[str, str]:
+    rules = [grant.rule(), _DNS_RULE] if grounds.dns else [grant.rule()]
+    said = {"place": grant.place, "name": grant.name, "label": grant.label}
+    return said | {"egress": json.dumps(rules)}
 
 
 def _egress(grounds: Grounds) -> list[Rule]:

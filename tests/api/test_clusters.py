@@ -132,3 +132,16 @@ async def states(client: Client) -> dict[str, str]:
 async def test_a_version_is_a_short_word(platform: Platform, client: Client, version: str) -> None:
     body = {"version": version}
     await client.refused(422, "/agent/heartbeats", platform.cluster.agent, body)
+
+
+async def test_egress_is_switched_on_kubernetes_only_and_only_where_it_is_said(
+    platform: Platform, client: Client
+) -> None:
+    switched = registration() | {"switches_egress": True}
+    refused = await client.refused(422, "/clusters", platform.admin, switched)
+    assert "register it as kubernetes" in refused["detail"]
+    kubernetes = {"executor": "kubernetes", "runtime": "runc"}
+    for said, expected in ((kubernetes, False), (kubernetes | {"switches_egress": True}, True)):
+        made = await client.post("/clusters", platform.admin, registration() | said)
+        assert made["cluster"]["switches_egress"] is expected
+        await client.post(f"/clusters/{made['cluster']['id']}:retire", platform.admin)

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import yaml
 
-from animus.adapters.kubernetes.examination import NEEDED
+from animus.adapters.kubernetes.examination import NEEDED, SWITCHING
 from animus.adapters.kubernetes.landlord_examination import LANDLORDS_NEED
 from animus.adapters.kubernetes.project_namespaces import STEPS_ROLE
 from deploy.embedded.errors import StackError
 from deploy.kubernetes.__main__ import main
-from deploy.kubernetes.rendering import Endpoint, Grounds, render, render_owned
+from deploy.kubernetes.rendering import Endpoint, Grant, Grounds, render, render_owned
 
 RUNS, AGENT = "ml-runs", "ml-agent"
 Manifest = dict[str, Any]
@@ -66,6 +66,25 @@ def test_the_agent_may_do_this_and_no_more() -> None:
     assert {group for rule in named("Role")["rules"] for group in rule["apiGroups"]} == {
         "", "batch",
     }  # fmt: skip
+
+
+def verbs_of_pods(rules: list[Manifest]) -> list[str]:
+    (found,) = (rule["verbs"] for rule in rules if rule["resources"] == ["pods"])
+    verbs: list[str] = found
+    return verbs
+
+
+def test_an_agent_that_switches_egress_may_patch_pods_held_by_a_policy() -> None:
+    kinds = {each["kind"] for each in manifests_of(switches=True)}
+    assert {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"} <= kinds
+    switched = verbs_of_pods(named("Role", switches=True)["rules"])
+    assert switched == [*verbs_of_pods(named("Role")["rules"]), "patch"]
+    (right,) = SWITCHING
+    assert right == ("", "pods", ("patch",))
+    policy = named("ValidatingAdmissionPolicy", switches=True)["spec"]
+    assert policy["failurePolicy"] == "Fail"
+    (condition,) = policy["matchConditions"]
+    assert condition["expression"].endswith(f"== 'system:serviceaccount:{AGENT}:animus-agent'")
 
 
 def test_the_role_is_held_by_the_agents_account_alone() -> None:
@@ -132,6 +151,35 @@ def test_what_is_no_address_with_a_port_is_refused(text: str) -> None:
         Endpoint.parse(text)
 
 
+def test_what_plans_may_grant_is_a_policy_for_pods_with_its_label_alone() -> None:
+    grant = Grant.parse("pypi.example:443=192.0.2.30/32,2001:db8::/64")
+    spec = named("NetworkPolicy", grant.name, grants=[grant])["spec"]
+    assert spec == {
+        "podSelector": {"matchLabels": {grant.label: "granted"}},
+        "policyTypes": ["Egress"],
+        "egress": [
+            {
+                "to": [
+                    {"ipBlock": {"cidr": "192.0.2.30/32"}},
+                    {"ipBlock": {"cidr": "2001:db8::/64"}},
+                ],
+                "ports": [{"protocol": "TCP", "port": 443}],
+            }
+        ],
+    }
+
+
+def test_an_address_is_where_it_says() -> None:
+    assert Grant.parse("192.0.2.30:443") == Grant.parse("192.0.2.30:443=192.0.2.30/32")
+
+
+@pytest.mark.parametrize("text", ["pypi.example:443", "pypi.example=192.0.2.30/32", "P:1=1.2.3.4",
+                                  "a:0=1.2.3.4", "a:1=1.2.3.4/24", "a:1=", "=1.2.3.4"])  # fmt: skip
+def test_what_is_no_grant_is_refused(text: str) -> None:
+    with pytest.raises(StackError, match="HOST:PORT=CIDR"):
+        Grant.parse(text)
+
+
 @pytest.mark.parametrize("name", ["", "Runs", "a_b", "-a", "a" * 64, "a\nb: c", "a.b"])
 def test_what_is_no_name_of_a_namespace_is_refused(name: str) -> None:
     with pytest.raises(StackError, match="names no namespace"):
@@ -154,15 +202,19 @@ def test_the_command_prints_what_is_applied(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out == render(grounds)
 
 
-def owned(kind: str, name: str) -> Manifest:
-    printed = render_owned(prefix="ml-p-", agent_namespace=AGENT)
+def owned(kind: str, name: str, **how: Any) -> Manifest:
+    printed = render_owned(prefix="ml-p-", agent_namespace=AGENT, **how)
     manifests: list[Manifest] = list(yaml.safe_load_all(printed))
     (found,) = (m for m in manifests if (m["kind"], m["metadata"]["name"]) == (kind, name))
     return found
 
 
 def test_in_namespaces_of_its_own_the_agent_may_do_what_it_does_in_a_given_one() -> None:
-    assert owned("ClusterRole", STEPS_ROLE)["rules"] == named("Role")["rules"]
+    for switches in (False, True):
+        granted = owned("ClusterRole", STEPS_ROLE, switches=switches)["rules"]
+        assert granted == named("Role", switches=switches)["rules"]
+    held = "ValidatingAdmissionPolicy", f"animus-switching-{AGENT}"
+    assert owned(*held, switches=True) == named(*held, switches=True)
 
 
 def test_cluster_wide_it_makes_and_looks_and_binds_that_role_alone() -> None:

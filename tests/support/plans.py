@@ -49,10 +49,16 @@ def make_body(
     pipeline: JsonObject | None = None,
     locked: EnvironmentLock | None = None,
     execution: Execution = KUBERNETES,
+    switches_egress: bool = False,
 ) -> PlanBody:
     """The body of a plan; `locked` is the lock that the spec names, if it names one."""
     written = pipeline if pipeline is not None else short_pipeline(train={"data": "data"})
-    facts = Facts(pipeline=expand_pipeline(written), lock=locked, execution=execution)
+    facts = Facts(
+        pipeline=expand_pipeline(written),
+        lock=locked,
+        execution=execution,
+        switches_egress=switches_egress,
+    )
     return draft(spec or make_spec(), facts)
 
 

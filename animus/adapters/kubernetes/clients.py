@@ -251,6 +251,17 @@ class KubernetesClient:
     async def delete_pod(self, name: str, *, grace_seconds: int) -> None:
         await self._delete(self._path(Kind.PODS, name), gracePeriodSeconds=grace_seconds)
 
+    async def label_pod(self, name: str, labels: Mapping[str, str]) -> None:
+        """Raises `NotAllowed`, also where admission is what refuses it."""
+        try:
+            await self.patch_object(
+                self._path(Kind.PODS, name), {"metadata": {"labels": dict(labels)}}
+            )
+        except _Refusal as refusal:
+            if refusal.status in (_FORBIDDEN, _UNFIT):
+                raise NotAllowed from None
+            raise
+
     async def delete_job(self, name: str) -> None:
         """With its pods first: it is gone when they are."""
         await self._delete(self._path(Kind.JOBS, name), propagationPolicy="Foreground")

@@ -33,6 +33,8 @@ NEEDED: Rights = (
     ("", "events", ("list", "watch")),
     ("", "secrets", ("create", "delete")),
 )
+SWITCHING: Rights = (("", "pods", ("patch",)),)
+"""Needed too where egress is switched."""
 UNWANTED: tuple[tuple[str, str, str], ...] = (
     ("", "secrets", "get"),
     ("", "secrets", "list"),
@@ -46,7 +48,7 @@ UNWANTED: tuple[tuple[str, str, str], ...] = (
 async def examine(client: KubernetesClient, site: Site) -> AsyncIterator[Finding]:
     """What was found, one after another. Raises `ClusterUnavailable`."""
     yield judge_version(await client.version())
-    async for finding in judge_rights(client, NEEDED):
+    async for finding in judge_rights(client, rights_for(site)):
         yield finding
     for group, resource, verb in UNWANTED:
         if await client.may(verb, group, resource):
@@ -56,12 +58,16 @@ async def examine(client: KubernetesClient, site: Site) -> AsyncIterator[Finding
         yield finding
 
 
-def role_manifests(namespace: str, account: str) -> Iterator[JsonObject]:
+def rights_for(site: Site) -> Rights:
+    return (*NEEDED, *SWITCHING) if site.latch is not None else NEEDED
+
+
+def role_manifests(site: Site, account: str) -> Iterator[JsonObject]:
     """The least that the agent needs, bound to the account as which it signs in."""
-    named = {"name": "animus-agent", "namespace": namespace}
+    named = {"name": "animus-agent", "namespace": site.namespace}
     rules = [
         {"apiGroups": [group], "resources": [resource], "verbs": list(verbs)}
-        for group, resource, verbs in NEEDED
+        for group, resource, verbs in rights_for(site)
     ]
     rbac = "rbac.authorization.k8s.io"
     yield {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": named, "rules": rules}

@@ -27,19 +27,23 @@ from animus.adapters.kubernetes.clients import (
     KubernetesClient,
     NoQuota,
     NotAdmitted,
+    NotAllowed,
 )
+from animus.adapters.kubernetes.egress import due_label
 from animus.adapters.kubernetes.logs import LogFiles, LogFollower
 from animus.adapters.kubernetes.manifests import (
     COLLECT,
     FETCH,
     MAIN,
     Uncommanded,
+    Unswitched,
     is_job_of,
     job_of,
     knows_given,
     secrets_of,
 )
 from animus.adapters.kubernetes.names import (
+    EGRESS,
     OUTCOME_FINALIZER,
     attempt_in,
     job_name,
@@ -47,7 +51,7 @@ from animus.adapters.kubernetes.names import (
     step_secret_name,
 )
 from animus.adapters.kubernetes.notes import find_noted, note_of
-from animus.adapters.kubernetes.placements import NotGranted
+from animus.adapters.kubernetes.placements import EgressNotGranted, NotGranted
 from animus.adapters.kubernetes.postures import posture_of
 from animus.adapters.kubernetes.reasons import (
     Patience,
@@ -57,6 +61,13 @@ from animus.adapters.kubernetes.reasons import (
     gone,
     not_admitted,
     quota_exceeded,
+)
+from animus.adapters.kubernetes.refusals import (
+    FOREIGN_JOB,
+    UNCOMMANDED,
+    UNSWITCHED,
+    egress_not_granted,
+    not_granted,
 )
 from animus.adapters.kubernetes.reports import (
     IN_LOG,
@@ -68,7 +79,7 @@ from animus.adapters.kubernetes.reports import (
 from animus.adapters.kubernetes.sightings import JobSighting, PodSighting
 from animus.adapters.kubernetes.sites import Site
 from animus.adapters.kubernetes.watching import JOB_NAME, Seen, Watcher
-from animus.adapters.steps.failures import Unrunnable, environment_failure, platform_failure
+from animus.adapters.steps.failures import Unrunnable
 from animus.adapters.steps.redaction import Redactor
 from animus.adapters.steps.reports import CollectReport, FetchReport, read_report
 from animus.adapters.steps.tails import LogTail
@@ -143,6 +154,7 @@ class KubernetesExecutor(Executor):
             pod = None
             async for pod in self._sightings(task, name):
                 watch(Progress(phase=pod.phase, subject=pod.name))
+                await self._switch(pod)
                 main = pod.container(MAIN)
                 if follower is None and (main.is_running or main.has_ended):
                     follower = self._follow(task, journal, pod, redactor)
@@ -225,7 +237,7 @@ class KubernetesExecutor(Executor):
         else:
             _log.info("job_adopted", job=name)
             if not is_job_of(task.order, job):
-                raise Unrunnable(_FOREIGN)
+                raise Unrunnable(FOREIGN_JOB)
             if (noted := find_noted(job)) is not None:
                 raise Unrunnable(noted)
             has_begun = JobSighting(job).has_ended or await self._has_begun(name)
@@ -241,9 +253,13 @@ class KubernetesExecutor(Executor):
         try:
             manifest = job_of(task, self.site)
         except Uncommanded:
-            raise Unrunnable(_UNCOMMANDED) from None
+            raise Unrunnable(UNCOMMANDED) from None
         except NotGranted as refusal:
-            raise Unrunnable(_not_granted(refusal)) from None
+            raise Unrunnable(not_granted(refusal)) from None
+        except EgressNotGranted as refusal:
+            raise Unrunnable(egress_not_granted(refusal)) from None
+        except Unswitched:
+            raise Unrunnable(UNSWITCHED) from None
         created = await self._create(lambda: self.client.create_job(manifest))
         job = created or await self.client.find_job(name)
         if job is None:
@@ -290,6 +306,16 @@ class KubernetesExecutor(Executor):
             if (failure := stuck.note(trouble)) is not None:
                 raise Unrunnable(failure)
             await self.watcher.wait(name, within=min(LOOK_EVERY, stuck.seconds_left))
+
+    async def _switch(self, pod: PodSighting) -> None:
+        """Give the pod the network that is due now."""
+        due = due_label(pod)
+        if due is None:
+            return
+        try:
+            await self.client.label_pod(pod.name, {EGRESS: due})
+        except NotAllowed:  # who gave it its role can mend that; latch has its own patience
+            _log.warning("egress_not_switched", pod=pod.name, advice="animusd doctor cluster")
 
     async def _confirm(self, name: str) -> Seen:
         """What the api server itself says: a watch may be behind. Raises `Unrunnable`."""
@@ -480,23 +506,3 @@ _UNSAID = {
     "bytes_in": _BY_MOVER,
     "bytes_out": _BY_MOVER,
 }
-_FOREIGN = platform_failure(
-    "foreign_job",
-    "Under its name there is a Job that was made for another order. Who else makes Jobs in this "
-    "namespace?",
-)
-
-
-def _not_granted(refusal: NotGranted) -> Failure:
-    return environment_failure(
-        "placement_not_granted",
-        f"The environment asks for what this cluster does not grant: {refusal}. Who runs the "
-        "cluster's agent grants it in agent.kubernetes.grants, or the environment does without.",
-    )
-
-
-_UNCOMMANDED = environment_failure(
-    "command_missing",
-    "On Kubernetes a step names its command: what an image would start by itself is known to no "
-    "one but the node. Add `command` to the step.",
-)

@@ -12,12 +12,12 @@ from uuid import UUID
 from animus.adapters.findings import Finding
 from animus.adapters.kubernetes.clients import NotAdmitted
 from animus.adapters.kubernetes.examination import (
-    NEEDED,
     Rights,
     judge_job,
     judge_right,
     judge_rights,
     judge_version,
+    rights_for,
 )
 from animus.adapters.kubernetes.landlords import Landlord
 from animus.adapters.kubernetes.project_namespaces import STEPS_ROLE, collection_of
@@ -99,7 +99,7 @@ async def _judge_jobs(landlord: Landlord, site: Site) -> AsyncIterator[Finding]:
         yield Finding(is_fault=False, said=said)
         return
     there = landlord.client.within(name)
-    async for finding in judge_rights(there, NEEDED):
+    async for finding in judge_rights(there, rights_for(site)):
         yield finding
     async for finding in judge_job(there, replace(site, namespace=name)):
         yield finding

@@ -1,7 +1,8 @@
 """From an attempt to the objects that run it: pure, so that what is applied can be read and tested.
 
 A pod of three containers: fetch brings the inputs, main is the user's image, and collect, which
-starts before main as a sidecar, uploads what main left once the kubelet tells it to end.
+starts before main as a sidecar, uploads what main left once the kubelet tells it to end. Where
+egress is switched a fourth, latch, stands before main until the network of fetch is gone.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from animus.adapters.kubernetes.names import (
     PLAN_DIGEST,
     SECRETS_MARK,
     STORE,
+    grant_label,
     job_name,
     run_secret_name,
     step_secret_name,
 )
-from animus.adapters.kubernetes.placements import check_granted, pod_fields
-from animus.adapters.kubernetes.sites import Site
+from animus.adapters.kubernetes.placements import check_egress, check_granted, pod_fields
+from animus.adapters.kubernetes.sites import Latch, Site
 from animus.adapters.steps.variables import SECRETS, main_variables
 from animus.domain.canonical import JsonObject
 from animus.domain.digests import format_digest
@@ -30,7 +32,7 @@ from animus.domain.pipelines import Step
 from animus.domain.work_orders import WorkOrder, order_digest, sealed
 from animus.ports import AttemptTask
 
-FETCH, COLLECT, MAIN = "fetch", "collect", "main"
+FETCH, LATCH, COLLECT, MAIN = "fetch", "latch", "collect", "main"
 
 KEPT_SECONDS = 7 * 86_400
 """After which the cluster removes a Job that nobody came back for."""
@@ -68,10 +70,18 @@ class Uncommanded(ValueError):
     """A step that leaves its command to its image: only the engine knows it then."""
 
 
+class Unswitched(ValueError):
+    """The plan promises that egress is switched, and this agent does not switch it."""
+
+
 def job_of(task: AttemptTask, site: Site) -> JsonObject:
-    """Raises `Uncommanded`, `NotGranted`."""
+    """Raises `Uncommanded`, `NotGranted`, `EgressNotGranted`, `Unswitched`."""
     order, placement = task.order, task.assignment.placement
     check_granted(placement, site.grants)
+    if site.latch is not None:
+        check_egress(task.assignment.step.egress, site.latch.granted)
+    elif task.assignment.egress is not None:
+        raise Unswitched(task.order.cluster)
     labels = (placement.labels if placement else {}) | site.naming.labels_of(order)
     noted = {PLAN_DIGEST: order.plan_digest, ORDER_DIGEST: _digest_of(order)}
     return {
@@ -92,7 +102,7 @@ def job_of(task: AttemptTask, site: Site) -> JsonObject:
             "ttlSecondsAfterFinished": KEPT_SECONDS,
             "template": {
                 "metadata": {
-                    "labels": labels | {EGRESS: STORE} | _UNMESHED,
+                    "labels": labels | {EGRESS: STORE} | _granted(task, site) | _UNMESHED,
                     "annotations": noted | _WITHOUT_MESH,
                 },
                 "spec": _pod(task, site),
@@ -109,6 +119,17 @@ def knows_given(task: AttemptTask, job: JsonObject) -> bool:
 
 def _mark_of(task: AttemptTask) -> dict[str, str]:
     return {SECRETS_MARK: task.secrets_mark} if task.secrets else {}
+
+
+def _granted(task: AttemptTask, site: Site) -> dict[str, str]:
+    """For the whole of the pod: fetch and collect have no use for it, and can do no harm."""
+    rules = task.assignment.step.egress if site.latch is not None else ()
+    return {grant_label(rule.host, rule.port): "granted" for rule in rules}
+
+
+def latch_of(task: AttemptTask, site: Site) -> Latch | None:
+    """A main with telemetry needs api and store itself: nothing is taken from it."""
+    return None if task.assignment.step.telemetry else site.latch
 
 
 def is_job_of(order: WorkOrder, job: JsonObject) -> bool:
@@ -155,16 +176,22 @@ def _secret(name: str, content: Mapping[str, bytes], job: JsonObject) -> JsonObj
 
 
 def _pod(task: AttemptTask, site: Site) -> JsonObject:
-    step = task.assignment.step
+    step, latch = task.assignment.step, latch_of(task, site)
     pod: JsonObject = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "hostname": "step",
         "terminationGracePeriodSeconds": MOVER_SECONDS,
-        "activeDeadlineSeconds": step.timeoutSeconds + 2 * MOVER_SECONDS,
+        "activeDeadlineSeconds": step.timeoutSeconds
+        + 2 * MOVER_SECONDS
+        + (latch.seconds if latch else 0),
         "securityContext": _pod_security(site),
-        "initContainers": [_fetch(site), _collect(step, site)],
+        "initContainers": [
+            _fetch(site),
+            *([_latch(latch, site)] if latch else []),
+            _collect(step, site, latch),
+        ],
         "containers": [_main(task, site)],
         "volumes": list(_volumes(task)),
     }
@@ -172,9 +199,12 @@ def _pod(task: AttemptTask, site: Site) -> JsonObject:
         pod["runtimeClassName"] = task.assignment.sandbox
     if task.assignment.placement is not None:
         pod |= pod_fields(task.assignment.placement)
-    if site.pull_secrets:
-        pod["imagePullSecrets"] = [{"name": name} for name in site.pull_secrets]
-    return pod
+    return pod | _pull_secrets(site)
+
+
+def _pull_secrets(site: Site) -> JsonObject:
+    names = [{"name": name} for name in site.pull_secrets]
+    return {"imagePullSecrets": names} if names else {}
 
 
 def _pod_security(site: Site) -> JsonObject:
@@ -208,7 +238,32 @@ def _fetch(site: Site) -> JsonObject:
     return _mover(FETCH, site, given)
 
 
-def _collect(step: Step, site: Site) -> JsonObject:
+def _latch(latch: Latch, site: Site) -> JsonObject:
+    """Without the attempt's volume and token: it only asks who answers."""
+    said = {
+        "ANIMUS_PLACES": ",".join(latch.places),
+        "ANIMUS_LATCH_SECONDS": str(latch.seconds),
+        "ANIMUS_REPORT_MESSAGE": MESSAGE,
+    }
+    return _ours(LATCH, site) | {"env": _environment(said)}
+
+
+def probe_pod(latch: Latch, site: Site, *, command: str) -> JsonObject:
+    """Of one container, and for no attempt: with `latch` it succeeds where it reaches none of the
+    places, with `reach` where it reaches each."""
+    return {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 1,
+        "activeDeadlineSeconds": 2 * latch.seconds,
+        "securityContext": _pod_security(site),
+        "containers": [_latch(latch, site) | {"args": [command]}],
+        **_pull_secrets(site),
+    }
+
+
+def _collect(step: Step, site: Site, latch: Latch | None) -> JsonObject:
     request = {
         "outputs": [
             {"name": output.name, "path": output.path, "optional": output.optional}
@@ -223,7 +278,18 @@ def _collect(step: Step, site: Site) -> JsonObject:
         "ANIMUS_COLLECT_READY": READY,
         "ANIMUS_COLLECT_REQUEST": json.dumps(request, separators=(",", ":")),
     }
-    return _mover(COLLECT, site, given) | {"restartPolicy": "Always"}
+    if latch is None:
+        return _mover(COLLECT, site, given) | {"restartPolicy": "Always"}
+    mover = _mover(COLLECT, site, given | {"ANIMUS_PLACES": ",".join(latch.places)})
+    return mover | {"restartPolicy": "Always", "env": [*mover["env"], _LABEL_AT_START]}
+
+
+_LABEL_AT_START: JsonObject = {
+    "name": "ANIMUS_EGRESS",
+    "valueFrom": {"fieldRef": {"fieldPath": f"metadata.labels['{EGRESS}']"}},
+}
+"""Read by the kubelet whenever it starts the container. Until it says what main may have, collect
+gives no sign to begin: that the api does not answer may have other reasons than a policy."""
 
 
 def _mover(name: str, site: Site, given: dict[str, str]) -> JsonObject:
@@ -235,15 +301,8 @@ def _mover(name: str, site: Site, given: dict[str, str]) -> JsonObject:
     } | given
     if site.store_address is not None:
         variables["ANIMUS_STORE_ADDRESS"] = site.store_address
-    return {
-        "name": name,
-        "image": site.step_image,
-        "imagePullPolicy": site.image_pull_policy,
-        "args": [name],
+    return _ours(name, site) | {
         "env": _environment(variables),
-        "securityContext": _CONFINED,
-        "resources": {"requests": _MOVER_REQUESTS, "limits": _MOVER_LIMITS},
-        "terminationMessagePath": MESSAGE,
         "volumeMounts": [
             {"name": _GIVEN, "mountPath": _ATTEMPT},
             *(
@@ -252,6 +311,18 @@ def _mover(name: str, site: Site, given: dict[str, str]) -> JsonObject:
             ),
             {"name": _TOKEN, "mountPath": _TOKENS, "readOnly": True},
         ],
+    }
+
+
+def _ours(name: str, site: Site) -> JsonObject:
+    return {
+        "name": name,
+        "image": site.step_image,
+        "imagePullPolicy": site.image_pull_policy,
+        "args": [name],
+        "securityContext": _CONFINED,
+        "resources": {"requests": _MOVER_REQUESTS, "limits": _MOVER_LIMITS},
+        "terminationMessagePath": MESSAGE,
     }
 
 

@@ -28,7 +28,10 @@ SECRETS_MARK = f"{PREFIX}/secrets-mark"
 
 EGRESS = f"{PREFIX}/egress"
 """What a pod may reach, by the namespace's network policies."""
-STORE = "store"
+STORE, PLAN_ONLY = "store", "plan"
+"""While fetch and collect work; while main may run: what its plan grants, and nothing else."""
+GRANT = f"egress.{PREFIX}"
+"""Begins the label for each host and port that the plan grants a step."""
 OUTCOME_FINALIZER = "animus/outcome"
 """Keeps a Job until its outcome is recorded, whoever deletes it."""
 
@@ -37,6 +40,7 @@ _PLAN_LENGTH = 32
 _SLUG_LENGTH = 26
 _HASH_LENGTH = 8
 _RUN_LENGTH = 12
+_GRANT_LENGTH = 32
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 
@@ -97,6 +101,11 @@ def label_value(text: str) -> str:
     mark = sha256(text.encode()).hexdigest()[:_HASH_LENGTH]
     kept = re.sub(r"[^A-Za-z0-9._-]", "-", text)[: MAX_LABEL - _HASH_LENGTH - 1].strip("-._")
     return f"{kept}-{mark}" if kept else mark
+
+
+def grant_label(host: str, port: int) -> str:
+    """On the pods that may reach it; the cluster's network policies select by it."""
+    return f"{GRANT}/{sha256(f'{host}:{port}'.encode()).hexdigest()[:_GRANT_LENGTH]}"
 
 
 def attempt_in(labels: dict[str, str]) -> AttemptId | None:

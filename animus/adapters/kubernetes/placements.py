@@ -6,10 +6,11 @@ cluster grants, and nothing else is passed on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from animus.domain.canonical import JsonObject
+from animus.domain.pipelines import EgressRule
 from animus.domain.placements import Placement, Toleration
 
 
@@ -35,11 +36,22 @@ class NotGranted(ValueError):
         super().__init__(", ".join(asked))
 
 
+class EgressNotGranted(ValueError):
+    """The plan lets a step reach what this cluster has no network policy for."""
+
+
 def check_granted(placement: Placement | None, grants: Grants) -> None:
     """Raises `NotGranted`."""
     asked = tuple(_beyond(placement, grants)) if placement is not None else ()
     if asked:
         raise NotGranted(asked)
+
+
+def check_egress(rules: Sequence[EgressRule], granted: Set[str]) -> None:
+    """Raises `EgressNotGranted`: a step that the plan lets out would run into a wall."""
+    asked = sorted({f"{rule.host}:{rule.port}" for rule in rules} - granted)
+    if asked:
+        raise EgressNotGranted(", ".join(asked))
 
 
 def _beyond(placement: Placement, grants: Grants) -> Iterator[str]:

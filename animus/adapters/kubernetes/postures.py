@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from animus.adapters.kubernetes.egress import was_closed
 from animus.adapters.kubernetes.manifests import MAIN
 from animus.adapters.kubernetes.placements import kept_of
 from animus.adapters.kubernetes.sightings import PodSighting
 from animus.domain.canonical import JsonObject
 from animus.domain.placements import Placement
 from animus.domain.resources import parse_bytes, parse_cpu
-from animus.domain.work_orders import Posture
+from animus.domain.work_orders import SWITCHED, Posture
 
 USUAL_RUNTIME = "default"
 """The node's own, where a pod names no RuntimeClass."""
@@ -30,7 +31,7 @@ def posture_of(pod: PodSighting, engine: str, *, planned: Placement | None = Non
         runtime=str(spec.get("runtimeClassName") or USUAL_RUNTIME),
         image=pod.container(MAIN).image_digest,
         user=str(own.get("runAsUser", ASSIGNED)),
-        network="host" if spec.get("hostNetwork") else "pod",
+        network=_network_of(pod),
         read_only_root=bool(own.get("readOnlyRootFilesystem")),
         capabilities=added if "ALL" in dropped else ("DEFAULT", *added),
         no_new_privileges=own.get("allowPrivilegeEscalation") is False,
@@ -40,3 +41,9 @@ def posture_of(pod: PodSighting, engine: str, *, planned: Placement | None = Non
         pids=0,
         placement=kept_of(planned, pod.raw) if planned is not None else None,
     )
+
+
+def _network_of(pod: PodSighting) -> str:
+    if pod.raw["spec"].get("hostNetwork"):
+        return "host"
+    return SWITCHED if was_closed(pod) else "pod"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from animus.adapters.kubernetes.clients import NO_QUOTA
-from animus.adapters.kubernetes.manifests import COLLECT, FETCH, MAIN
+from animus.adapters.kubernetes.manifests import COLLECT, FETCH, LATCH, MAIN
 from animus.adapters.kubernetes.notes import find_noted
 from animus.adapters.kubernetes.reports import LaunchReport
 from animus.adapters.kubernetes.sightings import ContainerSighting, JobSighting, PodSighting
@@ -26,7 +26,12 @@ from animus.adapters.steps.failures import (
     timed_out,
     user_failure,
 )
-from animus.adapters.steps.reports import CollectReport, FetchReport
+from animus.adapters.steps.reports import (
+    CollectReport,
+    FetchReport,
+    LatchReport,
+    read_report,
+)
 from animus.domain.pipelines import Step
 from animus.domain.work_orders import Assignment, Failure
 
@@ -79,7 +84,7 @@ def find_trouble(
         return _trouble_without_pod(seen, patience)
     if pod.unschedulable:
         return Trouble(failure=_unschedulable(pod, step), patience=patience.room)
-    for name in (FETCH, COLLECT, MAIN):
+    for name in (FETCH, LATCH, COLLECT, MAIN):
         if (found := _trouble_of(name, pod.container(name), step, patience)) is not None:
             return found
     return None
@@ -98,6 +103,7 @@ def failure_of(
     found: Iterator[Failure | None] = iter(
         (
             _of_fetch(pod, fetched),
+            _of_latch(pod),
             _of_pod(pod, step),
             _of_main(pod, step, launched),
             collect_failure(step, collected),
@@ -236,6 +242,16 @@ def _of_fetch(pod: PodSighting, fetched: FetchReport | None) -> Failure | None:
     if pod.reason:
         return None  # the pod's own end explains it
     return platform_failure("fetch_failed", "Fetch ended without saying what it did.")
+
+
+def _of_latch(pod: PodSighting) -> Failure | None:
+    container = pod.container(LATCH)
+    if container.exit_code in (None, 0) or pod.is_being_deleted or pod.reason:
+        return None  # there is none, or the pod's own end explains it
+    report = read_report(LatchReport, container.said.encode())
+    if report is not None and report.failure is not None:
+        return report.failure.failure()
+    return platform_failure("latch_failed", "Latch ended without saying what it saw.")
 
 
 def _of_pod(pod: PodSighting, step: Step) -> Failure | None:

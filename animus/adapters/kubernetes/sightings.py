@@ -78,6 +78,10 @@ class PodSighting:
         return str(self.raw["metadata"]["name"])
 
     @property
+    def labels(self) -> dict[str, str]:
+        return dict(self.raw["metadata"].get("labels") or {})
+
+    @property
     def has_ended(self) -> bool:
         """Whether all of its containers have, for good."""
         return self._status.get("phase") in ("Succeeded", "Failed")

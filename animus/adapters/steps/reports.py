@@ -1,4 +1,4 @@
-"""What fetch and collect leave behind: a JSON report each, read strictly."""
+"""What fetch, latch and collect leave behind: a JSON report each, read strictly."""
 
 from __future__ import annotations
 
@@ -53,6 +53,11 @@ class FetchReport(_Part):
     ok: Bool
     failure: _Trouble | None = None
     total_bytes: _Bytes | None = None
+
+
+class LatchReport(_Part):
+    ok: Bool
+    failure: _Trouble | None = None
 
 
 class CollectReport(_Part):

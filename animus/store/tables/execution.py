@@ -45,6 +45,8 @@ class Cluster(SQLModel, table=True):
     """The one machine of a container executor; empty for a cluster."""
     gives_secrets: bool | None = None
     """Whether its agent has a secret store; null where the version before registered it: no."""
+    switches_egress: bool | None = None
+    """Whether main's pod loses fetch's network; null as above."""
     principal_id: UUID
     result_key: bytes = content()
     """The agent's Ed25519 public key, raw."""

@@ -27,11 +27,13 @@ class Clusters:
         result_key: str,
         host: str = "",
         gives_secrets: bool = False,
+        switches_egress: bool = False,
     ) -> RegisteredCluster:
         """The cluster, and the token of its agent, told once.
 
         `result_key` is the agent's raw Ed25519 public key in hexadecimal; `gives_secrets` says that
-        the agent has a secret store.
+        the agent has a secret store; `switches_egress` that steps have not the network of fetch
+        and collect.
         """
         body = {
             "name": name,
@@ -39,6 +41,7 @@ class Clusters:
             "runtime": runtime,
             "host": host,
             "gives_secrets": gives_secrets,
+            "switches_egress": switches_egress,
             "result_key": result_key,
         }
         made = self._scope.call(operations.REGISTER_CLUSTER, RegisteredCluster, body=body)

@@ -1,4 +1,4 @@
-"""`python -m animus_sdk.step fetch|collect`: exit code 0 where the report says ok, else 1."""
+"""`python -m animus_sdk.step COMMAND`: exit code 0 where the report says ok, else 1."""
 
 from __future__ import annotations
 

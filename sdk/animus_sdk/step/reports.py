@@ -12,8 +12,8 @@ from typing import Any
 
 from animus_sdk.step.attempts import AttemptContext
 
-MESSAGE_BYTES = 4_000
-"""A kubelet passes on 4,096, and less in a pod of more than three containers."""
+MESSAGE_BYTES = 3_000
+"""A kubelet passes on 12 KiB for all containers of a pod: 3,072 for each of four."""
 IN_LOG = '{"in":"log"}'
 LOG_MARK = "animus-report "
 
@@ -21,7 +21,7 @@ LOG_MARK = "animus-report "
 def write_report(context: AttemptContext, name: str, document: Mapping[str, Any]) -> None:
     _write_file(context.directory / name, document)
     if context.message is not None:
-        _leave_message(context.message, document)
+        leave_message(context.message, document)
 
 
 def _write_file(path: Path, document: Mapping[str, Any]) -> None:
@@ -34,7 +34,7 @@ def _write_file(path: Path, document: Mapping[str, Any]) -> None:
     os.replace(draft, path)
 
 
-def _leave_message(path: Path, document: Mapping[str, Any]) -> None:
+def leave_message(path: Path, document: Mapping[str, Any]) -> None:
     """In the file where it is small enough, else as one line of the log: ASCII in either case."""
     compact = json.dumps(document, separators=(",", ":"), sort_keys=True)
     if len(compact) > MESSAGE_BYTES:

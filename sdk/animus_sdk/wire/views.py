@@ -53,6 +53,7 @@ class Cluster(TypedDict):
     runtime: str
     host: str
     gives_secrets: bool
+    switches_egress: bool
     result_key_id: str
     created_at: str
     retired_at: str | None

@@ -34,6 +34,8 @@ from tests.agent.platforms import Platform
 from tests.cluster.execution.benches import ClusterBench, agent_section
 
 CLUSTER = "north"
+GUARDED = "guarded"
+"""The same node, registered as one where egress is switched."""
 
 MakeBench = Callable[..., Awaitable[ClusterBench]]
 
@@ -96,7 +98,8 @@ async def platform(stack: Stack, home: Path) -> AsyncIterator[Platform]:
         "name": CLUSTER, "executor": "kubernetes", "runtime": "runc", "host": "",
         "gives_secrets": True,
     }  # fmt: skip
-    async with control_plane(stack, home=home, clusters=[cluster]) as platform:
+    guarded = cluster | {"name": GUARDED, "switches_egress": True}
+    async with control_plane(stack, home=home, clusters=[cluster, guarded]) as platform:
         yield platform
 
 

@@ -14,13 +14,13 @@ from deploy.dev_cluster.clusters import Cluster
 from deploy.embedded.settings_files import Section, to_toml
 from deploy.local.clusters import NAMESPACE
 from tests.agent.conftest import Images
-from tests.cluster.execution.benches import ClusterBench
+from tests.cluster.execution.benches import USER, ClusterBench
 
 pytestmark = pytest.mark.cluster
 
 
 def doctor(
-    bench: ClusterBench, images: Images, *words: str, namespace: str = NAMESPACE
+    bench: ClusterBench, images: Images, *words: str, namespace: str = NAMESPACE, **more: str
 ) -> subprocess.CompletedProcess[str]:
     section = bench.section
     assert section.kubernetes is not None
@@ -32,6 +32,8 @@ def doctor(
         "kubernetes": {
             "kubeconfig": str(section.kubernetes.kubeconfig), "namespace": namespace,
             "gateway_url": section.kubernetes.gateway_url,
+            "store_address": str(section.kubernetes.store_address),
+            "image_pull_policy": "Never", "user": USER, **more,
         },
     }  # fmt: skip
     file = section.state_dir.parent / "agent.toml"

@@ -9,7 +9,8 @@ import pytest
 from animus.domain.code_refs import CodeLimitation
 from animus.domain.limitations import EXPLANATIONS, PRODUCTION_NEEDS, LimitationCode
 from animus.domain.plans import Execution
-from tests.support.plans import make_body
+from tests.support.documents import short_pipeline
+from tests.support.plans import CONTAINER, KUBERNETES, make_body
 
 
 def test_every_limitation_is_explained_and_no_other() -> None:
@@ -48,3 +49,22 @@ def test_what_production_needs_is_what_tells_data_code_and_environment() -> None
         LimitationCode.DATASET_MISSING,
         LimitationCode.ENVIRONMENT_UNLOCKED,
     } == PRODUCTION_NEEDS
+
+
+@pytest.mark.parametrize(
+    ("execution", "switches", "expected"),
+    [
+        (KUBERNETES, False, {LimitationCode.EGRESS_SHARED}),
+        (KUBERNETES, True, {LimitationCode.EGRESS_BY_ADDRESS}),
+        (CONTAINER, False, {LimitationCode.EGRESS_UNFILTERED}),
+        (CONTAINER, True, {LimitationCode.EGRESS_UNFILTERED}),
+    ],
+)
+def test_what_a_plan_says_of_the_network_of_its_steps(
+    execution: Execution, switches: bool, expected: set[LimitationCode]
+) -> None:
+    pipeline = short_pipeline(train={"data": "data", "egress": "pypi.example:443"})
+    body = make_body(pipeline=pipeline, execution=execution, switches_egress=switches)
+    codes = {limitation.code for limitation in body.limitations}
+    assert {code for code in codes if code.startswith("egress")} == expected
+    assert body.switches_egress is (expected == {LimitationCode.EGRESS_BY_ADDRESS})

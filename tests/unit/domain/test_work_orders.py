@@ -123,6 +123,8 @@ POSTURE = {
         ({"image_digests": [DIGEST_B]}, {}, "image_changed"),
         ({"sandbox": "gvisor"}, {}, None),
         ({"sandbox": "kata"}, {}, "sandbox_missing"),
+        ({"egress": "switched"}, {"network": "switched"}, None),
+        ({"egress": "switched"}, {}, "egress_not_switched"),
     ],
 )
 def test_a_main_that_ran_otherwise_than_planned_does_not_count(

@@ -48,6 +48,10 @@ def register_cluster(  # noqa: PLR0913  # one for each option
     gives_secrets: Annotated[
         bool, typer.Option("--gives-secrets", help="Its agent has a secret store.")
     ] = False,
+    switches_egress: Annotated[
+        bool,
+        typer.Option("--switches-egress", help="Steps have not the network of fetch and collect."),
+    ] = False,
     token_file: Annotated[
         Path | None, typer.Option(help="Write the agent's token to this new file, mode 0600.")
     ] = None,
@@ -56,7 +60,7 @@ def register_cluster(  # noqa: PLR0913  # one for each option
     check_writable(token_file)
     made = here.client.clusters.register(
         name, executor=executor, runtime=runtime, host=host, result_key=_read_key(result_key),
-        gives_secrets=gives_secrets,
+        gives_secrets=gives_secrets, switches_egress=switches_egress,
     )  # fmt: skip
     _show_registered(here, made, token_file)
 
@@ -73,6 +77,7 @@ def list_clusters(here: Session) -> None:
                 "runtime",
                 "host",
                 "secrets",
+                "egress",
                 "made",
                 "agent",
                 "heard of",
@@ -85,6 +90,7 @@ def list_clusters(here: Session) -> None:
                     cluster["runtime"],
                     cluster["host"],
                     "yes" if cluster["gives_secrets"] else "no",
+                    "switched" if cluster["switches_egress"] else "",
                     ago_words(cluster["created_at"]),
                     *_agent_words(cluster["agent"]),
                 ]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from animus.adapters.kubernetes.names import Naming
-from animus.adapters.kubernetes.sites import Site
+from animus.adapters.kubernetes.sites import Latch, Site
 from animus.domain.canonical import JsonObject
 from animus.domain.documents import decode_document
 from animus.domain.ids import AttemptId
@@ -24,10 +25,22 @@ SITE = Site(
     step_image=STEP_IMAGE,
     gateway_url="https://animus.example",
 )
+SWITCHED = replace(
+    SITE,
+    latch=Latch(
+        places=("animus.example:443", "192.0.2.20:9000"),
+        seconds=300,
+        granted=frozenset({"pypi.example:443"}),
+    ),
+)
 
 
 def make_task(
-    *, sandbox: str | None = None, run_token: str | None = None, **step: Any
+    *,
+    sandbox: str | None = None,
+    promised: Literal["switched"] | None = None,
+    run_token: str | None = None,
+    **step: Any,
 ) -> AttemptTask:
     said = explicit_step(**{"outputs": {"artifacts": [output("model")]}, **step})
     assignment = Assignment(
@@ -35,6 +48,7 @@ def make_task(
         inputs=(),
         parameters={"rate": 0.5, "name": "x"},
         sandbox=sandbox,
+        egress=promised,
     )
     order = WorkOrder(
         order_id=str(ATTEMPT_ID),

@@ -14,9 +14,10 @@ from animus.adapters.kubernetes.manifests import Uncommanded, job_of, knows_give
 from animus.domain.canonical import JsonObject
 from animus.domain.secrets import SecretValue, StepSecret
 from animus.ports import AttemptTask
-from tests.unit.adapters.kubernetes.tasks import SITE, make_task
+from tests.unit.adapters.kubernetes.tasks import SITE, SWITCHED, make_task
 
 GOLDEN = Path(__file__).parent / "job.json"
+GOLDEN_SWITCHED = Path(__file__).parent / "job-switched.json"
 
 
 def with_secret(mark: str) -> AttemptTask:
@@ -51,6 +52,11 @@ def variables_of(container: JsonObject) -> dict[str, str]:
 
 def test_the_job_is_the_committed_one() -> None:
     assert job_of(make_task(), SITE) == json.loads(GOLDEN.read_text())
+
+
+def test_with_switched_egress_the_job_is_the_other_committed_one() -> None:
+    task = make_task(egress=[{"host": "pypi.example", "port": 443}])
+    assert job_of(task, SWITCHED) == json.loads(GOLDEN_SWITCHED.read_text())
 
 
 def test_equal_attempts_have_equal_jobs() -> None:

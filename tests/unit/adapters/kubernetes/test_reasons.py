@@ -93,6 +93,23 @@ def test_a_launchers_word_of_a_time_out_must_fit_the_kubelets_clock() -> None:
     assert code_of(found) == "user/exit_code"
 
 
+NOT_CLOSED = {"class": "environment", "code": "egress_not_closed", "message": "open"}
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (json.dumps({"ok": False, "failure": NOT_CLOSED}), "environment/egress_not_closed"),
+        ("", "platform/latch_failed"),
+        ("{}", "platform/latch_failed"),
+    ],
+)
+def test_a_latch_that_does_not_let_main_begin_says_why(said: str, expected: str) -> None:
+    latch = ended("latch", 1, reason="Error", said=said)
+    found = end_of(None, initContainerStatuses=[ended("fetch", 0), latch])
+    assert code_of(found) == expected
+
+
 @pytest.mark.parametrize(
     ("reason", "said", "expected"),
     [
