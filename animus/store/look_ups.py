@@ -72,16 +72,8 @@ async def look_up(session: ReadSession, project_id: UUID, wanted: Wanted) -> Fou
         limits = await asked.fetch(_LIMITS, project_id)
         project = await asked.pick(Project, "id = %s", project_id)
         clusters = await asked.pick(Cluster, "true ORDER BY name")
-        pipeline = await asked.pick(
-            Pipeline, "project_id = %s AND digest = %s", project_id, wanted.pipeline_digest
-        )
-        lock = await asked.pick(
-            EnvironmentLockRow,
-            "project_id = %s AND (id = %s OR digest = %s)",
-            project_id,
-            wanted.lock_id,
-            wanted.lock_digest,
-        )
+        pipeline = await _ask_pipeline(asked, project_id, wanted.pipeline_digest)
+        lock = await _ask_lock(asked, project_id, wanted)
         source = await _ask_source(asked, project_id, wanted.source)
         versions = {
             alias: await _ask_version(asked, project_id, key)
@@ -93,7 +85,7 @@ async def look_up(session: ReadSession, project_id: UUID, wanted: Wanted) -> Fou
         pipeline=_first(pipeline),
         versions={alias: _first(answer) for alias, answer in versions.items()},
         lock=_first(lock),
-        source=_first(source) if source is not None else None,
+        source=_first(source),
         quota=next((limits for cluster, limits in limits.value if cluster is None), None),
         capacities={cluster: limits for cluster, limits in limits.value if cluster is not None},
     )
@@ -106,6 +98,28 @@ UNION ALL
 (SELECT DISTINCT ON (cluster_id) cluster_id, limits FROM cluster_capacities
   ORDER BY cluster_id, revision DESC)
 """
+
+
+async def _ask_pipeline(
+    asked: Together, project_id: UUID, digest: bytes | None
+) -> Answer[list[Pipeline]] | None:
+    if digest is None:
+        return None
+    return await asked.pick(Pipeline, "project_id = %s AND digest = %s", project_id, digest)
+
+
+async def _ask_lock(
+    asked: Together, project_id: UUID, wanted: Wanted
+) -> Answer[list[EnvironmentLockRow]] | None:
+    if wanted.lock_id is None and wanted.lock_digest is None:
+        return None
+    return await asked.pick(
+        EnvironmentLockRow,
+        "project_id = %s AND (id = %s OR digest = %s)",
+        project_id,
+        wanted.lock_id,
+        wanted.lock_digest,
+    )
 
 
 async def _ask_source(
@@ -145,5 +159,6 @@ async def _ask_version(
     )
 
 
-def _first(answer: Answer[list[T]]) -> T | None:
-    return next(iter(answer.value), None)
+def _first(answer: Answer[list[T]] | None) -> T | None:
+    """None as well for what was not asked."""
+    return next(iter(answer.value), None) if answer is not None else None
