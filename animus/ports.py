@@ -326,6 +326,9 @@ class WorkflowSubject:
 class RunWorkflows(Protocol):
     """The durable workflows behind runs. Every method may raise `Unavailable`."""
 
+    async def start(self, subject: WorkflowSubject, /) -> None:
+        """Start the workflow if it never ran. Leaves one that runs, or has closed, alone."""
+
     async def wake(self, subject: WorkflowSubject, /) -> None:
         """Start the workflow if it never ran, and signal it. Leaves a closed one alone."""
 

@@ -71,14 +71,14 @@ class TemporalRunWorkflows(RunWorkflows):
     def __init__(self, client: Client) -> None:
         self._client = client
 
+    async def start(self, subject: WorkflowSubject, /) -> None:
+        await self._start_once(subject)
+
     async def wake(self, subject: WorkflowSubject, /) -> None:
-        try:
-            await self._start(subject, WorkflowIDReusePolicy.REJECT_DUPLICATE)
-        except WorkflowAlreadyStartedError:
-            return  # closed: the reconciler says why before anything is started again
+        await self._start_once(subject, signal=WAKE)
 
     async def restart(self, subject: WorkflowSubject, /) -> None:
-        await self._start(subject, WorkflowIDReusePolicy.ALLOW_DUPLICATE)
+        await self._start(subject, WorkflowIDReusePolicy.ALLOW_DUPLICATE, signal=WAKE)
 
     async def wake_queue(self) -> None:
         try:
@@ -134,8 +134,17 @@ class TemporalRunWorkflows(RunWorkflows):
             raise _away(error) from error
         return [run_id for run_id in map(_find_run_id, closed) if run_id is not None]
 
-    async def _start(self, subject: WorkflowSubject, reuse: WorkflowIDReusePolicy) -> None:
-        """Signal-with-start: one call, whether it runs or not."""
+    async def _start_once(self, subject: WorkflowSubject, *, signal: str | None = None) -> None:
+        try:
+            await self._start(subject, WorkflowIDReusePolicy.REJECT_DUPLICATE, signal=signal)
+        except WorkflowAlreadyStartedError:
+            return  # closed: the reconciler says why before anything is started again
+
+    async def _start(
+        self, subject: WorkflowSubject, reuse: WorkflowIDReusePolicy, *, signal: str | None
+    ) -> None:
+        """One call, whether it runs or not. Without a signal the worker beside us, if there is one,
+        is given the first task with the answer."""
         try:
             await self._client.start_workflow(
                 WORKFLOW,
@@ -144,7 +153,8 @@ class TemporalRunWorkflows(RunWorkflows):
                 task_queue=CONTROL_QUEUE,
                 id_reuse_policy=reuse,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                start_signal=WAKE,
+                start_signal=signal,
+                request_eager_start=signal is None,
                 search_attributes=_search_attributes(subject),
                 static_summary=f"{subject.name} ({subject.classification})",
             )

@@ -83,7 +83,7 @@ def _with_floats_written(value: JsonValue) -> Any:
     if kind is float:
         return orjson.Fragment(rfc8785.dumps(value))
     if isinstance(value, dict):
-        if not all(map(_is_plain_key, value)):
+        if not _has_plain_keys(value):
             raise _Unusual
         return {
             key: item if type(item) in _AS_THEY_ARE else _with_floats_written(item)
@@ -96,8 +96,11 @@ def _with_floats_written(value: JsonValue) -> Any:
     raise _Unusual
 
 
-def _is_plain_key(key: object) -> bool:
-    return type(key) is str and key.isascii()
+def _has_plain_keys(value: dict[Any, Any]) -> bool:
+    try:
+        return "".join(value).isascii()
+    except TypeError:  # a key that is no text
+        return False
 
 
 def check_canonicalisable(value: JsonValue) -> None:

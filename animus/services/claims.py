@@ -27,12 +27,11 @@ from animus.services.blobs import (
 from animus.services.calls import Call, record
 from animus.services.datasets import FileDownload, manifest_downloads
 from animus.services.parsed import assignment_of
-from animus.services.run_facts import get_records
 from animus.store import data, execution, principals, runs
 from animus.store.database import ReadSession, UnitOfWork
 from animus.store.execution import OrderRecords
 from animus.store.new_ids import new_id
-from animus.store.run_records import RunRecords
+from animus.store.run_records import RunStanding, get_standing
 from animus.store.tables import (
     Attempt,
     AttemptClaim,
@@ -101,8 +100,8 @@ async def claim_attempt(uow: UnitOfWork, call: Call, *, order: bytes, signature:
     if row.canonical != order or row.signature != signature:
         raise OrderRefused("This is not the order that was signed.")
     check_cluster(call, cluster)
-    records = await get_records(uow, ProjectId(attempt.project_id), RunId(attempt.run_id))
-    check_obeyable(records, attempt, row, settled=found.outcome is not None)
+    standing = await get_standing(uow, attempt.project_id, attempt.run_id)
+    check_obeyable(standing, attempt, row, settled=found.outcome is not None)
     first, claim = found.claim is None, found.claim or _new_claim(call, attempt)
     if first:
         uow.add(claim)
@@ -112,7 +111,7 @@ async def claim_attempt(uow: UnitOfWork, call: Call, *, order: bytes, signature:
             subjects={"run": attempt.run_id, "attempt": attempt.id},
             payload={"cluster": cluster.name},
         )  # fmt: skip
-    holder = await _run_principal(uow, call, records.run)
+    holder = await _run_principal(uow, call, standing.run)
     assignment = assignment_of(row.assignment)
     attempt_token = _add_token(uow, attempt, row, holder, scope="attempt")
     run_token = None
@@ -169,16 +168,16 @@ def check_cluster(call: Call, cluster: Cluster) -> None:
 
 
 def check_obeyable(
-    records: RunRecords, attempt: Attempt, row: WorkOrderRow, *, settled: bool
+    standing: RunStanding, attempt: Attempt, row: WorkOrderRow, *, settled: bool
 ) -> None:
     """Raises `OrderRefused` unless the order permits its attempt now."""
-    if not row.not_before <= records.read_at <= row.not_after:
+    if not row.not_before <= standing.read_at <= row.not_after:
         raise OrderRefused("The work order has expired.")
     if settled:
         raise OrderRefused("The attempt is closed; its order is spent.")
-    if records.run.state != RunState.RUNNING or records.cancel is not None:
+    if standing.run.state != RunState.RUNNING or standing.is_canceled:
         raise OrderRefused("The run is not running, or is being canceled.")
-    if records.run.plan_digest != attempt.plan_digest:
+    if standing.run.plan_digest != attempt.plan_digest:
         raise OrderRefused("The order is for another plan than the run's.")
 
 

@@ -32,10 +32,18 @@ class PolicyVerdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
+    """A plan, and what its verdicts are recorded from, where they are."""
+
     plan: ExecutionPlan
-    verdicts: tuple[PolicyVerdict, ...]
-    input_digest: Digest
+    seen: JsonObject
+    judgements: tuple[Judgement, ...]
     library: str
+
+    def verdicts(self) -> tuple[PolicyVerdict, ...]:
+        return (_builtin_verdict(self.plan), *(_verdict_of(one) for one in self.judgements))
+
+    def input_digest(self) -> Digest:
+        return tagged_digest(TAG, self.seen)
 
 
 async def make_plan(
@@ -49,12 +57,7 @@ async def make_plan(
         body, facts.lock, judgements, gives_secrets=facts.gives_secrets, ceilings=facts.ceilings
     )
     plan = seal(body, verdict, tuple(policy.digest for policy in policies))
-    return Planned(
-        plan=plan,
-        verdicts=(_builtin_verdict(plan), *(_verdict_of(j) for j in judgements)),
-        input_digest=tagged_digest(TAG, seen),
-        library=judge.library,
-    )
+    return Planned(plan=plan, seen=seen, judgements=judgements, library=judge.library)
 
 
 async def _judgements(

@@ -113,8 +113,9 @@ async def close_attempt(
         order, recorded = await _get_order(session, project_id, attempt_id, run_id)
         if recorded is not None:
             return await _closed(session, order, recorded)
-        known = await _known_blobs(session, order, answer)
-    verified = await _verify(order, answer, known, store)
+        result = _read_result(order, answer)
+        known = await _known_blobs(session, order, result)
+    verified = await _verify(order, answer, result, known, store)
     async with database.write() as uow:
         order, recorded = await _get_order(uow, project_id, attempt_id, run_id, lock=True)
         if recorded is None:
@@ -142,20 +143,24 @@ async def _get_order(
     return order, found.outcome
 
 
-async def _known_blobs(session: ReadSession, order: _Order, answer: Answer) -> dict[bytes, Blob]:
-    if answer.result is None:
-        return {}
-    wanted = [o.sha256 for o in _objects_of(_read_result(order, answer))]
+async def _known_blobs(
+    session: ReadSession, order: _Order, result: AttemptResult | None
+) -> dict[bytes, Blob]:
+    wanted = [o.sha256 for o in _objects_of(result)] if result is not None else []
     if not wanted:
         return {}
     return await data.find_blobs(session, order.attempt.project_id, wanted)
 
 
 async def _verify(
-    order: _Order, answer: Answer, known: dict[bytes, Blob], store: ObjectStore
+    order: _Order,
+    answer: Answer,
+    result: AttemptResult | None,
+    known: dict[bytes, Blob],
+    store: ObjectStore,
 ) -> _Verified:
-    if answer.result is not None:
-        return await _verify_result(order, _read_result(order, answer), known, store)
+    if result is not None:
+        return await _verify_result(order, result, known, store)
     if answer.receipt is not None:
         _read_receipt(order, answer)
         return _Verified(outcome=AttemptOutcome.STOPPED)
@@ -167,9 +172,10 @@ async def _verify(
     return _Verified(outcome=AttemptOutcome.FAILED, failure=failure)
 
 
-def _read_result(order: _Order, answer: Answer) -> AttemptResult:
-    """The result, if the cluster's key signed it as the answer to this very order."""
-    assert answer.result is not None
+def _read_result(order: _Order, answer: Answer) -> AttemptResult | None:
+    """None where there is none; else what the cluster's key signed as the answer to this order."""
+    if answer.result is None:
+        return None
     verify(RESULT_TAG, answer.result, answer.signature, order.cluster.result_key)
     result = decode_document(AttemptResult, decode_strictly(answer.result), what="result")
     if parse_digest(result.order_digest) != order.row.order_digest:

@@ -19,6 +19,7 @@ from animus.store import delivery, queues, runs
 from animus.store.database import Database
 from animus.store.delivery import OutboxEntry
 from animus.store.queues import QUEUE_WAKE
+from animus.store.runs import START
 from animus.store.tables import Run
 
 BATCH = 100
@@ -56,7 +57,10 @@ async def _deliver_batch(database: Database, workflows: RunWorkflows) -> tuple[i
         queued = [one for one in entries if one.kind == QUEUE_WAKE]
         others = [one for one in entries if one.kind != QUEUE_WAKE]
         subjects = {one.run_id: _subject_of_entry(one) for one in others if _is_open(one)}
-        done = await asyncio.gather(*(_tell(workflows, s) for s in subjects.values()))
+        woken = {one.run_id for one in others if one.kind != START}
+        done = await asyncio.gather(
+            *(_tell(workflows, s, is_woken=s.run_id in woken) for s in subjects.values())
+        )
         failed = {s.run_id for s, told in zip(subjects.values(), done, strict=True) if not told}
         delivered = [one.seq for one in others if one.run_id not in failed]
         if queued and await _tell_queue(workflows):
@@ -70,9 +74,10 @@ def _is_open(entry: OutboxEntry) -> bool:
     return entry.state not in TERMINAL
 
 
-async def _tell(workflows: RunWorkflows, subject: WorkflowSubject) -> bool:
+async def _tell(workflows: RunWorkflows, subject: WorkflowSubject, *, is_woken: bool) -> bool:
+    """A run of which nothing but its submission is told has nothing to be woken for."""
     try:
-        await workflows.wake(subject)
+        await (workflows.wake if is_woken else workflows.start)(subject)
     except Unavailable as error:
         _log.warning("wake_up_delayed", run_id=str(subject.run_id), detail=error.detail)
         return False

@@ -304,6 +304,7 @@ def _keep_plan(
 
 
 def _verdict_rows(run: Run, planned: Planned, generation: int) -> list[VerdictRow]:
+    input_digest = planned.input_digest()
     return [
         VerdictRow(
             id=new_id(),
@@ -312,11 +313,11 @@ def _verdict_rows(run: Run, planned: Planned, generation: int) -> list[VerdictRo
             generation=generation,
             policy_version_id=verdict.policy.id if verdict.policy else None,
             effect=verdict.effect,
-            input_digest=planned.input_digest,
+            input_digest=input_digest,
             answers=verdict.answers,
             library=planned.library,
         )
-        for verdict in planned.verdicts
+        for verdict in planned.verdicts()
     ]
 
 

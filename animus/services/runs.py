@@ -130,7 +130,7 @@ async def submit_run(
         project_id=project_id, subjects={"run": run.id},
         payload=_submission(run, request, resolved),
     )  # fmt: skip
-    runs.add_outbox(uow, project_id, run.id, "start")
+    runs.add_outbox(uow, project_id, run.id, runs.START)
     await uow.flush()
     return _view(run, call.by.name)
 

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from animus.domain.digests import Digest
-from animus.domain.ids import ProjectId, RunId, effect_event_id
+from animus.domain.ids import ProjectId, effect_event_id
 from animus.domain.pipelines import SecretReference
 from animus.domain.work_orders import OrderRefused
 from animus.services.calls import Call, record
 from animus.services.claims import check_cluster, check_obeyable, get_order
 from animus.services.parsed import assignment_of
-from animus.services.run_facts import get_records
 from animus.store import audit
 from animus.store.database import UnitOfWork
+from animus.store.run_records import get_standing
 
 ACTION = "secret.accessed"
 
@@ -40,8 +40,8 @@ async def record_access(
     if found.claim is None:
         raise OrderRefused("The attempt is not claimed. An agent claims it before anything else.")
     attempt, project_id = found.attempt, ProjectId(found.attempt.project_id)
-    records = await get_records(uow, project_id, RunId(attempt.run_id))
-    check_obeyable(records, attempt, found.order, settled=found.outcome is not None)
+    standing = await get_standing(uow, project_id, attempt.run_id)
+    check_obeyable(standing, attempt, found.order, settled=found.outcome is not None)
     planned = assignment_of(found.order.assignment).step.secrets
     if not planned or set(references) != set(planned):
         raise OrderRefused("These are not the secrets that the attempt's plan references.")

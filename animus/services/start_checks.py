@@ -11,16 +11,17 @@ from collections.abc import Iterator, Sequence
 
 from animus.domain.canonical import decode_strictly
 from animus.domain.digests import format_digest, parse_digest
+from animus.domain.errors import NotFound
 from animus.domain.ids import ProjectId, RunId
 from animus.domain.manifests import read_manifest
+from animus.domain.run_specs import RunSpec
 from animus.domain.runs import FailureClass, RunState
 from animus.ports import ObjectStore
 from animus.services.blobs import VERIFY_CONCURRENCY
 from animus.services.cluster_choices import allowed_in
 from animus.services.incidents import IncidentReport
 from animus.services.parsed import run_spec_of
-from animus.services.runs import get_row
-from animus.store import data, projects
+from animus.store import data, projects, runs
 from animus.store.database import Database, ReadSession
 from animus.store.tables import Cluster, ManifestRow, Run
 
@@ -32,8 +33,10 @@ async def find_lost_inputs(
     database: Database, project_id: ProjectId, run_id: RunId, *, store: ObjectStore
 ) -> Sequence[bytes]:
     """Digests of what the run reads and the store has no more. Asks outside a transaction."""
-    async with database.read() as session:
-        wanted = await _inputs_of(session, await get_row(session, project_id, run_id))
+    run_spec = await runs.find_run_spec(database, project_id, run_id)
+    if run_spec is None:
+        raise NotFound("run", str(run_id))
+    wanted = await _inputs_of(database, project_id, run_spec_of(run_spec))
     limit = asyncio.Semaphore(VERIFY_CONCURRENCY)
 
     async def is_there(sha256: bytes) -> bool:
@@ -79,19 +82,27 @@ async def find_obstacle(
     return None
 
 
-async def _inputs_of(session: ReadSession, run: Run) -> Sequence[bytes]:
+async def _inputs_of(database: Database, project_id: ProjectId, spec: RunSpec) -> Sequence[bytes]:
     """At most `MAX_ASKED` digests of objects, each once."""
-    spec = run_spec_of(run.run_spec)
     wanted: dict[bytes, None] = {}
     if spec.code is not None and spec.code.pack_sha256 is not None:
         wanted[parse_digest(spec.code.pack_sha256)] = None
-    for binding in spec.datasets:
-        if len(wanted) < MAX_ASKED:
-            digest = parse_digest(binding.digest)
-            row = await data.find_manifest(session, run.project_id, digest)
-            assert row is not None  # a run is refused without the versions that it binds
-            wanted |= dict.fromkeys(_files_of(row))
+    if spec.datasets:
+        async with database.read() as session:
+            wanted |= dict.fromkeys(await _files_bound(session, project_id, spec))
     return list(wanted)[:MAX_ASKED]
+
+
+async def _files_bound(
+    session: ReadSession, project_id: ProjectId, spec: RunSpec
+) -> Sequence[bytes]:
+    files: dict[bytes, None] = {}
+    for binding in spec.datasets:
+        if len(files) < MAX_ASKED:
+            row = await data.find_manifest(session, project_id, parse_digest(binding.digest))
+            assert row is not None  # a run is refused without the versions that it binds
+            files |= dict.fromkeys(_files_of(row))
+    return list(files)
 
 
 def _files_of(row: ManifestRow) -> Iterator[bytes]:

@@ -78,16 +78,8 @@ async def look_up(session: ReadSession, project_id: UUID, wanted: Wanted) -> Fou
         allowed = await asked.pick(
             ProjectClusters, "project_id = %s ORDER BY revision DESC LIMIT 1", project_id
         )
-        pipeline = await asked.pick(
-            Pipeline, "project_id = %s AND digest = %s", project_id, wanted.pipeline_digest
-        )
-        lock = await asked.pick(
-            EnvironmentLockRow,
-            "project_id = %s AND (id = %s OR digest = %s)",
-            project_id,
-            wanted.lock_id,
-            wanted.lock_digest,
-        )
+        pipeline = await _ask_pipeline(asked, project_id, wanted.pipeline_digest)
+        lock = await _ask_lock(asked, project_id, wanted)
         source = await _ask_source(asked, project_id, wanted.source)
         versions = {
             alias: await _ask_version(asked, project_id, key)
@@ -100,7 +92,7 @@ async def look_up(session: ReadSession, project_id: UUID, wanted: Wanted) -> Fou
         pipeline=_first(pipeline),
         versions={alias: _first(answer) for alias, answer in versions.items()},
         lock=_first(lock),
-        source=_first(source) if source is not None else None,
+        source=_first(source),
         quota=next((limits for cluster, limits in limits.value if cluster is None), None),
         capacities={cluster: limits for cluster, limits in limits.value if cluster is not None},
     )
@@ -113,6 +105,28 @@ UNION ALL
 (SELECT DISTINCT ON (cluster_id) cluster_id, limits FROM cluster_capacities
   ORDER BY cluster_id, revision DESC)
 """
+
+
+async def _ask_pipeline(
+    asked: Together, project_id: UUID, digest: bytes | None
+) -> Answer[list[Pipeline]] | None:
+    if digest is None:
+        return None
+    return await asked.pick(Pipeline, "project_id = %s AND digest = %s", project_id, digest)
+
+
+async def _ask_lock(
+    asked: Together, project_id: UUID, wanted: Wanted
+) -> Answer[list[EnvironmentLockRow]] | None:
+    if wanted.lock_id is None and wanted.lock_digest is None:
+        return None
+    return await asked.pick(
+        EnvironmentLockRow,
+        "project_id = %s AND (id = %s OR digest = %s)",
+        project_id,
+        wanted.lock_id,
+        wanted.lock_digest,
+    )
 
 
 async def _ask_source(
@@ -152,5 +166,6 @@ async def _ask_version(
     )
 
 
-def _first(answer: Answer[list[T]]) -> T | None:
-    return next(iter(answer.value), None)
+def _first(answer: Answer[list[T]] | None) -> T | None:
+    """None as well for what was not asked."""
+    return next(iter(answer.value), None) if answer is not None else None

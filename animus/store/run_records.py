@@ -98,6 +98,30 @@ async def find_records(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStanding:
+    """What of a run says whether its orders are to be obeyed."""
+
+    run: Run
+    is_canceled: bool
+    read_at: datetime
+
+
+async def get_standing(session: ReadSession, project_id: UUID, run_id: UUID) -> RunStanding:
+    """Of a run that there is."""
+    key = (project_id, run_id)
+    async with session.together() as asked:
+        run = await asked.pick(Run, "project_id = %s AND id = %s", *key)
+        rest = await asked.fetch(_IS_CANCELED, *key)
+    ((is_canceled, read_at),) = rest.value
+    return RunStanding(run=run.value[0], is_canceled=is_canceled, read_at=read_at)
+
+
+_IS_CANCELED: LiteralString = (
+    f"SELECT EXISTS (SELECT FROM cancel_requests WHERE {_OF_RUN}), clock_timestamp()"
+)
+
+
 def _place(rows: Sequence[tuple[Any, ...]]) -> QueuePlace | None:
     for generation, peak, is_admitted in rows:
         return QueuePlace(generation=generation, peak=peak, is_admitted=is_admitted)

@@ -12,7 +12,7 @@ from sqlalchemy import Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col
 
-from animus.store.database import AnyRow, ReadSession, UnitOfWork
+from animus.store.database import AnyRow, Plain, ReadSession, UnitOfWork
 from animus.store.plain_sql import update_of
 from animus.store.scope import scoped
 from animus.store.tables import (
@@ -27,11 +27,20 @@ from animus.store.tables import (
 )
 
 OUTBOX_CHANNEL = "animus_outbox"
+START = "start"
+"""What the outbox says of a new run; everything else wakes."""
 
 
 async def find_run(session: ReadSession, project_id: UUID, run_id: UUID) -> Run | None:
     found = await session.pick(Run, "project_id = %s AND id = %s", project_id, run_id)
     return next(iter(found), None)
+
+
+async def find_run_spec(plain: Plain, project_id: UUID, run_id: UUID) -> bytes | None:
+    rows = await plain.fetch(
+        "SELECT run_spec FROM runs WHERE project_id = %s AND id = %s", project_id, run_id
+    )
+    return next((run_spec for (run_spec,) in rows), None)
 
 
 async def find_run_anywhere(session: ReadSession, run_id: UUID) -> Run | None:

@@ -33,13 +33,18 @@ class Listener:
 
     def __init__(self) -> None:
         self.told: list[RunId] = []
+        self.woken: list[RunId] = []
         self.is_away = False
         self.queue_wake_ups = 0
 
-    async def wake(self, subject: WorkflowSubject, /) -> None:
+    async def start(self, subject: WorkflowSubject, /) -> None:
         if self.is_away:
             raise Unavailable("away")
         self.told.append(subject.run_id)
+
+    async def wake(self, subject: WorkflowSubject, /) -> None:
+        await self.start(subject)
+        self.woken.append(subject.run_id)
 
     async def restart(self, subject: WorkflowSubject, /) -> None:
         raise NotImplementedError
@@ -116,7 +121,18 @@ async def test_several_reasons_to_wake_a_run_are_one_wake_up(
     run = await submit(platform, team)
     await run.cancel()
     assert await relay.deliver(platform.worker, listener) == 2
-    assert listener.told == [run.id]
+    assert listener.told == listener.woken == [run.id]
+
+
+async def test_a_run_that_is_only_submitted_is_started_and_woken_for_what_comes_later(
+    platform: Platform, team: Team, listener: Listener
+) -> None:
+    run = await submit(platform, team)
+    assert await relay.deliver(platform.worker, listener) == 1
+    assert (listener.told, listener.woken) == ([run.id], [])
+    await run.cancel()
+    assert await relay.deliver(platform.worker, listener) == 1
+    assert listener.woken == [run.id]
 
 
 async def test_a_run_that_has_ended_is_not_woken(

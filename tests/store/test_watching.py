@@ -29,6 +29,9 @@ class Asked:
     def __init__(self) -> None:
         self.runs: list[RunId] = []
 
+    async def start(self, subject: WorkflowSubject, /) -> None:
+        raise NotImplementedError
+
     async def wake(self, subject: WorkflowSubject, /) -> None:
         raise NotImplementedError
 

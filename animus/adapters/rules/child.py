@@ -11,9 +11,8 @@ import sys
 from typing import Any, BinaryIO
 
 import orjson
-from cel import Context
 
-from animus.adapters.rules.evaluation import answer, context_of, fault
+from animus.adapters.rules.evaluation import Contexts, answer, fault
 
 MEMORY_LIMIT = 1024**3  # bytes of address space
 LENGTH = struct.Struct(">I")
@@ -32,17 +31,17 @@ def _serve(request: dict[str, Any], sink: BinaryIO) -> None:
     """Each frame says which question it answers, and from which of its rules on. Asked `singly`,
     there is one for each rule, so that whoever waits sees which one hangs."""
     plan, expressions = request["plan"], request["expressions"]
-    context = context_of(plan) if plan is not None else None
+    contexts = Contexts(plan, expressions) if plan is not None else None
     size = 1 if request["singly"] else len(expressions)
     for place in range(0, len(expressions), size):
-        said = [_answer(one, context) for one in expressions[place : place + size]]
+        said = [_answer(one, contexts) for one in expressions[place : place + size]]
         _write(sink, {"number": request["number"], "place": place, "answers": said})
 
 
-def _answer(expression: str, context: Context | None) -> dict[str, object]:
-    if context is None:
+def _answer(expression: str, contexts: Contexts | None) -> dict[str, object]:
+    if contexts is None:
         return {"fault": fault(expression)}
-    said = answer(expression, context)
+    said = answer(expression, contexts.of(expression))
     return {"answer": said.answer, "message": said.message}
 
 

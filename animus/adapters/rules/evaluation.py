@@ -8,12 +8,14 @@ when it takes too long.
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
+from collections.abc import Sequence
+from functools import cache, cached_property, lru_cache
 from importlib.metadata import version
 from typing import Any
 
 import cel
 
+from animus.adapters.rules.narrowing import fields_seen, narrowed
 from animus.domain.pipeline_expansion import expand_pipeline
 from animus.domain.plans import Execution, Facts, draft
 from animus.domain.policy_evaluation import Answer, RuleAnswer
@@ -31,6 +33,24 @@ _FAILURES = (ValueError, TypeError, RuntimeError, LookupError, ArithmeticError)
 
 def context_of(plan: dict[str, Any]) -> cel.Context:
     return cel.Context({VARIABLE: plan})
+
+
+class Contexts:
+    """Of one plan: whole, and with what those of the expressions see that are understood."""
+
+    def __init__(self, plan: dict[str, Any], expressions: Sequence[str]) -> None:
+        self._plan, self._expressions = plan, expressions
+
+    def of(self, expression: str) -> cel.Context:
+        return self._whole if fields_seen(expression) is None else self._narrowed
+
+    @cached_property
+    def _whole(self) -> cel.Context:
+        return context_of(self._plan)
+
+    @cached_property
+    def _narrowed(self) -> cel.Context:
+        return context_of(narrowed(self._plan, self._expressions))
 
 
 def answer(expression: str, context: cel.Context) -> RuleAnswer:

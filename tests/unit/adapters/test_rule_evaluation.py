@@ -27,6 +27,7 @@ SEEN = policy_input(
         locked=read_lock(),
     )
 )
+LONG = {"a": list(range(200)), "steps": []}
 RUNAWAY = "plan.a.all(i, plan.a.all(j, plan.a.all(k, plan.a.all(l, plan.a.all(m, m >= 0)))))"
 
 
@@ -110,7 +111,7 @@ async def test_the_judge_says_what_keeps_rules_from_being_published(
 async def test_a_runaway_rule_is_stopped_and_the_others_are_answered(
     judge: ProcessRuleJudge,
 ) -> None:
-    said = await judge.answer({"a": list(range(200))}, ["true", RUNAWAY, "false"])
+    said = await judge.answer(LONG, ["true", RUNAWAY, "false"])
     assert [one.answer for one in said] == [Answer.MATCHED, Answer.ERROR, Answer.UNMATCHED]
     assert "was stopped" in said[1].message
 
@@ -119,7 +120,7 @@ async def test_many_rules_are_answered_in_order_also_where_two_of_them_run_away(
     judge: ProcessRuleJudge,
 ) -> None:
     rules = ["true", "false"] * 20
-    said = await judge.answer({"a": list(range(200))}, [*rules, RUNAWAY, *rules, RUNAWAY])
+    said = await judge.answer(LONG, [*rules, RUNAWAY, *rules, RUNAWAY])
     honest = [Answer.MATCHED, Answer.UNMATCHED] * 20
     assert [one.answer for one in said] == [*honest, Answer.ERROR, *honest, Answer.ERROR]
 
@@ -130,7 +131,7 @@ async def test_the_judge_says_which_library_judged(judge: ProcessRuleJudge) -> N
 
 
 async def test_answers_of_an_interrupted_question_are_nobody_elses(judge: ProcessRuleJudge) -> None:
-    asked = asyncio.create_task(judge.answer({"a": list(range(200))}, [RUNAWAY, "true", "true"]))
+    asked = asyncio.create_task(judge.answer(LONG, [RUNAWAY, "true", "true"]))
     await asyncio.wait({asked}, timeout=0.2)  # the first rule is being evaluated by then
     asked.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -144,7 +145,7 @@ async def test_all_rules_of_a_plan_together_are_bounded(
     judge: ProcessRuleJudge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(children, "ALL_RULES_SECONDS", children.RULE_SECONDS + 0.2)
-    said = await judge.answer({"a": list(range(200))}, ["true", RUNAWAY, "true", "true"])
+    said = await judge.answer(LONG, ["true", RUNAWAY, "true", "true"])
     assert [one.answer for one in said] == [Answer.MATCHED, *[Answer.ERROR] * 3]
 
 
