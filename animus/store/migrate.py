@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.resources import files
 
 from alembic import command
 from alembic.config import Config
 from psycopg import sql
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.exc import OperationalError
 from sqlmodel import SQLModel
 
 import animus.store.migrations
@@ -30,6 +34,10 @@ _GUARDS = {
     "decisions": ("animus_check_decision", "INSERT"),
 }
 """Triggers beyond immutability: table to function and event."""
+LOCK_TIMEOUT = "2s"
+"""While we wait for a lock, everybody else waits behind us."""
+TRIES = 30
+PAUSE = 0.5
 
 
 def migrate(url: str, *, role_passwords: Mapping[str, str]) -> None:
@@ -45,10 +53,10 @@ def migrate(url: str, *, role_passwords: Mapping[str, str]) -> None:
             close_side_doors(connection)
             connection.commit()
         _upgrade(engine)
-        with engine.begin() as connection:
-            connection.execute(text(f"SET ROLE {OWNER}"))
-            _apply_functions(connection)
-            _apply_protections(connection)
+        _check_every_table_is_listed()
+        _patiently(engine, _apply_functions)
+        for protection in PROTECTIONS:
+            _patiently(engine, partial(_protect, protection))
     finally:
         engine.dispose()
 
@@ -99,16 +107,33 @@ def _transition_function() -> str:
     )
 
 
-def _apply_protections(connection: Connection) -> None:
-    _check_every_table_is_listed()
-    for protection in PROTECTIONS:
-        for statement in statements(protection):
-            connection.execute(text(statement))
-        for partition in _partitions(connection, protection):
-            for statement in trigger_statements(partition, protection):
-                if "TRUNCATE" in statement or "refuse_truncate" in statement:
-                    connection.execute(text(statement))
-    for table, (function, event) in _GUARDS.items():
+def _patiently(engine: Engine, work: Callable[[Connection], None]) -> None:
+    """In a transaction of its own. Whoever uses the database meanwhile goes first."""
+    for left in reversed(range(TRIES)):
+        try:
+            with engine.begin() as connection:
+                connection.execute(text(f"SET ROLE {OWNER}"))
+                connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
+                work(connection)
+        except OperationalError as error:
+            if not left or not isinstance(error.orig, (LockNotAvailable, DeadlockDetected)):
+                raise
+            time.sleep(PAUSE)
+        else:
+            return
+
+
+def _protect(protection: Protection, connection: Connection) -> None:
+    """One table in one transaction: it is never without protection, and no other is locked."""
+    table = protection.table
+    for statement in statements(protection):
+        connection.execute(text(statement))
+    for partition in _partitions(connection, protection):
+        for statement in trigger_statements(partition, protection):
+            if "TRUNCATE" in statement or "refuse_truncate" in statement:
+                connection.execute(text(statement))
+    if table in _GUARDS:
+        function, event = _GUARDS[table]
         connection.execute(text(f"DROP TRIGGER IF EXISTS guard ON {table}"))
         connection.execute(
             text(

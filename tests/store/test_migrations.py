@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import LiteralString
 
 import psycopg
@@ -19,6 +21,7 @@ from animus.store.side_doors import close_side_doors
 from tests.support.people import unique
 from tests.support.platforms import Platform
 from tests.support.servers import SUPERUSER
+from tests.support.waiting import PATIENCE, POLL
 
 pytestmark = pytest.mark.stack
 
@@ -94,6 +97,30 @@ def test_migrating_again_changes_nothing(platform: Platform, empty: str) -> None
     before = catalogue(platform, empty, {**SCHEMA, **RULES})
     platform.servers.migrate(empty)
     assert catalogue(platform, empty, {**SCHEMA, **RULES}) == before
+
+
+def test_a_database_in_use_is_migrated_and_nobody_in_it_is_refused(
+    platform: Platform, empty: str
+) -> None:
+    """Who reads two tables, in whatever order, never waits for us while we wait for them."""
+    platform.servers.migrate(empty)
+    url = platform.servers.url(SUPERUSER, empty)
+    with psycopg.connect(url) as user, ThreadPoolExecutor() as other:
+        user.execute("SELECT FROM runs")
+        migrating = other.submit(platform.servers.migrate, empty)
+        wait_for_lock(url, "runs")
+        user.execute("SELECT FROM projects")
+        user.commit()
+        migrating.result()
+
+
+def wait_for_lock(url: str, table: str) -> None:
+    waiting = "SELECT FROM pg_locks WHERE NOT granted AND relation = to_regclass(%s)"
+    deadline = time.monotonic() + PATIENCE
+    with psycopg.connect(url, autocommit=True) as connection:
+        while not connection.execute(waiting, (table,)).fetchall():
+            assert time.monotonic() < deadline, f"nobody waits for {table}"
+            time.sleep(POLL)
 
 
 def test_migrating_again_mends_what_somebody_loosened(platform: Platform, empty: str) -> None:
