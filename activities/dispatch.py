@@ -6,6 +6,7 @@ It has the attempt's id there, so a dispatcher that comes after another waits fo
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,13 +32,23 @@ from animus.contracts.execution import (
     agent_namespace,
 )
 from animus.contracts.runs import SignedAnswer
-from animus.domain.errors import Unavailable
+from animus.domain.errors import Refused, Unavailable
 
 LOOK_EVERY = 30.0
 """Seconds between looks at what an agent says of an attempt: thousands may be under way."""
 _LOOK_TIMEOUT = timedelta(seconds=2)
 
+_CODE = re.compile("[a-z][a-z0-9_]{0,63}")
+_UNREADABLE = (TypeError, ValueError, LookupError, RuntimeError)
+"""What decoding raises for bytes that are no answer."""
+
 Handle = ActivityHandle[SignedAnswer]
+
+
+class NoAnswer(Refused):
+    """What the agent's side left behind is no answer of its code."""
+
+    code = "execution_failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +63,12 @@ class AgentDispatch(DispatchActivities):
 
     @activity.defn(name="dispatch.stop_attempt")
     async def stop_attempt(self, dispatch: Dispatch, /) -> SignedAnswer:
+        """Nothing but the agent's own answer ends it: who ended its activity is asked again."""
         with translated():
-            return await self._answer(dispatch, self._stopping(dispatch))
+            try:
+                return await self._answer(dispatch, self._stopping(dispatch))
+            except NoAnswer as error:
+                raise Unavailable(error.message) from None
 
     async def _execution(self, dispatch: Dispatch) -> Handle:
         client = self._at(dispatch.cluster)
@@ -104,21 +119,35 @@ class AgentDispatch(DispatchActivities):
 
 async def _result(handle: Handle) -> SignedAnswer:
     try:
-        return await handle.result()
+        answer = await handle.result()
     except ActivityFailureError as error:
         _refused(error)
+    except _UNREADABLE:
+        raise NoAnswer("The agent's answer can't be read.") from None
     except asyncio.CancelledError:
-        if not activity.is_worker_shutdown():
+        if not activity.is_cancelled():  # Temporal itself gave up the call
+            raise Unavailable("Temporal does not answer.") from None
+        if _is_asked_to_cancel():
             with suppress(RPCError):  # it has ended, most often: it is stopped before
                 await asyncio.shield(handle.cancel())
         raise
+    if not isinstance(answer, SignedAnswer):
+        raise NoAnswer("The agent's answer is none.")
+    return answer
+
+
+def _is_asked_to_cancel() -> bool:
+    """Else we were late, or are taken for lost: another of us waits for the same activity."""
+    details = activity.cancellation_details()
+    return details is not None and details.cancel_requested
 
 
 def _refused(error: ActivityFailureError) -> NoReturn:
     """The agent's own code; or whatever its side did to the activity, which it has the right to."""
     cause = error.cause
     code = cause.type if isinstance(cause, ApplicationError) else None
-    code = code or "execution_failed"
+    if code is None or not _CODE.fullmatch(code):
+        raise NoAnswer("The agent's activity was ended without an answer.")
     raise ApplicationError(code, type=code, non_retryable=True) from None
 
 
@@ -134,7 +163,7 @@ class _Sight:
         now = asyncio.get_running_loop().time()
         if self._looked is None or now - self._looked >= LOOK_EVERY:
             self._looked = now
-            with suppress(RPCError):
+            with suppress(RPCError, *_UNREADABLE):
                 found = await self.handle.describe(
                     include_heartbeat_details=True, rpc_timeout=_LOOK_TIMEOUT
                 )

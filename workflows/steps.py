@@ -39,8 +39,6 @@ with workflow.unsafe.imports_passed_through():
         REGISTER_TIMEOUT,
     )
 
-_AGENTS_APART = "agents-apart"
-"""Before, agents served the namespace of the runs, and workflows asked them there."""
 _DISPATCH_SLACK = timedelta(minutes=1)
 
 
@@ -193,7 +191,7 @@ class StepRunner:
 
 def _started(opened: AttemptOpened, order: SignedOrder) -> workflow.ActivityHandle[SignedAnswer]:
     summary, timeout = f"attempt {opened.number}", timedelta(seconds=opened.timeout_seconds)
-    if workflow.patched(_AGENTS_APART):
+    if opened.cluster:
         return workflow.start_activity_method(
             DispatchActivities.execute_attempt,
             _dispatch(opened, order),
@@ -217,7 +215,7 @@ def _started(opened: AttemptOpened, order: SignedOrder) -> workflow.ActivityHand
 
 
 def _stopped(opened: AttemptOpened, order: SignedOrder) -> workflow.ActivityHandle[SignedAnswer]:
-    if workflow.patched(_AGENTS_APART):
+    if opened.cluster:
         return workflow.start_activity_method(
             DispatchActivities.stop_attempt,
             _dispatch(opened, order),

@@ -112,6 +112,7 @@ class AttemptOpened:
     attempt_id: str = ""
     number: int = 0
     cluster: str = ""
+    """Empty in attempts of before agents had a namespace of their own: they are asked in ours."""
     task_queue: str = ""
     order: SignedOrder | None = None
     timeout_seconds: float = 0.0
