@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -182,9 +183,23 @@ def probe_latch(section: AgentSection) -> Latch:
 
 
 def _places_of(told: KubernetesSection) -> tuple[str, ...]:
-    """The api and, where it is said, the object store."""
-    store = told.store_address or told.store_endpoint
-    return (_place_of(told.gateway_url), *((store,) if store else ()))
+    """The api and, where it is said, the object store. Raises `SettingsUnfit`."""
+    store = (told.store_address,) if told.store_address else ()
+    places = told.egress_addresses or (_place_of(told.gateway_url), *store)
+    for place in places:
+        _check_address(place)
+    return places
+
+
+def _check_address(place: str) -> None:
+    """A name that nobody resolves looks like a place that nobody reaches."""
+    try:
+        ip_address(place.rpartition(":")[0].strip("[]"))
+    except ValueError:
+        raise SettingsUnfit(
+            f"{place!r} is a name. Say in agent.kubernetes.egress_addresses at which addresses "
+            "pods reach api and object store."
+        ) from None
 
 
 def _place_of(url: str) -> str:

@@ -77,6 +77,7 @@ class WorkerSection(Section):
 
 
 _HOST_AND_PORT = r"^[A-Za-z0-9.-]+:[0-9]{1,5}$"
+_ADDRESS_AND_PORT = r"^([0-9.]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$"
 
 
 class GrantsSection(Section):
@@ -114,8 +115,9 @@ class KubernetesSection(Section):
     """host:port of the object store as pods reach it, where they can't reach its public name."""
     egress: Literal["shared", "switched"] = "shared"
     """Switched: main has not the network of fetch and collect, and what its plan grants instead."""
-    store_endpoint: Annotated[str, Field(pattern=_HOST_AND_PORT)] | None = None
-    """host:port of the object store's public name, where egress is switched and pods reach that."""
+    egress_addresses: tuple[Annotated[str, Field(pattern=_ADDRESS_AND_PORT)], ...] = ()
+    """address:port of api and object store as pods reach them, where egress is switched. No names:
+    what they mean can't be asked any more once the network is closed."""
     latch_seconds: Annotated[int, Field(ge=1, le=3_600)] = 300
     """How long the network of fetch may take to go, once fetch has ended."""
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
@@ -140,8 +142,8 @@ class KubernetesSection(Section):
 
     @model_validator(mode="after")
     def _say_what_is_closed(self) -> Self:
-        if self.egress == "switched" and not (self.store_address or self.store_endpoint):
-            raise ValueError('"switched" needs store_address or store_endpoint: host:port')
+        if self.egress == "switched" and not (self.store_address or self.egress_addresses):
+            raise ValueError('"switched" needs egress_addresses: those of api and object store')
         return self
 
 
@@ -243,6 +245,16 @@ class WorkerSettings(BaseModel):
 class AgentSettings(BaseModel):
     temporal: TemporalSection
     agent: AgentSection
+
+    @model_validator(mode="after")
+    def _work_where_we_are_asked(self) -> Self:
+        """In another namespace an agent would look well and be given nothing."""
+        if not self.temporal.namespace.endswith(f"-{self.agent.cluster}"):
+            raise ValueError(
+                f"temporal.namespace is that of the agents of cluster {self.agent.cluster!r}: "
+                f"it ends in -{self.agent.cluster}"
+            )
+        return self
 
 
 class MigrateSettings(BaseModel):

@@ -56,9 +56,12 @@ async def keep_token(
     while True:
         await asyncio.sleep(every)
         try:
-            client.api_key = _token(section)
-        except OSError as error:
+            token = _token(section)
+        except (OSError, ValueError) as error:
             _log.warning("temporal_token_unreadable", detail=str(error))
+            continue
+        if token != "":  # it is being written
+            client.api_key = token
 
 
 def _token(section: TemporalSection) -> str | None:

@@ -34,7 +34,8 @@ RETENTION = timedelta(days=30)
 SEARCH_ATTRIBUTES = ("AnimusProject", "AnimusState", "AnimusClassification", "AnimusRequester")
 KEYWORD = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
 
-SERVING_TIME = 60.0
+SERVING_TIME = 120.0
+"""Seconds; a server that did not find the keys of tokens at first asks again in a minute."""
 POLL_INTERVAL = 0.1
 
 T = TypeVar("T")

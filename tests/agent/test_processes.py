@@ -22,11 +22,12 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from animus.adapters.container.forwarders import forwarding, upstream_of
 from animus.contracts.execution import ExecutionActivities, agent_queue
 from animus.contracts.runs import SignedAnswer, SignedOrder
-from deploy.embedded.configuration import TEMPORAL_NAMESPACE
+from deploy.embedded.configuration import agent_namespace
 from deploy.embedded.settings_files import Section, to_toml
 from deploy.embedded.stack import Stack
+from deploy.embedded.temporal_namespace import register_namespaces
 from tests.agent.agents import CHECKOUT, Bench, read_result, until
-from tests.agent.conftest import Images, MakeAgent
+from tests.agent.conftest import CLUSTERS, Images, MakeAgent
 from tests.agent.platforms import Order, Platform
 from tests.agent.steps import python_step
 from tests.agent.test_adoption import COUNT, told
@@ -54,9 +55,11 @@ class ExecuteOrder:
 
 
 @pytest.fixture(scope="module")
-async def temporal(stack: Stack) -> AsyncIterator[Client]:
+async def temporal(stack: Stack, runtime: str) -> AsyncIterator[Client]:
     stack.start(["temporal"])
-    client = await as_operator(stack)
+    address, token = stack.site.addresses.temporal, access_of(stack).for_operator()
+    await register_namespaces(address, CLUSTERS[runtime], token=token)
+    client = await as_operator(stack, agent_namespace(CLUSTERS[runtime]))
     async with Worker(
         client,
         task_queue=QUEUE,
@@ -76,10 +79,10 @@ class AgentProcess:
         self._relays = folder / "relays"
         section = bench.section.model_dump(mode="json", exclude_none=True)
         token = folder / "temporal.token"
-        token.write_text(access_of(stack).for_operator())
+        token.write_text(access_of(stack).for_agent(bench.section.cluster))
         temporal: Section = {
             "address": stack.site.addresses.temporal,
-            "namespace": TEMPORAL_NAMESPACE,
+            "namespace": agent_namespace(bench.section.cluster),
             "token_file": str(token),
         }
         self._settings.write_text(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from animusd.cluster_wiring import latch_of
-from animusd.settings import KubernetesSection
+from animusd.settings import KubernetesSection, SettingsUnfit
 
 URL = {"gateway_url": "https://animus.example"}
 OWNED = {"namespaces": "owned", "prefix": "animus-p-", "template": "/etc/animus/namespace.yaml"}
@@ -41,19 +42,34 @@ def test_egress_is_shared_unless_it_is_said_otherwise() -> None:
     assert latch_of(told) is None
 
 
+SWITCHED = {"namespace": "runs", "egress": "switched"}
+
+
 @pytest.mark.parametrize(
     ("url", "place"),
     [
-        ("https://animus.example", "animus.example:443"),
-        ("http://animus.example/api", "animus.example:80"),
-        ("http://192.0.2.10:8080", "192.0.2.10:8080"),
+        ("http://192.0.2.10", "192.0.2.10:80"),
+        ("https://192.0.2.10/api", "192.0.2.10:443"),
         ("http://[2001:db8::1]:8080", "[2001:db8::1]:8080"),
     ],
 )
 def test_where_egress_is_switched_api_and_store_are_what_must_not_be_reached(
     url: str, place: str
 ) -> None:
-    said = {"namespace": "runs", "egress": "switched", "store_endpoint": "store.example:443"}
-    latch = latch_of(KubernetesSection.model_validate(said | {"gateway_url": url}))
+    said = SWITCHED | {"store_address": "192.0.2.11:443", "gateway_url": url}
+    latch = latch_of(KubernetesSection.model_validate(said))
     assert latch is not None
-    assert latch.places == (place, "store.example:443")
+    assert latch.places == (place, "192.0.2.11:443")
+
+
+def test_what_must_not_be_reached_is_said_by_address() -> None:
+    """A name can't be asked for any more where the network is closed: it would look closed."""
+    said = SWITCHED | {"store_address": "192.0.2.11:443", "gateway_url": "https://animus.example"}
+    with pytest.raises(SettingsUnfit, match="egress_addresses"):
+        latch_of(KubernetesSection.model_validate(said))
+    addresses = ("192.0.2.10:443", "[2001:db8::1]:443", "192.0.2.11:443")
+    latch = latch_of(KubernetesSection.model_validate(said | {"egress_addresses": addresses}))
+    assert latch is not None
+    assert latch.places == addresses
+    with pytest.raises(ValidationError):
+        KubernetesSection.model_validate(said | {"egress_addresses": ["store.example:443"]})

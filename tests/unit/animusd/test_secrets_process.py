@@ -22,7 +22,7 @@ Run = Callable[..., int]
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """One command on this test's settings, with something over standard input."""
     (tmp_path / "agent.toml").write_text(
-        '[temporal]\naddress = "127.0.0.1:1"\nnamespace = "animus"\n'
+        '[temporal]\naddress = "127.0.0.1:1"\nnamespace = "animus-local"\n'
         '[agent]\ncluster = "local"\napi_url = "http://127.0.0.1:1"\ntoken_file = "t"\n'
         'key_file = "k"\nwork_order_public_key_file = "w"\nstate_dir = "s"\n'
         f'[agent.secrets.age]\nfile = "{tmp_path}/secrets.age"\n'
