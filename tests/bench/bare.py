@@ -1,4 +1,4 @@
-"""The bare workflow: as many activities as a no-op governed run, and nothing in them.
+"""The bare workflow: as many ordinary activities as a no-op governed run, and nothing in them.
 
 `python -m tests.bench.bare ADDRESS NAMESPACE` is its worker: a process of its own, as ours is.
 """
@@ -16,10 +16,7 @@ from temporalio.worker import Worker
 from animus.adapters.temporal import connect
 
 QUEUE = "bench-bare"
-ORDINARY_ACTIVITIES = 7
-"""plan, revalidate, open_attempt, dispatch, close_attempt, finalise; and the agent's own, which the
-dispatch starts as a standalone activity in another namespace: an ordinary one costs less than that.
-"""
+ORDINARY_ACTIVITIES = 6  # plan, revalidate, open_attempt, execute_attempt, close_attempt, finalise
 LOCAL_ACTIVITIES = 0  # a run without gate, cancel and deadline reads nothing on the way
 
 
