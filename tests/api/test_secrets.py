@@ -83,6 +83,7 @@ FREE_TEXTS: dict[str, tuple[str, ...]] = {
     "register_cluster": ("/name", "/runtime"),
     "reject_change": ("/reason",),
     "set_capacity": ("/reason",),
+    "set_project_clusters": ("/reason",),
     "set_quota": ("/reason",),
     "withdraw_policy": ("/reason",),
 }
@@ -92,6 +93,7 @@ OF_RUNS = {"submit_run", "preview_run", "register_pipeline", "check_pipeline"}
 NOT_SEARCHED = {
     "claim_attempt", "request_step_uploads", "find_settled_attempts",  # signed bytes; digests; ids
     "find_log_ends", "place_log_chunks",  # ids, digests and sizes
+    "send_heartbeat",  # a version, which is not kept
     "record_removal",  # kind and name of our own objects
     "record_secret_access",  # a digest; names and references that are in the plan already
     "declare_dataset_version",  # paths of files, which may be a million
@@ -137,7 +139,7 @@ def caller(platform: Platform, team: Team, name: str) -> Member:
             return replace(platform.admin, token=make_token(TokenKind.BOOTSTRAP, bytes(32)))
         case "decide":
             return team.reviewer
-        case "issue_service_token" | "set_quota":
+        case "issue_service_token" | "set_quota" | "set_project_clusters":
             return platform.admin
         case _:
             return team.admin if OPERATIONS[name].is_of_project else platform.admin

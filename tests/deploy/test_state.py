@@ -34,7 +34,7 @@ def settings_of(stack: Stack, process: str) -> dict[str, Any]:
 def test_secrets_can_be_read_by_their_owner_alone(open_stack: OpenStack) -> None:
     stack = open_stack()
     files = list(stack.layout.secrets.iterdir())
-    assert len(files) == 7
+    assert len(files) == 8
     assert mode_of(stack.layout.secrets) == 0o700
     assert {mode_of(file) for file in files} == {0o600}
     assert len({file.read_text() for file in files}) == len(files)

@@ -367,7 +367,7 @@ def test_another_command_line_is_refused(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 2
-    assert "fetch|collect" in capsys.readouterr().err
+    assert "fetch|latch|collect|reach" in capsys.readouterr().err
 
 
 def test_a_variable_that_is_absent_is_named() -> None:

@@ -48,7 +48,7 @@ def test_exactly_the_operations_that_keep_idempotency_keys_are_repeated_with_one
         (method, PREFIX + route.path)
         for module in pkgutil.iter_modules(api.routes.__path__)
         for route in import_module(f"api.routes.{module.name}").router.routes
-        if re.search(r"\b(creating|_changing)\(", inspect.getsource(route.endpoint))
+        if re.search(r"\b(creating|_changing|_accept)\(", inspect.getsource(route.endpoint))
         for method in route.methods
     }
     with_key = {

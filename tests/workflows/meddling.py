@@ -152,7 +152,7 @@ class MeddledDispatch(DispatchActivities):
 
     def _meddling(self, dispatch: Dispatch) -> Meddling:
         order = decode_strictly(b64decode(dispatch.order.order))
-        return self._of(str(order["project_id"]))
+        return self._of(str(order.get("project_id")))  # a forged order names none
 
 
 async def meddled(

@@ -37,7 +37,7 @@ def doctor(
         },
     }  # fmt: skip
     file = section.state_dir.parent / "agent.toml"
-    temporal: Section = {"address": "127.0.0.1:1", "namespace": "none"}
+    temporal: Section = {"address": "127.0.0.1:1", "namespace": f"none-{agent['cluster']}"}
     file.write_text(to_toml({"agent": agent, "temporal": temporal}))
     command = [sys.executable, "-m", "animusd", "doctor", "cluster", "--settings", str(file)]
     return subprocess.run([*command, *words], capture_output=True, text=True, check=False)

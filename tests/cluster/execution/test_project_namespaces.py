@@ -421,7 +421,12 @@ def doctor(landlord: Landlording) -> subprocess.CompletedProcess[str]:
     }  # fmt: skip
     file = section.state_dir.parent / "agent.toml"
     file.write_text(
-        to_toml({"agent": agent, "temporal": {"address": "127.0.0.1:1", "namespace": "none"}})
+        to_toml(
+            {
+                "agent": agent,
+                "temporal": {"address": "127.0.0.1:1", "namespace": f"none-{agent['cluster']}"},
+            }
+        )
     )
     command = [sys.executable, "-m", "animusd", "doctor", "cluster", "--settings", str(file)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
