@@ -12,6 +12,7 @@ from datetime import datetime
 from animus.domain.errors import Conflict, Hidden, NotFound
 from animus.domain.ids import PrincipalId, ProjectId
 from animus.services.calls import Call, record
+from animus.services.revisions import is_repeated, next_revision
 from animus.services.secret_checks import check_texts
 from animus.store import projects, runs
 from animus.store.database import ReadSession, UnitOfWork
@@ -57,11 +58,11 @@ async def set_clusters(
     clusters = await _known(uow, said.clusters)
     await projects.hold_clusters(uow, project_id)
     before = await projects.find_clusters(uow, project_id)
-    if before is not None and _is_repeated(before, call, said, clusters):
+    if before is not None and is_repeated(before, call, said) and before.clusters == clusters:
         return _view(before)
     row = ProjectClusters(
         project_id=project_id,
-        revision=_next_revision(before, said),
+        revision=next_revision(before, said, ClustersChanged, "the project's clusters"),
         clusters=clusters,
         reason=said.reason,
         created_by=call.by.principal_id,
@@ -88,27 +89,6 @@ async def _known(session: ReadSession, names: Sequence[str] | None) -> list[str]
         if name not in known:
             raise NotFound("cluster", name)
     return sorted(set(names))
-
-
-def _is_repeated(
-    before: ProjectClusters, call: Call, said: SetProjectClusters, clusters: list[str] | None
-) -> bool:
-    """The same request again, whose answer was lost."""
-    return (
-        before.revision == said.revision + 1
-        and before.created_by == call.by.principal_id
-        and (before.clusters, before.reason) == (clusters, said.reason)
-    )
-
-
-def _next_revision(before: ProjectClusters | None, said: SetProjectClusters) -> int:
-    found = before.revision if before is not None else 0
-    if found != said.revision:
-        raise ClustersChanged(
-            f"Somebody set the project's clusters meanwhile: revision {found} is in force, not "
-            f"{said.revision}. Look at them, and decide again."
-        )
-    return found + 1
 
 
 def _view(row: ProjectClusters | None) -> ProjectClustersView:

@@ -16,6 +16,7 @@ from animus.domain.queues import Queue, Use
 from animus.domain.quotas import MAX_RESOURCES, Written, describe, parse_limits, total
 from animus.services import queues as admission
 from animus.services.calls import Call, record
+from animus.services.revisions import is_repeated, next_revision
 from animus.services.secret_checks import check_texts
 from animus.store import projects, queues, runs
 from animus.store.database import ReadSession, UnitOfWork
@@ -82,7 +83,7 @@ async def set_quota(
     if not _is_repeated(before, call, said):
         row = ProjectQuota(
             project_id=project_id,
-            revision=_next_revision(before, said),
+            revision=next_revision(before, said, LimitsChanged, "these limits"),
             limits=canonical_bytes(dict(said.limits)),
             reason=said.reason,
             created_by=call.by.principal_id,
@@ -107,7 +108,7 @@ async def set_capacity(
     if not _is_repeated(before, call, said):
         row = ClusterCapacity(
             cluster_id=cluster_id,
-            revision=_next_revision(before, said),
+            revision=next_revision(before, said, LimitsChanged, "these limits"),
             limits=canonical_bytes(dict(said.limits)),
             reason=said.reason,
             created_by=call.by.principal_id,
@@ -142,23 +143,11 @@ async def _check_cluster(session: ReadSession, cluster_id: ClusterId) -> None:
 def _is_repeated(
     before: ProjectQuota | ClusterCapacity | None, call: Call, said: SetLimits
 ) -> bool:
-    """The same request again, whose answer was lost."""
     return (
         before is not None
-        and before.revision == said.revision + 1
-        and before.created_by == call.by.principal_id
-        and (decode_strictly(before.limits), before.reason) == (dict(said.limits), said.reason)
+        and is_repeated(before, call, said)
+        and decode_strictly(before.limits) == dict(said.limits)
     )
-
-
-def _next_revision(before: ProjectQuota | ClusterCapacity | None, said: SetLimits) -> int:
-    found = before.revision if before is not None else 0
-    if found != said.revision:
-        raise LimitsChanged(
-            f"Somebody set these limits meanwhile: revision {found} is in force, not "
-            f"{said.revision}. Look at them, and decide again."
-        )
-    return found + 1
 
 
 def _payload(
