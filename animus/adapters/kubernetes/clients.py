@@ -8,7 +8,6 @@ streams have threads of their own (see `watching` and `logs`).
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,15 +15,24 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import orjson
 import urllib3
 from kubernetes import config
 from kubernetes.client import ApiClient, ApiException, Configuration
 
+from animus.adapters.kubernetes.errors import (
+    NO_QUOTA,
+    ClusterUnavailable,
+    ListExpired,
+    NoQuota,
+    NotAdmitted,
+    NotAllowed,
+    Refusal,
+)
+from animus.adapters.kubernetes.streams import Stream
 from animus.domain.canonical import JsonObject
-from animus.domain.errors import Unavailable
 
 FIELD_MANAGER = "animus-agent"
 CONNECT_SECONDS = 5.0
@@ -35,44 +43,13 @@ PAGE = 500
 _PATIENCE = (CONNECT_SECONDS, ANSWER_SECONDS)
 _MERGE = "application/strategic-merge-patch+json"
 _RIGHTS, _SIGNING_IN = "/apis/authorization.k8s.io/v1", "/apis/authentication.k8s.io/v1"
-_SAID = 300
 _BAD, _FORBIDDEN, _MISSING, _GONE, _UNFIT = 400, 403, 404, 410, 422
 _EXISTS = "AlreadyExists"
 """The reason beside a 409; a quota that others are changing has the same status and another one."""
 _NO_RIGHT = "cannot create resource"
 """So it says that somebody has no right."""
-NO_QUOTA = "exceeded quota"
-"""In the api server's sentence: the status and the reason are those of a refusal for good."""
 
 T = TypeVar("T")
-
-
-class ClusterUnavailable(Unavailable):
-    code = "cluster_unavailable"
-
-
-class ListExpired(Exception):
-    """The api server has forgotten what a watch wanted to go on from (410 Gone)."""
-
-
-class NotAdmitted(Exception):
-    """The cluster refuses an object for good: by admission or by validation."""
-
-    def __init__(self, said: str) -> None:
-        super().__init__(said)
-        self.said = said
-
-
-class NotAllowed(Exception):
-    """The agent's account has no right to what it asks for."""
-
-
-class NoQuota(Exception):
-    """The namespace's quota has no room for an object now."""
-
-    def __init__(self, said: str) -> None:
-        super().__init__(said)
-        self.said = said
 
 
 class Kind(StrEnum):
@@ -83,16 +60,6 @@ class Kind(StrEnum):
     EVENTS = "events"
 
 
-class Stream(Protocol):
-    """An answer that is still being written: see `urllib3.response.HTTPResponse`."""
-
-    def stream(self, amt: int | None, decode_content: bool) -> Iterator[bytes]: ...
-    def shutdown(self) -> None:
-        """End it, from any thread."""
-
-    def close(self) -> None: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
     """A list, with the version from which to watch on."""
@@ -101,17 +68,6 @@ class Listing:
     version: str
     rest: str = ""
     """From where to ask for what is not in it; empty where it is whole."""
-
-
-class _Refusal(ClusterUnavailable):
-    """An answer that is none of what was asked for; what it means, only some callers know."""
-
-    def __init__(self, status: int, content: bytes) -> None:
-        self.status = status
-        self.said, self.reason = _said(content)
-        super().__init__(
-            "The cluster does not do what the agent asks.", detail=f"{status} {self.said}"
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +140,7 @@ class KubernetesClient:
     async def find_object(self, path: str) -> JsonObject | None:
         try:
             return await self._asked("GET", path)
-        except _Refusal as refusal:
+        except Refusal as refusal:
             if refusal.status == _MISSING:
                 return None
             raise
@@ -194,7 +150,7 @@ class KubernetesClient:
         `NoQuota`."""
         try:
             return await _to_its_end(self._asked("POST", path, body=manifest))
-        except _Refusal as refusal:
+        except Refusal as refusal:
             if refusal.reason == _EXISTS:
                 return None
             if refusal.status == _FORBIDDEN and NO_QUOTA in refusal.said:
@@ -208,7 +164,7 @@ class KubernetesClient:
         """What is not there needs no change."""
         try:
             await self._asked("PATCH", path, body=change, form=_MERGE)
-        except _Refusal as refusal:
+        except Refusal as refusal:
             if refusal.status != _MISSING:
                 raise
 
@@ -240,7 +196,7 @@ class KubernetesClient:
         """Raises `NotAllowed`."""
         try:
             return await self.find_object(self._path("secrets", name))
-        except _Refusal as refusal:
+        except Refusal as refusal:
             if refusal.status == _FORBIDDEN:
                 raise NotAllowed from None
             raise
@@ -257,7 +213,7 @@ class KubernetesClient:
             await self.patch_object(
                 self._path(Kind.PODS, name), {"metadata": {"labels": dict(labels)}}
             )
-        except _Refusal as refusal:
+        except Refusal as refusal:
             if refusal.status in (_FORBIDDEN, _UNFIT):
                 raise NotAllowed from None
             raise
@@ -323,7 +279,7 @@ class KubernetesClient:
         }
         try:
             return self._open(self._path(kind), query, silence=seconds + ANSWER_SECONDS)
-        except _Refusal as refusal:
+        except Refusal as refusal:
             if refusal.status == _GONE:
                 raise ListExpired from None
             raise
@@ -339,7 +295,7 @@ class KubernetesClient:
             query["sinceTime"] = since
         try:
             return self._open(f"{self._path(Kind.PODS, pod)}/log", query, silence=QUIET_SECONDS)
-        except _Refusal as refusal:
+        except Refusal as refusal:
             if refusal.status in (_BAD, _MISSING):
                 return None
             raise
@@ -350,7 +306,7 @@ class KubernetesClient:
         path = f"{self._path(Kind.PODS, pod)}/log"
         try:
             return await self._in_thread(self._read, "GET", path, query=query)
-        except _Refusal as refusal:
+        except Refusal as refusal:
             if refusal.status in (_BAD, _MISSING):
                 return None
             raise
@@ -368,7 +324,7 @@ class KubernetesClient:
             answer = self._send("POST", path, pretending, body=manifest, timeout=_PATIENCE)
             content = answer.read()
         if answer.status >= _BAD:
-            refusal = _Refusal(answer.status, content)
+            refusal = Refusal(answer.status, content)
             if refusal.status in (_BAD, _FORBIDDEN, _UNFIT):
                 raise NotAdmitted(refusal.said)
             raise refusal
@@ -379,7 +335,7 @@ class KubernetesClient:
         """What is not there is deleted."""
         try:
             await self._asked("DELETE", path, body=dict(how))
-        except _Refusal as refusal:
+        except Refusal as refusal:
             if refusal.status != _MISSING:
                 raise
 
@@ -420,14 +376,14 @@ class KubernetesClient:
             answer = self._send(method, path, query, body=body, form=form, timeout=_PATIENCE)
             content: bytes = answer.read()
         if answer.status >= _BAD:
-            raise _Refusal(answer.status, content)
+            raise Refusal(answer.status, content)
         return content
 
     def _open(self, path: str, query: Mapping[str, str], *, silence: float | None) -> Stream:
         with _answering():
             answer = self._send("GET", path, query, timeout=(CONNECT_SECONDS, silence))
             if answer.status >= _BAD:
-                raise _Refusal(answer.status, answer.read())
+                raise Refusal(answer.status, answer.read())
         stream: Stream = answer.response
         return stream
 
@@ -474,40 +430,6 @@ async def _to_its_end(call: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-def lines_of(
-    stream: Stream, *, longest: int | None = None, with_rest: bool = True
-) -> Iterator[list[tuple[bytes, bool]]]:
-    """Lines as they come, without their ends, and whether they are at their end with it: a line
-    that is too long comes in parts, of `longest` bytes each, the same ones whenever it is read.
-    `with_rest`: what the stream ends with is a line, also without an end. Raises
-    `ClusterUnavailable` where it breaks off.
-    """
-    rest = b""
-    try:
-        for chunk in stream.stream(None, False):
-            *whole, rest = (rest + chunk).split(b"\n")
-            lines = []
-            for line in whole:
-                parts, last = _parts(line, longest)
-                lines += [*parts, (last, True)]
-            parts, rest = _parts(rest, longest)
-            yield [*lines, *parts]
-    except (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError) as error:
-        # AttributeError: urllib3's, where another thread has closed the connection.
-        raise ClusterUnavailable("A stream broke off.", detail=repr(error)) from None
-    if rest and with_rest:
-        yield [(rest, True)]
-
-
-def _parts(line: bytes, longest: int | None) -> tuple[list[tuple[bytes, bool]], bytes]:
-    """What is more than enough of a line, and the rest, which is never empty where it goes on."""
-    parts = []
-    while longest is not None and len(line) > longest:
-        parts.append((line[:longest], False))
-        line = line[longest:]
-    return parts, line
-
-
 def _selecting(kind: Kind, selector: str) -> dict[str, str]:
     """Events have no labels of what they are about; those of Jobs say why there is no pod."""
     if kind is Kind.EVENTS:
@@ -522,12 +444,3 @@ def _answering() -> Iterator[None]:
     except (urllib3.exceptions.HTTPError, ApiException, OSError, ValueError) as error:
         # ApiException: the official client's own, for a TLS connection that broke or never was.
         raise ClusterUnavailable("The cluster does not answer.", detail=repr(error)) from None
-
-
-def _said(content: bytes) -> tuple[str, str]:
-    """The api server's own words, and its word for the reason."""
-    try:
-        status = json.loads(content)
-        return str(status["message"])[:_SAID], str(status.get("reason") or "")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return content[:_SAID].decode(errors="replace"), ""

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from animus.adapters.findings import Finding
-from animus.adapters.kubernetes.clients import KubernetesClient, NotAdmitted
+from animus.adapters.kubernetes.clients import KubernetesClient
+from animus.adapters.kubernetes.errors import NotAdmitted
 from animus.adapters.kubernetes.manifests import job_of
 from animus.adapters.kubernetes.sites import Site
 from animus.domain.canonical import JsonObject

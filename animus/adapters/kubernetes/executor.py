@@ -21,15 +21,14 @@ from typing import TypeVar
 
 import structlog
 
-from animus.adapters.kubernetes.clients import (
+from animus.adapters.kubernetes.clients import Kind, KubernetesClient
+from animus.adapters.kubernetes.egress import due_label
+from animus.adapters.kubernetes.errors import (
     ClusterUnavailable,
-    Kind,
-    KubernetesClient,
     NoQuota,
     NotAdmitted,
     NotAllowed,
 )
-from animus.adapters.kubernetes.egress import due_label
 from animus.adapters.kubernetes.logs import LogFiles, LogFollower
 from animus.adapters.kubernetes.manifests import (
     COLLECT,
@@ -72,12 +71,12 @@ from animus.adapters.kubernetes.refusals import (
 from animus.adapters.kubernetes.reports import (
     IN_LOG,
     MAX_REPORT_LOG,
-    LaunchReport,
     read_launch,
     report_in,
 )
 from animus.adapters.kubernetes.sightings import JobSighting, PodSighting
 from animus.adapters.kubernetes.sites import Site
+from animus.adapters.kubernetes.usages import usage_of
 from animus.adapters.kubernetes.watching import JOB_NAME, Seen, Watcher
 from animus.adapters.steps.failures import Unrunnable
 from animus.adapters.steps.redaction import Redactor
@@ -88,7 +87,7 @@ from animus.agent.live_logs import LiveLogs
 from animus.domain.canonical import JsonObject
 from animus.domain.digests import format_digest
 from animus.domain.ids import AttemptId
-from animus.domain.work_orders import Failure, Posture, ResultLog, Usage
+from animus.domain.work_orders import Failure, Posture, ResultLog
 from animus.ports import AttemptEnd, AttemptTask, Executor, Progress, StillThere
 
 LISTED_WITHIN = 30.0
@@ -369,7 +368,7 @@ class KubernetesExecutor(Executor):
             outputs=collected.results() if collected is not None else (),
             log=await self._keep_log(task, journal, follower) if follower else None,
             posture=_posture(task, pod, self.engine) if started is not None else None,
-            usage=_usage(fetched, launched, collected) if started is not None else None,
+            usage=usage_of(fetched, launched, collected) if started is not None else None,
         )
 
     async def _report(self, pod: PodSighting, container: str) -> bytes | None:
@@ -479,30 +478,7 @@ def _posture(task: AttemptTask, pod: PodSighting, engine: str) -> Posture:
     return posture_of(pod, engine, planned=task.assignment.placement)
 
 
-def _usage(
-    fetched: FetchReport | None, launched: LaunchReport | None, collected: CollectReport | None
-) -> Usage:
-    found = {
-        "cpu_milliseconds": launched.cpu_milliseconds if launched else None,
-        "peak_memory_bytes": launched.peak_memory_bytes if launched else None,
-        "bytes_in": fetched.total_bytes if fetched else None,
-        "bytes_out": collected.total_bytes if collected else None,
-    }
-    silent = {name: _UNSAID[name] for name, value in found.items() if value is None}
-    return Usage(**found, unknown=silent)
-
-
 def _digest_of(file: Path) -> tuple[str, int]:
     with file.open("rb") as source:
         digest = hashlib.file_digest(source, sha256)
         return format_digest(digest.digest()), source.tell()
-
-
-_BY_LAUNCHER = "Main's launcher did not say, or this runtime keeps no such account."
-_BY_MOVER = "Our own container beside the step did not say."
-_UNSAID = {
-    "cpu_milliseconds": _BY_LAUNCHER,
-    "peak_memory_bytes": _BY_LAUNCHER,
-    "bytes_in": _BY_MOVER,
-    "bytes_out": _BY_MOVER,
-}

@@ -10,7 +10,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from animus.adapters.findings import Finding
-from animus.adapters.kubernetes.clients import NotAdmitted
+from animus.adapters.kubernetes.errors import NotAdmitted
 from animus.adapters.kubernetes.examination import (
     Rights,
     judge_job,

@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from animus.adapters.kubernetes.clients import ClusterUnavailable, KubernetesClient
+from animus.adapters.kubernetes.clients import KubernetesClient
+from animus.adapters.kubernetes.errors import ClusterUnavailable
 from animus.adapters.kubernetes.names import PROJECT
 from animus.adapters.kubernetes.project_namespaces import (
     ACCOUNT,

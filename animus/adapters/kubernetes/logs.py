@@ -16,12 +16,9 @@ from pathlib import Path
 
 import structlog
 
-from animus.adapters.kubernetes.clients import (
-    ClusterUnavailable,
-    KubernetesClient,
-    Stream,
-    lines_of,
-)
+from animus.adapters.kubernetes.clients import KubernetesClient
+from animus.adapters.kubernetes.errors import ClusterUnavailable
+from animus.adapters.kubernetes.streams import Stream, lines_of
 from animus.adapters.steps.logs import MAX_LINE_BYTES, WITHHELD, Piece, read_k8s_file, write_log
 from animus.adapters.steps.redaction import Redactor
 

@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator
 from uuid import uuid4
 
 from animus.adapters.findings import Finding
-from animus.adapters.kubernetes.clients import Kind, KubernetesClient, NoQuota, NotAdmitted
+from animus.adapters.kubernetes.clients import Kind, KubernetesClient
+from animus.adapters.kubernetes.errors import NoQuota, NotAdmitted
 from animus.adapters.kubernetes.manifests import LATCH, probe_pod
 from animus.adapters.kubernetes.names import EGRESS, PLAN_ONLY, PREFIX, STORE
 from animus.adapters.kubernetes.sightings import PodSighting

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from animus.adapters.kubernetes.clients import NoQuota, NotAdmitted
+from animus.adapters.kubernetes.errors import NoQuota, NotAdmitted
 from animus.adapters.kubernetes.executor import KubernetesExecutor
 from animus.adapters.kubernetes.landlords import Landlord, NotOurs
 from animus.adapters.kubernetes.reasons import not_admitted, quota_exceeded

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from animus.adapters.kubernetes.clients import NO_QUOTA
+from animus.adapters.kubernetes.errors import NO_QUOTA
 from animus.adapters.kubernetes.manifests import COLLECT, FETCH, LATCH, MAIN
 from animus.adapters.kubernetes.notes import find_noted
 from animus.adapters.kubernetes.reports import LaunchReport

@@ -18,15 +18,9 @@ from itertools import chain
 import orjson
 import structlog
 
-from animus.adapters.kubernetes.clients import (
-    ClusterUnavailable,
-    Kind,
-    KubernetesClient,
-    ListExpired,
-    Listing,
-    Stream,
-    lines_of,
-)
+from animus.adapters.kubernetes.clients import Kind, KubernetesClient, Listing
+from animus.adapters.kubernetes.errors import ClusterUnavailable, ListExpired
+from animus.adapters.kubernetes.streams import Stream, lines_of
 from animus.domain.canonical import JsonObject
 
 WATCH_SECONDS = 240

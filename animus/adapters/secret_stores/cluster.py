@@ -11,7 +11,8 @@ import re
 from base64 import b64decode
 from dataclasses import dataclass
 
-from animus.adapters.kubernetes.clients import ClusterUnavailable, KubernetesClient, NotAllowed
+from animus.adapters.kubernetes.clients import KubernetesClient
+from animus.adapters.kubernetes.errors import ClusterUnavailable, NotAllowed
 from animus.domain.canonical import JsonObject
 from animus.domain.secrets import SecretPlace, SecretValue
 from animus.ports import (

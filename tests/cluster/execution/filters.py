@@ -13,7 +13,8 @@ import subprocess
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
-from animus.adapters.kubernetes.clients import ClusterUnavailable, KubernetesClient
+from animus.adapters.kubernetes.clients import KubernetesClient
+from animus.adapters.kubernetes.errors import ClusterUnavailable
 from animus.domain.canonical import JsonObject
 from deploy.dev_cluster.clusters import Cluster
 from deploy.embedded.console import Console

@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from animus.adapters.kubernetes.clients import ClusterUnavailable
 from animus.adapters.kubernetes.egress import due_label
+from animus.adapters.kubernetes.errors import ClusterUnavailable
 from animus.adapters.kubernetes.executor import KubernetesExecutor
 from animus.adapters.kubernetes.manifests import LATCH, MAIN
 from animus.adapters.kubernetes.names import ATTEMPT_ID, EGRESS, PLAN_ONLY, STORE

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from animus.adapters.kubernetes.clients import ClusterUnavailable, KubernetesClient
+from animus.adapters.kubernetes.clients import KubernetesClient
+from animus.adapters.kubernetes.errors import ClusterUnavailable
 from animus.domain.work_orders import AttemptResult
 from deploy.dev_cluster.clusters import Cluster
 from deploy.local.clusters import NAMESPACE

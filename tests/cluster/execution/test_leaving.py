@@ -10,7 +10,8 @@ from uuid import uuid4
 import pytest
 
 from animus.adapters.kubernetes import executor
-from animus.adapters.kubernetes.clients import Kind, KubernetesClient, ListExpired, Listing
+from animus.adapters.kubernetes.clients import Kind, KubernetesClient, Listing
+from animus.adapters.kubernetes.errors import ListExpired
 from animus.adapters.kubernetes.watching import Watcher, changes_of
 from animus.adapters.signing import make_key
 from animus.domain.canonical import JsonObject

@@ -16,7 +16,8 @@ import httpx
 import pytest
 
 from animus.adapters.gateway import Gateway
-from animus.adapters.kubernetes.clients import KubernetesClient, NotAdmitted
+from animus.adapters.kubernetes.clients import KubernetesClient
+from animus.adapters.kubernetes.errors import NotAdmitted
 from animus.adapters.kubernetes.landlords import NotOurs
 from animus.adapters.kubernetes.projects import ProjectsExecutor
 from animus.agent.execution import Agent

@@ -12,7 +12,12 @@ from pathlib import Path
 import orjson
 import pytest
 
-from animus.adapters.kubernetes.clients import ClusterUnavailable, Kind, NoQuota, NotAdmitted
+from animus.adapters.kubernetes.clients import Kind
+from animus.adapters.kubernetes.errors import (
+    ClusterUnavailable,
+    NoQuota,
+    NotAdmitted,
+)
 from tests.unit.adapters.kubernetes.api_servers import Asked, Said, client_of, refusal, serving
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from animus.adapters.kubernetes.clients import NotAllowed
 from animus.adapters.kubernetes.egress import due_label, was_closed
+from animus.adapters.kubernetes.errors import NotAllowed
 from animus.adapters.kubernetes.manifests import Unswitched, job_of
 from animus.adapters.kubernetes.names import EGRESS, PLAN_ONLY, STORE, grant_label
 from animus.adapters.kubernetes.placements import EgressNotGranted

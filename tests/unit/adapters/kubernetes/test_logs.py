@@ -10,8 +10,9 @@ from typing import cast
 import pytest
 
 from animus.adapters.kubernetes import logs
-from animus.adapters.kubernetes.clients import KubernetesClient, Stream
+from animus.adapters.kubernetes.clients import KubernetesClient
 from animus.adapters.kubernetes.logs import LogFiles, LogFollower
+from animus.adapters.kubernetes.streams import Stream
 from animus.adapters.steps.logs import MAX_LINE_BYTES, WITHHELD
 from animus.adapters.steps.redaction import Redactor
 from animus.domain.secrets import SecretValue

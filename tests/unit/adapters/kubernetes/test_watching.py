@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from animus.adapters.kubernetes.clients import ClusterUnavailable, ListExpired
+from animus.adapters.kubernetes.errors import ClusterUnavailable, ListExpired
 from animus.adapters.kubernetes.watching import changes_of
 from tests.unit.adapters.kubernetes.streams import Chunks
 
