@@ -55,7 +55,7 @@ cluster-status: setup ## show the node's components and whether each is ready
 	@$(PYTHON) -m deploy.dev_cluster status
 
 test-cluster: setup ## tests on real Kubernetes nodes of their own (needs root)
-	@$(PYTHON) -m pytest -q -m cluster tests/cluster
+	@$(PYTHON) -m pytest -q $(PARALLEL) -m cluster tests/cluster
 
 bench: setup servers ## measure, and print one JSON object
 	@$(PYTHON) -m tests.bench

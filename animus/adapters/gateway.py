@@ -31,8 +31,9 @@ PATIENCE = 15.0
 """Seconds for one request; Temporal tries again."""
 STORE_PATIENCE = 60.0
 CALLS_AT_ONCE = 8
-"""Of the api, and as many of the store: a thousand attempts that begin together wait here for each
-other, and not in the api, which would turn them away."""
+"""Of the api, and as many of the store: thousands of attempts that begin together wait here for
+each other. The api would turn them away, and httpx walks all that wait for a connection each time
+that one is free."""
 CHUNK = 1024**2
 _REFUSALS = frozenset({OrderRefused.code, "signature_refused"})
 
@@ -78,15 +79,15 @@ class _TokenRefused(Exception):
 class Gateway:
     def __init__(self, url: str, *, token_file: Path) -> None:
         self._token_file = token_file
-        limits = httpx.Limits(max_connections=CALLS_AT_ONCE)
+        self._places = asyncio.Semaphore(CALLS_AT_ONCE)
+        self._store_places = asyncio.Semaphore(CALLS_AT_ONCE)
         self._client = httpx.AsyncClient(
             base_url=url,
             timeout=httpx.Timeout(PATIENCE, pool=None),
-            limits=limits,
             trust_env=False,
         )
         self._store = httpx.AsyncClient(
-            timeout=httpx.Timeout(STORE_PATIENCE, pool=None), limits=limits, trust_env=False
+            timeout=httpx.Timeout(STORE_PATIENCE, pool=None), trust_env=False
         )
 
     async def claim(self, order: bytes, signature: bytes) -> ClaimedWork:
@@ -112,8 +113,11 @@ class Gateway:
         return found
 
     async def send_heartbeat(self, version: str) -> None:
-        """Raises `Forbidden` where no other would be taken either, `Unavailable` otherwise."""
-        answer = await self._post(HEARTBEATS_PATH, {"version": version}, self._headers())
+        """Raises `Forbidden` where no other would be taken either, `Unavailable` otherwise.
+
+        Waits for no other call: an agent with much to do is not away.
+        """
+        answer = await self._post_now(HEARTBEATS_PATH, {"version": version}, self._headers())
         if answer.status_code == httpx.codes.OK:
             return
         code, message = _problem(answer)
@@ -182,6 +186,12 @@ class Gateway:
         )
 
     async def _post(self, path: str, body: JsonObject, headers: dict[str, str]) -> httpx.Response:
+        async with self._places:
+            return await self._post_now(path, body, headers)
+
+    async def _post_now(
+        self, path: str, body: JsonObject, headers: dict[str, str]
+    ) -> httpx.Response:
         try:
             return await self._client.post(path, json=body, headers=headers)
         except httpx.TransportError as error:
@@ -189,9 +199,10 @@ class Gateway:
 
     async def _put(self, upload: _Upload, file: Path) -> None:
         try:
-            answer = await self._store.put(
-                upload.url, headers=upload.headers, content=_chunks(file)
-            )
+            async with self._store_places:
+                answer = await self._store.put(
+                    upload.url, headers=upload.headers, content=_chunks(file)
+                )
         except httpx.TransportError as error:
             raise Unavailable("The object store is not answering.", detail=repr(error)) from None
         if answer.is_error and answer.status_code != httpx.codes.PRECONDITION_FAILED:
