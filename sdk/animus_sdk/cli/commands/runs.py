@@ -14,7 +14,7 @@ from animus_sdk.cli.commands.run_logs import show_logs
 from animus_sdk.cli.commands.submissions import checked_until
 from animus_sdk.cli.measurements import show_usage
 from animus_sdk.cli.previews import plan_facts, show_findings
-from animus_sdk.cli.screens import Screen, state_text
+from animus_sdk.cli.screens import state_text
 from animus_sdk.cli.sessions import Session, command
 from animus_sdk.cli.watching import UNTIL, explain_run, steps_table, wait_for_run
 from animus_sdk.cli.wording import ago_words, time_words
@@ -78,14 +78,14 @@ def list_runs(
 def show_run(here: Session, reference: _Reference) -> None:
     """One run, with its steps and why it is where it is."""
     detail = here.client.runs.get(here.client.runs.resolve(reference))
-    here.screen.answer(detail, lambda: _show_detail(here.screen, detail))
+    here.screen.answer(detail, lambda: _show_detail(here, detail))
 
 
 def watch_run(here: Session, reference: _Reference) -> None:
     """Follow a run to its end. Ctrl+C stops watching; the run goes on."""
     run_id = here.client.runs.resolve(reference)
     detail, code = wait_for_run(here, run_id, until="end")
-    here.screen.answer(detail, lambda: explain_run(here.screen, detail))
+    here.screen.answer(detail, lambda: explain_run(here, detail))
     raise typer.Exit(code)
 
 
@@ -104,7 +104,7 @@ def wait_for(
     chosen = checked_until(until)
     run_id = here.client.runs.resolve(reference)
     detail, code = wait_for_run(here, run_id, until=chosen, timeout=timeout, show=False)
-    here.screen.answer(detail, lambda: explain_run(here.screen, detail))
+    here.screen.answer(detail, lambda: explain_run(here, detail))
     raise typer.Exit(code)
 
 
@@ -214,7 +214,8 @@ def _row(run: Run) -> list[str | Text]:
     ]
 
 
-def _show_detail(screen: Screen, detail: RunDetail) -> None:
+def _show_detail(here: Session, detail: RunDetail) -> None:
+    screen = here.screen
     screen.pairs(
         [
             ("name", detail["name"]),
@@ -236,4 +237,4 @@ def _show_detail(screen: Screen, detail: RunDetail) -> None:
         screen.stdout.print(steps_table(detail))
         show_usage(screen, detail)
     screen.line()
-    explain_run(screen, detail)
+    explain_run(here, detail)
