@@ -17,6 +17,7 @@ SECRET = "secret_suspected"
 OVERRIDE = "not_secret"
 _INDENT = "  "
 _OPTIONS = {"/parameters/": "-p ", "/datasets/": "--data ", "/labels/": "--label "}
+_SINGLE_OPTIONS = ("/priority", "/reason", "/ticket", "/cluster")
 _QUERY = "/query/"
 
 
@@ -114,4 +115,6 @@ def option_of(pointer: str) -> str:
             return option + pointer[len(prefix) :]
     if pointer.startswith(_QUERY):
         return "--" + pointer[len(_QUERY) :].partition("/")[0].replace("_", "-")
+    if pointer in _SINGLE_OPTIONS:
+        return "--" + pointer[1:]
     return pointer or "/"
