@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 from animus_sdk.cli.screens import Screen, styled
 from animus_sdk.cli.sessions import Session
 from animus_sdk.cli.wording import count_words
@@ -15,7 +18,7 @@ LINE_LENGTH = 400
 """Characters of one line of a log; the rest of it is in the log."""
 STEPS_WITH_LOGS = 5
 """Of a run of which many steps failed at once, mostly for one reason."""
-_FAILED = "failed"
+FAILED = "failed"
 _WHOSE = {
     "user": "It lies with the step's own code: mend it, and submit again.",
     "data": "It lies with the data that the step was given or has made.",
@@ -26,51 +29,83 @@ _WHOSE = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEnd:
+    """The last lines of an attempt's log; or none, and why."""
+
+    step: str
+    attempt: int
+    lines: list[LogLine]
+    why_none: str = ""
+
+
 def tell_failed_steps(here: Session, detail: RunDetail) -> None:
     """Each failed attempt in a line; of a step that failed for good also its log's end."""
-    told = 0
+    ends = read_log_ends(here.client, detail["id"], failed_for_good(detail))
+    show_failed_steps(here.screen, detail, ends)
+
+
+def failed_for_good(detail: RunDetail) -> list[tuple[str, int]]:
+    """(step, attempt) of the attempts that are not tried again."""
+    return [
+        (step["name"], step["attempts"][-1]["number"])
+        for step in detail["steps"]
+        if step["state"] == FAILED and step["attempts"]
+    ]
+
+
+def read_log_ends(
+    client: Client, run_id: str, attempts: Sequence[tuple[str, int]]
+) -> dict[tuple[str, int], LogEnd]:
+    """Of the first few of them."""
+    chosen = attempts[:STEPS_WITH_LOGS]
+    return {(step, n): _read_log_end(client, run_id, step, attempt=n) for step, n in chosen}
+
+
+def show_failed_steps(
+    screen: Screen, detail: RunDetail, ends: Mapping[tuple[str, int], LogEnd]
+) -> None:
+    final = failed_for_good(detail)
     for step in detail["steps"]:
         for attempt in step["attempts"]:
-            if attempt["outcome"] != _FAILED:
+            if attempt["outcome"] != FAILED:
                 continue
-            here.screen.line(_failure_words(step, attempt), indent=2)
-            if step["state"] == _FAILED and attempt is step["attempts"][-1]:
-                told += 1
-                _tell_why(here, detail["id"], step["name"], attempt, with_log=told)
+            screen.line(_failure_words(step, attempt), indent=2)
+            if (key := (step["name"], attempt["number"])) in final:
+                _show_why(screen, detail["id"], attempt, ends.get(key))
 
 
-def next_commands(run_id: str, step: str, number: int) -> list[tuple[str, str]]:
+def next_commands(run_id: str, step: str, *, attempt: int) -> list[tuple[str, str]]:
     """What one does next about a failed attempt, and the command for it."""
-    return [("its whole log", f"animus run logs {run_id} {step} --attempt {number}")]
+    return [("its whole log", f"animus run logs {run_id} {step} --attempt {attempt}")]
 
 
-def last_lines(client: Client, run_id: str, step: str, number: int) -> tuple[list[LogLine], str]:
-    """The end of an attempt's log; or nothing, and why."""
+def show_log_end(screen: Screen, end: LogEnd) -> None:
+    if not end.lines:
+        screen.line(end.why_none, indent=4)
+        return
+    screen.line(f"the last {count_words(len(end.lines), 'line')} of its log:", indent=4)
+    for line in end.lines:
+        screen.line_of_others(_cut(line.text), label=styled("    | ", "dim"))
+
+
+def _read_log_end(client: Client, run_id: str, step: str, *, attempt: int) -> LogEnd:
     try:
-        lines = client.logs.tail(run_id, step, attempt=number, lines=LOG_LINES)
+        lines = client.logs.tail(run_id, step, attempt=attempt, lines=LOG_LINES)
     except AnimusError as error:
-        return [], f"Its log can't be read: {error.message}"
-    return lines, "" if lines else "It left no log."
+        why = f"Its log can't be read: {error.message}"
+        return LogEnd(step=step, attempt=attempt, lines=[], why_none=why)
+    return LogEnd(step=step, attempt=attempt, lines=lines, why_none="It left no log.")
 
 
-def _tell_why(here: Session, run_id: str, step: str, attempt: Attempt, *, with_log: int) -> None:
+def _show_why(screen: Screen, run_id: str, attempt: Attempt, end: LogEnd | None) -> None:
     whose = _WHOSE.get(attempt["failure_class"] or "")
     if whose is not None:
-        here.screen.line(styled(whose, "dim"), indent=4)
-    if with_log <= STEPS_WITH_LOGS:
-        lines, why_none = last_lines(here.client, run_id, step, attempt["number"])
-        show_last_lines(here.screen, lines, why_none)
-    for what, command in next_commands(run_id, step, attempt["number"]):
-        here.screen.line(f"{what}: {command}", indent=4)
-
-
-def show_last_lines(screen: Screen, lines: list[LogLine], why_none: str) -> None:
-    if not lines:
-        screen.line(why_none, indent=4)
-        return
-    screen.line(f"the last {count_words(len(lines), 'line')} of its log:", indent=4)
-    for line in lines:
-        screen.line_of_others(_cut(line.text), label=styled("    | ", "dim"))
+        screen.line(styled(whose, "dim"), indent=4)
+    if end is not None:
+        show_log_end(screen, end)
+    for what, said in next_commands(run_id, attempt["step"], attempt=attempt["number"]):
+        screen.line(f"{what}: {said}", indent=4)
 
 
 def _cut(text: str) -> str:

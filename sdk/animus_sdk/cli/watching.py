@@ -201,9 +201,11 @@ def _next(detail: RunDetail) -> list[str]:
     if state == "succeeded":
         return [f"What it made: animus run artifacts {run}"]
     if state == "failed":
-        return [f"Its logs: animus run logs {run}"]
+        return [f"Its logs: animus run logs {run}", f"On one page: animus run explain {run}"]
     if state == "rejected":
-        return [f"Why: animus run plan {run}"]
+        return [f"Why: animus run plan {run}", f"On one page: animus run explain {run}"]
+    if state == "expired":
+        return [f"On one page: animus run explain {run}"]
     return []
 
 

@@ -10,6 +10,7 @@ from rich.text import Text
 from animus_sdk.cli.commands import submissions
 from animus_sdk.cli.commands.artifacts import show_artifacts
 from animus_sdk.cli.commands.audit import show_event
+from animus_sdk.cli.commands.explanations import explain
 from animus_sdk.cli.commands.run_logs import show_logs
 from animus_sdk.cli.commands.submissions import checked_until
 from animus_sdk.cli.measurements import show_usage
@@ -31,6 +32,7 @@ def add_to(app: typer.Typer) -> None:
     submissions.add_to(group)
     command(group, "list")(list_runs)
     command(group, "show")(show_run)
+    command(group, "explain")(explain)
     command(group, "watch")(watch_run)
     command(group, "wait")(wait_for)
     command(group, "cancel")(cancel_run)
