@@ -36,6 +36,7 @@ from api.routes import (
     run_logs,
     runs,
     sources,
+    store_checks,
     telemetry,
 )
 
@@ -48,6 +49,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     projects.router,
     datasets.router,
     sources.router,
+    store_checks.router,
     environments.router,
     pipelines.router,
     policies.router,

@@ -89,6 +89,8 @@ LIST_VERSION_FILES = _read(f"{_PROJECT}/dataset-versions/{{version_id}}/files")
 DECLARE_SOURCE = _create(f"{_PROJECT}/source-uploads")
 COMMIT_SOURCE = _ask(f"{_PROJECT}/source-uploads/{{upload_id}}:commit")
 
+CHECK_STORE = _read(f"{_PROJECT}/store-check")
+
 LIST_ENVIRONMENTS = _read(f"{_PROJECT}/environments")
 DEFINE_ENVIRONMENT = _create(f"{_PROJECT}/environments")
 LOCK_ENVIRONMENT = _create(f"{_PROJECT}/environments/{{environment_id}}/locks")
