@@ -32,8 +32,6 @@ def explain_failure(error: BaseException, url: str) -> tuple[str, str]:
             )
         if isinstance(beneath, ConnectionRefusedError):
             return f"Nothing listens at {place}.", "Check the port; is the server running?"
-        if isinstance(beneath, FileNotFoundError):
-            return f"There is no socket {place}.", "Is the server running on this machine?"
     if isinstance(error, httpx.TimeoutException):
         return (
             f"{place} does not answer in time.",

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ from animus_sdk.doctor.connections import explain_failure, find_proxy, origin_of
 from animus_sdk.doctor.findings import Finding, fault, note, ok, skipped
 from animus_sdk.printable import printable
 from animus_sdk.settings import Settings
-from animus_sdk.wire.connections import gateway_client, user_agent
+from animus_sdk.wire.connections import SOCKET_SCHEME, gateway_client, user_agent
 
 CHECK = "gateway"
 SECONDS = 10.0
@@ -34,25 +35,31 @@ class GatewayExamination:
 
     def examine(self) -> Iterator[Finding]:
         url = self.settings.gateway_url
+        if url.startswith(SOCKET_SCHEME) and not Path(url[len(SOCKET_SCHEME) :]).is_socket():
+            todo = f"Is the server running on this machine? The URL is from {self._said_by()}."
+            yield fault(CHECK, f"There is no socket {url}.", todo=todo)
+            return
         with gateway_client(url, timeout=SECONDS) as http:
-            try:
-                alive = self._ask(http, ALIVE)
-            except httpx.TransportError as error:
-                yield self._unreached(error)
-                return
-            if not _is_ours(alive):
-                yield fault(
-                    CHECK,
-                    f"What answers at {origin_of(url)} with {alive.status_code} is no Animus"
-                    " gateway.",
-                    todo=f"Check the URL; it is from {self.settings.gateway_from}.",
-                )
-                return
-            self.is_reached = True
-            yield ok(CHECK, f"{origin_of(url)} answers; its URL is from {self._said_by()}.")
-            yield from _examine_encryption(url)
-            yield from compare_with_gateway(self.clock)
-            yield from self._examine_readiness(http)
+            yield self._reach(http)
+            if self.is_reached:
+                yield from _examine_encryption(url)
+                yield from compare_with_gateway(self.clock)
+                yield from self._examine_readiness(http)
+
+    def _reach(self, http: httpx.Client) -> Finding:
+        place = origin_of(self.settings.gateway_url)
+        try:
+            alive = self._ask(http, ALIVE)
+        except httpx.TransportError as error:
+            return self._unreached(error)
+        if not _is_ours(alive):
+            return fault(
+                CHECK,
+                f"What answers at {place} with {alive.status_code} is no Animus gateway.",
+                todo=f"Check the URL; it is from {self._said_by()}.",
+            )
+        self.is_reached = True
+        return ok(CHECK, f"{place} answers; its URL is from {self._said_by()}.")
 
     def _said_by(self) -> str:
         return printable(self.settings.gateway_from)

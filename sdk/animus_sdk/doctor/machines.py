@@ -12,7 +12,8 @@ from animus_sdk.doctor.findings import Finding, note, ok
 from animus_sdk.printable import printable
 from animus_sdk.wire.connections import user_agent
 
-ENGINES = ("podman", "docker")
+ENGINES = {"podman": "{{.Version.Version}}", "docker": "{{.ServerVersion}}"}
+"""With what their `info` calls their version."""
 SECONDS = 10.0
 
 
@@ -44,8 +45,8 @@ def _examine_git(folder: Path) -> Iterator[Finding]:
 def _examine_engine() -> Iterator[Finding]:
     present = [name for name in ENGINES if shutil.which(name) is not None]
     for name in present:
-        version = _output(name, "version", "--format", "{{.Client.Version}}")
-        if version is not None and _output(name, "info") is not None:
+        version = _output(name, "info", "--format", ENGINES[name])
+        if version is not None:
             yield ok("engine", f"{name} {version} works here.")
             return
     if present:
