@@ -101,7 +101,10 @@ class GatewayExamination:
 def compare_versions(server: str | None) -> Iterator[Finding]:
     """Before 1.0 both have the same minor version; from then on the same major one."""
     own = user_agent().partition("/")[2]
-    if server is None or not own:
+    if not own:
+        yield note("version", "This SDK is not installed as a package, and has no version.")
+        return
+    if server is None:
         yield note("version", "The gateway does not say its version: it is older than this SDK.")
         return
     said = f"SDK {own}, platform {printable(server)}"
