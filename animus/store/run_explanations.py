@@ -27,7 +27,8 @@ class LastEventRow:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceRows:
     last: Sequence[LastEventRow]
-    """At most one of each origin, the newest first."""
+    """At most one of each origin, the newest first. Denials are none of the run's events: who is
+    refused must not hide what happened."""
     submitted_by_request: str | None
     claims: Mapping[UUID, datetime]
     """By attempt: when its agent took it."""
@@ -70,7 +71,7 @@ _ORIGIN: LiteralString = """CASE
     ELSE 'api' END"""
 _LAST: LiteralString = f"""
 SELECT DISTINCT ON (1) {_ORIGIN}, action, result, occurred_at, actor_id, request_id, leaf
-FROM audit_events WHERE {_OF_RUN} ORDER BY 1, occurred_at DESC, id DESC
+FROM audit_events WHERE {_OF_RUN} AND result <> 'denied' ORDER BY 1, occurred_at DESC, id DESC
 """
 _SUBMITTED: LiteralString = f"""
 SELECT request_id FROM audit_events WHERE {_OF_RUN} AND action = 'run.submitted'

@@ -16,7 +16,10 @@ SHOWN = 20
 SECRET = "secret_suspected"
 OVERRIDE = "not_secret"
 _INDENT = "  "
-_OPTIONS = {"/parameters/": "-p ", "/datasets/": "--data ", "/labels/": "--label "}
+_OPTIONS = {
+    "/parameters/": "-p ", "/datasets/": "--data ", "/labels/": "--label ",
+    "/members/": "--member ",
+}  # fmt: skip
 _SINGLE_OPTIONS = ("/priority", "/reason", "/ticket", "/cluster")
 _QUERY = "/query/"
 
