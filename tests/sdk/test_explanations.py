@@ -6,9 +6,12 @@ import json
 
 import pytest
 
+from animus.adapters.kubernetes.names import ATTEMPT_ID, job_name
+from animus.domain.work_orders import WorkOrder
 from tests.sdk.attempt_places import commit_all, start_run
 from tests.sdk.command_lines import CommandLine
 from tests.sdk.conftest import CommandLineOf
+from tests.sdk.drivers import Signer
 from tests.sdk.platforms import CLUSTER, Platform, pipeline, unique
 from tests.sdk.talks import Talk, begin, line
 
@@ -226,6 +229,25 @@ def test_a_queued_run_is_explained_with_its_place(
     assert "waits for quota_exceeded" in done.out
     assert "The project's quota has no room now" in done.out
     assert "animus queue show" in done.err
+
+
+def test_a_job_is_named_as_its_agent_names_it_and_no_namespace_is_told(
+    platform: Platform, animus: CommandLine
+) -> None:
+    name = unique("north")
+    with platform.client("admin") as admin:
+        key = Signer().public_key.hex()
+        made = admin.clusters.register(name, executor="kubernetes", runtime="", result_key=key)
+        try:
+            run_id = start_run(platform, {"pipeline": pipeline(data=False), "cluster": name})
+            attempt = platform.driver.open_attempt(platform.project_id, run_id, "train")
+            (place,) = animus.json("run", "explain", run_id)["places"]
+            out = animus("run", "explain", run_id).out
+        finally:
+            admin.clusters.retire(made["cluster"]["id"])
+    order = WorkOrder.model_validate_json(attempt.order)
+    assert (place["name"], place["claimed_at"]) == (job_name(order), None)
+    assert f"kubectl get jobs,pods --all-namespaces --selector {ATTEMPT_ID}={attempt.id}" in out
 
 
 def test_who_may_not_read_a_run_gets_no_explanation(
