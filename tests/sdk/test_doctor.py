@@ -213,6 +213,18 @@ def test_settings_that_can_not_be_used(tmp_path: Path, capsys: pytest.CaptureFix
     assert states(found, "gateway") == ["skipped"]
 
 
+@pytest.mark.parametrize("proxy", ["socks5://proxy.invalid:1", "ftp://u:hunter2@proxy"])
+def test_a_proxy_that_can_not_be_used_is_named_and_not_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], proxy: str
+) -> None:
+    animus = _animus_alone(tmp_path, capsys).with_environment(HTTPS_PROXY=proxy)
+    (found,) = findings(animus, "--gateway", "https://no-such-host.invalid", code=1)["gateway"]
+    assert "look at HTTP_PROXY, HTTPS_PROXY and ALL_PROXY" in found["said"]
+    done = animus("whoami", "--gateway", "https://no-such-host.invalid")
+    assert done.code == 2
+    assert "hunter2" not in done.err + done.out
+
+
 def test_git_and_engines_are_notes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     animus = _animus_alone(tmp_path, capsys)
     found = findings(animus, "--gateway", "http://127.0.0.1:9", code=1)
@@ -260,8 +272,9 @@ def test_of_a_url_nothing_secret_is_said() -> None:
     assert origin_of(url) == "https://store.example:7070"
     said, todo = explain_failure(httpx.ConnectTimeout("x"), url)
     assert "secret" not in said + todo
-    assert find_proxy({"HTTPS_PROXY": "http://u:p@proxy"}) == "HTTPS_PROXY"
-    assert find_proxy({"HTTPS_PROXY": ""}) is None
+    assert find_proxy(url, {"HTTPS_PROXY": "http://u:p@proxy"}) == "HTTPS_PROXY"
+    assert find_proxy(url, {"HTTPS_PROXY": "", "http_proxy": "http://proxy"}) is None
+    assert find_proxy("https://localhost", {"all_proxy": "http://proxy"}) is None
 
 
 def _reach_the_store_at(monkeypatch: pytest.MonkeyPatch, address: Address) -> None:

@@ -10,7 +10,7 @@ from animus_sdk.cli.excerpts import Place, excerpt
 from animus_sdk.cli.exit_codes import ExitCode, code_of_error
 from animus_sdk.cli.screens import Screen
 from animus_sdk.cli.written_files import FileFault, WrittenFile
-from animus_sdk.errors import AnimusError, ApiError, Fault
+from animus_sdk.errors import AnimusError, ApiError, Fault, Unreachable
 
 SHOWN = 20
 SECRET = "secret_suspected"
@@ -83,7 +83,9 @@ def report(screen: Screen, error: AnimusError) -> ExitCode:
 
 def _details(error: AnimusError) -> Iterator[list[str]]:
     """Below the message: some lines for each thing that is wrong."""
-    if isinstance(error, FileFault):
+    if isinstance(error, Unreachable) and error.retryable:
+        yield ["To see what is in the way: animus doctor"]
+    elif isinstance(error, FileFault):
         yield error.excerpt()
     elif isinstance(error, FileRefused):
         yield from error.told()

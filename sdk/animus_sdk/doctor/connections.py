@@ -11,7 +11,7 @@ import httpx
 
 _CERTIFICATE_NOT_VALID = (9, 10)
 """OpenSSL's numbers for a certificate whose time has not begun, and has ended."""
-_PROXIES = ("https_proxy", "http_proxy", "all_proxy")
+_NEVER_PROXIED = ("localhost", "127.0.0.1", "::1")
 
 
 def explain_failure(error: BaseException, url: str) -> tuple[str, str]:
@@ -48,10 +48,22 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def find_proxy(environment: Mapping[str, str]) -> str | None:
-    """The variable that sends requests through a proxy; its value may hold a password."""
+def find_proxy(url: str, environment: Mapping[str, str]) -> str | None:
+    """The variable that names a proxy for this URL; its value may hold a password."""
+    parts = urlsplit(url)
+    if parts.hostname in _NEVER_PROXIED:
+        return None
     names = {name.lower(): name for name, value in environment.items() if value}
-    return next((names[proxy] for proxy in _PROXIES if proxy in names), None)
+    wanted = (f"{parts.scheme}_proxy", "all_proxy")
+    return next((names[proxy] for proxy in wanted if proxy in names), None)
+
+
+def proxy_hint(url: str, environment: Mapping[str, str]) -> str:
+    """What to add where the way leads through a proxy."""
+    proxy = find_proxy(url, environment)
+    return (
+        f" The way leads through the proxy that {proxy} names: look there first." if proxy else ""
+    )
 
 
 def _certificate(error: ssl.SSLCertVerificationError, place: str) -> tuple[str, str]:

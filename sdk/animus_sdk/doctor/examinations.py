@@ -30,7 +30,10 @@ def examine(load: Callable[[], Settings], *, folder: Path) -> Iterator[Finding]:
         yield from _skip("the settings can't be used", "gateway", "token", "store")
         return
     gateway = GatewayExamination(settings)
-    yield from gateway.examine()
+    try:
+        yield from gateway.examine()
+    except SettingsUnfit as error:  # of the environment, such as a proxy
+        yield fault("gateway", error.message, todo="Mend the setting that is named.")
     if not gateway.is_reached:
         yield from _skip("the gateway is not reached", "token", "store")
         return

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from animus_sdk.doctor.clocks import Reading, compare_with_gateway, read_clock
-from animus_sdk.doctor.connections import explain_failure, find_proxy, origin_of
+from animus_sdk.doctor.connections import explain_failure, origin_of, proxy_hint
 from animus_sdk.doctor.findings import Finding, fault, note, ok, skipped
 from animus_sdk.printable import printable
 from animus_sdk.settings import Settings
@@ -72,8 +72,7 @@ class GatewayExamination:
 
     def _unreached(self, error: httpx.TransportError) -> Finding:
         said, todo = explain_failure(error, self.settings.gateway_url)
-        proxy = find_proxy(os.environ)
-        hint = f" {proxy} sends requests through a proxy." if proxy is not None else ""
+        hint = proxy_hint(self.settings.gateway_url, os.environ)
         return fault(CHECK, said + hint, todo=f"{todo} The URL is from {self._said_by()}.")
 
     def _examine_readiness(self, http: httpx.Client) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ import httpx
 
 from animus_sdk.client import Client
 from animus_sdk.doctor.clocks import Reading, compare_with_store, read_clock
-from animus_sdk.doctor.connections import explain_failure, find_proxy, origin_of
+from animus_sdk.doctor.connections import explain_failure, origin_of, proxy_hint
 from animus_sdk.doctor.findings import Finding, fault, note, ok, skipped
 from animus_sdk.errors import AnimusError, ApiError
 from animus_sdk.wire.connections import store_client
@@ -131,8 +131,7 @@ def _read(response: httpx.Response) -> bytes:
 
 def _unreached(error: httpx.TransportError, url: str, what: str) -> Finding:
     said, todo = explain_failure(error, url)
-    proxy = find_proxy(os.environ)
-    hint = f" {proxy} sends requests through a proxy." if proxy is not None else ""
+    hint = proxy_hint(url, os.environ)
     return fault(
         CHECK, f"{what} do not reach the object store. {said}{hint}", todo=f"{todo} {_OPERATORS}"
     )
