@@ -25,13 +25,13 @@ from animus.agent.execution import Agent
 from animus.agent.journals import Journals
 from animus.agent.live_logs import LiveLogs
 from animus.agent.orders import OrderVerifier
+from animus.domain.execution_names import AGENT_LENGTH
 from animus.ledger.signatures import key_id
 from animus.ports import Executor, SecretStore, Signer
 from animusd.secret_wiring import open_secret_store
 from animusd.settings import AgentSection, SettingsUnfit, engine_environment
 
 _PEM_END = b"-----END PUBLIC KEY-----"
-_NAME_LENGTH = 8
 
 _log = structlog.get_logger()
 
@@ -160,7 +160,7 @@ def _described_runtimes(section: AgentSection, engine: Engine) -> Runtimes:
 
 
 def _naming(section: AgentSection, signer: Signer) -> Naming:
-    return Naming(cluster=section.cluster, agent=key_id(signer.public_key)[:_NAME_LENGTH])
+    return Naming(cluster=section.cluster, agent=key_id(signer.public_key)[:AGENT_LENGTH])
 
 
 def _room(section: AgentSection, signer: Signer, *, rootless: bool) -> SecretRoom:
@@ -170,7 +170,7 @@ def _room(section: AgentSection, signer: Signer, *, rootless: bool) -> SecretRoo
             f"agent.memory_dir: {directory} is on a disk. Name a directory on a tmpfs: secrets of "
             "steps are put there while main runs."
         )
-    name = f"animus-{key_id(signer.public_key)[:_NAME_LENGTH]}"
+    name = f"animus-{key_id(signer.public_key)[:AGENT_LENGTH]}"
     return SecretRoom(directory=directory / name, owner=_owner(rootless=rootless))
 
 

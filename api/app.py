@@ -23,6 +23,7 @@ from api.routes import (
     clusters,
     datasets,
     environments,
+    explanations,
     gates,
     health,
     live_logs,
@@ -35,6 +36,7 @@ from api.routes import (
     run_logs,
     runs,
     sources,
+    store_checks,
     telemetry,
 )
 
@@ -47,10 +49,12 @@ _ROUTERS: tuple[APIRouter, ...] = (
     projects.router,
     datasets.router,
     sources.router,
+    store_checks.router,
     environments.router,
     pipelines.router,
     policies.router,
     runs.router,
+    explanations.router,
     run_events.router,
     run_logs.router,
     gates.router,

@@ -5,7 +5,6 @@ A document is what people write and what is hashed: pipeline, environment lock, 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, TypeVar, get_args
 
@@ -24,6 +23,7 @@ from pydantic_core import ErrorDetails
 from animus.domain import patterns
 from animus.domain.canonical import JsonObject, pointer_token
 from animus.domain.errors import Fault, InvalidDocument
+from animus.domain.fault_words import words_of, written_at
 
 Name = Annotated[str, StringConstraints(pattern=patterns.NAME)]
 Text = Annotated[str, StringConstraints(max_length=2_000)]
@@ -80,14 +80,11 @@ def faults_of(
     for error in errors:
         if _is_echo(error, errors):
             continue
-        pointer = "".join(f"/{pointer_token(str(part))}" for part in _path(error, value))
-        message = error["msg"]
-        if error["type"] == "extra_forbidden":
-            message = _unknown_key(str(error["loc"][-1]), _siblings(model, error["loc"][:-1]))
-        elif error["type"] == "string_pattern_mismatch":
-            message = _pattern_message(message)
-        elif error["type"] == "value_error":
-            message = message.removeprefix("Value error, ")
+        path = tuple(_path(error, value))
+        message = words_of(
+            error, written=written_at(path, value), known=_siblings(model, error["loc"][:-1])
+        )
+        pointer = "".join(f"/{pointer_token(str(part))}" for part in path)
         yield Fault(pointer=pointer, message=message, code=error["type"])
 
 
@@ -109,21 +106,6 @@ def _path(error: ErrorDetails, value: object) -> Iterator[int | str]:
         elif isinstance(here, list | tuple) and isinstance(part, int) and part < len(here):
             yield part
             here = here[part]
-
-
-def _pattern_message(message: str) -> str:
-    for pattern, readable in patterns.READABLE.items():
-        if pattern in message:
-            return readable
-    return message
-
-
-def _unknown_key(key: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1)
-    if near:
-        return f"There is no key {key!r} here. Did you mean {near[0]!r}?"
-    hint = f" Known keys: {', '.join(sorted(known))}." if known else ""
-    return f"There is no key {key!r} here.{hint}"
 
 
 def _siblings(model: type[BaseModel] | None, path: Sequence[int | str]) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
@@ -11,6 +10,7 @@ from typing import TypeVar
 from animus.domain.errors import Fault, Invalid
 from animus.domain.pipelines import RESERVED_ENV_PREFIX, PipelineSpec, Step
 from animus.domain.resources import MINIMUM_MEMORY, parse_bytes, parse_cpu
+from animus.domain.suggestions import suggest_or_list
 
 K = TypeVar("K")
 
@@ -148,9 +148,5 @@ def _twice(pointer: str, what: str, name: str) -> Fault:
 
 
 def _unknown(pointer: str, what: str, name: str, known: Iterable[str]) -> Fault:
-    listed = sorted(known)
-    near = difflib.get_close_matches(name, listed, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(listed) or 'none'}."
-    return Fault(
-        pointer=pointer, message=f"There is no {what} {name!r}.{hint}", code="unknown_name"
-    )
+    message = f"There is no {what} {name!r}. {suggest_or_list(name, known)}"
+    return Fault(pointer=pointer, message=message, code="unknown_name")

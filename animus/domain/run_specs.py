@@ -14,6 +14,7 @@ from animus.domain.documents import DigestText, Document, Name, SparseDocument
 from animus.domain.errors import Fault, InvalidDocument
 from animus.domain.parameters import check_parameters
 from animus.domain.pipelines import PipelineSpec
+from animus.domain.suggestions import suggest_or_list
 
 TAG = "animus.run-spec/v1"
 PIPELINE_TAG = "animus.pipeline/v1"
@@ -71,7 +72,7 @@ def check_run_spec(spec: RunSpec, pipeline: PipelineSpec) -> None:
     faults += [
         Fault(
             pointer=f"/datasets/{alias}",
-            message=f"The pipeline has no alias {alias!r}. Known: {', '.join(sorted(wanted))}.",
+            message=f"The pipeline has no alias {alias!r}. {suggest_or_list(alias, wanted)}",
         )
         for alias in sorted(set(bound) - wanted)
     ]

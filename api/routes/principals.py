@@ -40,7 +40,7 @@ async def bootstrap(call: Anyone, request: Request, body: Bootstrap) -> TokenOut
 
 @router.get("/whoami")
 async def who_am_i(call: SignedIn) -> WhoAmI:
-    return WhoAmI.model_validate(call.by)
+    return WhoAmI.of(call.by)
 
 
 @router.post("/principals", status_code=201, openapi_extra=IDEMPOTENT)

@@ -16,12 +16,9 @@ from api.callers import Editor, Reader, ReaderOrStep
 from api.context import context_of
 from api.idempotency import IDEMPOTENT, creating
 from api.requests import StrictRoute
-from api.schemas.queues import PlaceOut
 from api.schemas.runs import (
     CancelRun,
-    DriftOut,
     GateOut,
-    IncidentOut,
     PlanOut,
     PreviewOut,
     RunDetailOut,
@@ -29,7 +26,6 @@ from api.schemas.runs import (
     RunOut,
     RunPage,
     RunQuery,
-    StepOut,
     SubmitRun,
 )
 
@@ -95,16 +91,7 @@ async def get_run(
     runs.check_run_scope(call, RunId(run_id))
     async with context_of(request).database.read() as session:
         detail = await run_details.get_detail(session, ProjectId(project_id), RunId(run_id))
-    return RunDetailOut(
-        **dict(RunOut.model_validate(detail.run)),
-        cancel_requested=detail.cancel_requested,
-        spec=detail.spec,
-        steps=tuple(StepOut.model_validate(step) for step in detail.steps),
-        incidents=tuple(IncidentOut.model_validate(one) for one in detail.incidents),
-        drifts=tuple(DriftOut.model_validate(one) for one in detail.drifts),
-        queue=PlaceOut.model_validate(detail.place) if detail.place is not None else None,
-        explanation=detail.explanation,
-    )
+    return RunDetailOut.of(detail)
 
 
 @router.get("/runs/{run_id}/plan")

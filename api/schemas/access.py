@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from animus.domain.access import PrincipalKind, Role
+from animus.domain.access import Actor, PrincipalKind, Role
 from animus.domain.agents import AgentState
 from animus.domain.tokens import TokenKind
 from animus.services.changes import ChangeKind, ChangeState
 from animus.services.principals import IssuedToken
 from api.schemas.fields import Body, Name, Sentence, View
+from api.versions import SERVER_VERSION
 
 MAX_CLUSTERS = 1_000
 TokenDays = Annotated[int, Field(ge=1, le=365, strict=True)]
@@ -77,6 +78,19 @@ class WhoAmI(View):
     kind: PrincipalKind
     name: str
     platform_admin: bool
+    server_version: str
+    """Of the control plane, for clients that compare it with their own."""
+
+    @classmethod
+    def of(cls, actor: Actor) -> Self:
+        return cls(
+            principal_id=actor.principal_id,
+            person_id=actor.person_id,
+            kind=actor.kind,
+            name=actor.name,
+            platform_admin=actor.platform_admin,
+            server_version=SERVER_VERSION,
+        )
 
 
 class CreateProject(Body):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
@@ -24,6 +24,7 @@ from animus.domain.verdicts import Effect, GateRule
 from animus.ledger.leaves import Result
 from animus.services.audit_events import BEFORE_THE_FIRST
 from animus.services.previews import Preview
+from animus.services.run_details import RunDetail
 from animus.services.run_requests import DatasetReference, LockReference, RunRequest
 from api.schemas.data import DownloadOut, FileDownloadOut, UploadOut
 from api.schemas.fields import (
@@ -326,6 +327,19 @@ class RunDetailOut(RunOut):
     """Why it is not let in, while it waits for resources."""
     explanation: str | None
     """Why nothing happens, and what to do, where more is known than `waiting_for` says."""
+
+    @classmethod
+    def of(cls, detail: RunDetail) -> Self:
+        return cls(
+            **dict(RunOut.model_validate(detail.run)),
+            cancel_requested=detail.cancel_requested,
+            spec=detail.spec,
+            steps=tuple(StepOut.model_validate(step) for step in detail.steps),
+            incidents=tuple(IncidentOut.model_validate(one) for one in detail.incidents),
+            drifts=tuple(DriftOut.model_validate(one) for one in detail.drifts),
+            queue=PlaceOut.model_validate(detail.place) if detail.place is not None else None,
+            explanation=detail.explanation,
+        )
 
 
 class DecisionIn(Body):

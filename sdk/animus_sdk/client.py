@@ -22,6 +22,7 @@ from animus_sdk.resources.references import is_id
 from animus_sdk.resources.runs import Runs
 from animus_sdk.resources.scopes import Scope
 from animus_sdk.resources.sources import Sources
+from animus_sdk.resources.store_checks import StoreChecks
 from animus_sdk.settings import Given, Settings, load_settings
 from animus_sdk.transfer.stores import Store
 from animus_sdk.wire.gateway import Gateway
@@ -66,6 +67,7 @@ class Client:
         self.clusters = Clusters(scope)
         self.datasets = Datasets(scope)
         self.sources = Sources(scope)
+        self.store_checks = StoreChecks(scope)
         self.environments = Environments(scope)
         self.pipelines = Pipelines(scope)
         self.policies = Policies(scope)

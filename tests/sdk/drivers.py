@@ -19,10 +19,11 @@ from animus.adapters.rules.judge import ProcessRuleJudge
 from animus.domain.ids import AttemptId, ProjectId, RunId
 from animus.domain.work_orders import RESULT_TAG, AttemptResult, order_digest, sealed
 from animus.ledger.signatures import key_id
-from animus.services import agents, attempts, audit_events, registration, run_phases
+from animus.services import agents, attempts, audit_events, incidents, registration, run_phases
 from animus.services.attempts import OpenedAttempt
 from animus.services.calls import Call
 from animus.services.registration import Answer
+from animus.services.run_watch import RUN_DEADLINE
 from animus.store import execution
 from animus.store.database import Database
 
@@ -109,6 +110,10 @@ class Driver:
         )
         return self._run(self._close_attempt(_project(project_id), attempt, result))
 
+    def pass_deadline(self, project_id: str, run_id: str) -> None:
+        """What the watch over a run records when its worst case has passed."""
+        self._run(self._pass_deadline(_project(project_id), _run_id(run_id)))
+
     def finalise(self, project_id: str, run_id: str) -> str:
         return self._run(self._finalise(_project(project_id), _run_id(run_id)))
 
@@ -186,6 +191,13 @@ class Driver:
         )
         await self._integrate()
         return str(closed.outcome)
+
+    async def _pass_deadline(self, project_id: ProjectId, run_id: RunId) -> None:
+        async with self._database.write() as uow:
+            await incidents.report(
+                uow, _call(), project_id, run_id, RUN_DEADLINE, occurrence="once"
+            )
+        await self._integrate()
 
     async def _finalise(self, project_id: ProjectId, run_id: RunId) -> str:
         async with self._database.write() as uow:

@@ -8,6 +8,7 @@ from pathlib import Path
 from animus.adapters.container.places import Place
 from animus.adapters.container.specs import ContainerSpec, Limits, Mount
 from animus.adapters.steps.variables import SECRETS, main_variables
+from animus.domain import execution_names
 from animus.domain.pipelines import Step
 from animus.domain.resources import Amounts
 from animus.ports import AttemptTask, ExecutionPhase
@@ -54,13 +55,13 @@ class Naming:
 
     @property
     def prefix(self) -> str:
-        return f"animus-{self.agent}-"
+        return execution_names.container_prefix(self.agent)
 
     def labels_of(self, attempt_id: object) -> dict[str, str]:
-        return {**self.labels, "animus.attempt": str(attempt_id)}
+        return {**self.labels, execution_names.ATTEMPT_LABEL: str(attempt_id)}
 
     def name_of(self, attempt_id: object, phase: ExecutionPhase) -> str:
-        return f"{self.prefix}{attempt_id}-{phase}"
+        return execution_names.container_name(self.agent, attempt_id, phase)
 
     def attempt_in(self, name: str) -> str:
         """The attempt that one of our names speaks of."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from uuid import UUID
 
+from animus.domain import execution_names
 from animus.domain.ids import AttemptId
 from animus.domain.work_orders import WorkOrder
 
@@ -18,7 +19,7 @@ PROJECT = f"{PREFIX}/project"
 RUN = f"{PREFIX}/run"
 STEP = f"{PREFIX}/step"
 ATTEMPT = f"{PREFIX}/attempt"
-ATTEMPT_ID = f"{PREFIX}/attempt-id"
+ATTEMPT_ID = execution_names.JOB_ATTEMPT_LABEL
 PLAN = f"{PREFIX}/plan"
 """The beginning of the plan's digest: a label's value is shorter than a digest."""
 PLAN_DIGEST = f"{PREFIX}/plan-digest"
@@ -37,9 +38,7 @@ OUTCOME_FINALIZER = "animus/outcome"
 
 MAX_LABEL = 63
 _PLAN_LENGTH = 32
-_SLUG_LENGTH = 26
 _HASH_LENGTH = 8
-_RUN_LENGTH = 12
 _GRANT_LENGTH = 32
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
@@ -74,14 +73,10 @@ class Naming:
 
 
 def job_name(order: WorkOrder) -> str:
-    """One for each attempt, readable, and short enough to be a label's value too.
-
-    By the order's id, too: an installation that was made from another's backup has its runs.
-    """
-    exactly = f"{order.run_id}/{order.step}/{order.attempt}/{order.order_id}"
-    mark = sha256(exactly.encode()).hexdigest()[:_HASH_LENGTH]
-    run = order.run_id.replace("-", "")[-_RUN_LENGTH:]
-    return f"run-{run}-{_slug(order.step)}-{order.attempt}-{mark}"
+    """One for each attempt: an order's id is that of its attempt."""
+    return execution_names.job_name(
+        run_id=order.run_id, step=order.step, attempt=order.attempt, attempt_id=order.order_id
+    )
 
 
 def run_secret_name(job: str) -> str:
@@ -114,11 +109,6 @@ def attempt_in(labels: dict[str, str]) -> AttemptId | None:
         return AttemptId(UUID(labels.get(ATTEMPT_ID, "")))
     except ValueError:
         return None
-
-
-def _slug(step: str) -> str:
-    kept = re.sub(r"[^a-z0-9-]", "-", step.lower())[:_SLUG_LENGTH].strip("-")
-    return kept or "step"
 
 
 def _hexadecimal(digest: str) -> str:

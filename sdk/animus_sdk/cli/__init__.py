@@ -19,6 +19,7 @@ from animus_sdk.cli.commands import (
     clusters,
     completion,
     datasets,
+    doctor,
     environments,
     pipelines,
     policies,
@@ -35,7 +36,7 @@ PROGRAM = "animus"
 DEBUG_VARIABLE = "ANIMUS_DEBUG"
 _NOUNS = (
     signing_in, projects, datasets, environments, pipelines, runs, queues, approvals, artifacts,
-    policies, audit, accounts, clusters, completion,
+    policies, audit, accounts, clusters, doctor, completion,
 )  # fmt: skip
 
 

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
+from animus_sdk.cli.excerpts import Place, excerpt
 from animus_sdk.cli.exit_codes import ExitCode, code_of_error
 from animus_sdk.cli.screens import Screen
-from animus_sdk.cli.written_files import WrittenFile
-from animus_sdk.errors import AnimusError, ApiError, Fault
+from animus_sdk.cli.written_files import FileFault, WrittenFile
+from animus_sdk.errors import AnimusError, ApiError, Fault, Unreachable
 
 SHOWN = 20
 SECRET = "secret_suspected"
 OVERRIDE = "not_secret"
-_OPTIONS = {"/parameters/": "-p ", "/datasets/": "--data ", "/labels/": "--label "}
+_INDENT = "  "
+_OPTIONS = {
+    "/parameters/": "-p ", "/datasets/": "--data ", "/labels/": "--label ",
+    "/members/": "--member ",
+}  # fmt: skip
+_SINGLE_OPTIONS = ("/priority", "/reason", "/ticket", "/cluster")
+_QUERY = "/query/"
 
 
 class FileRefused(AnimusError):
@@ -27,11 +35,17 @@ class FileRefused(AnimusError):
         self.cause = cause
         self._files = files
 
-    def lines(self) -> Iterator[str]:
+    def told(self) -> Iterator[list[str]]:
+        """For each fault its place with what is wrong, and below it the line of the file."""
         for fault in self.cause.errors:
             found = self._find(fault.pointer)
-            place = found[0] if found else option_of(fault.pointer)
-            yield f"{place}: {_message(self.cause, fault)}"
+            if found is None:
+                yield [f"{option_of(fault.pointer)}: {_message(self.cause, fault)}"]
+                continue
+            written, at = found
+            shown = [] if fault.code == SECRET else excerpt(written.lines, at)
+            said = f"{written.name}:{at.line}:{at.column}: {_message(self.cause, fault)}"
+            yield [said, *(_INDENT + line for line in shown)]
 
     def problem(self) -> dict[str, Any]:
         document = self.cause.problem()
@@ -41,16 +55,17 @@ class FileRefused(AnimusError):
     def _with_place(self, fault: Fault) -> dict[str, Any]:
         said = {"pointer": fault.pointer, "message": fault.message, "code": fault.code}
         found = self._find(fault.pointer)
-        return {**said, **found[1]} if found else said
+        if found is None:
+            return said
+        written, at = found
+        return {**said, "file": written.name, "line": at.line, "column": at.column}
 
-    def _find(self, pointer: str) -> tuple[str, dict[str, Any]] | None:
-        """Where in which file, as people and as programs read it."""
+    def _find(self, pointer: str) -> tuple[WrittenFile, Place] | None:
+        """Where in which file."""
         for below, written in self._files:
             inside = _inside(pointer, below)
             if inside is not None:
-                at = written.place_of(inside)
-                place = {"file": written.name, "line": at.line, "column": at.column}
-                return f"{written.name}:{at.line}:{at.column}", place
+                return written, written.place_of(inside)
         return None
 
 
@@ -62,19 +77,24 @@ def report(screen: Screen, error: AnimusError) -> ExitCode:
         details = list(_details(error))
         hidden = len(details) - SHOWN
         more = [f"… and {hidden} more"] if hidden > 0 else []
-        screen.error(error.message, [*details[:SHOWN], *more])
+        screen.error(error.message, [*chain.from_iterable(details[:SHOWN]), *more])
     return code_of_error(error.cause if isinstance(error, FileRefused) else error)
 
 
-def _details(error: AnimusError) -> Iterator[str]:
-    if isinstance(error, FileRefused):
-        yield from error.lines()
+def _details(error: AnimusError) -> Iterator[list[str]]:
+    """Below the message: some lines for each thing that is wrong."""
+    if isinstance(error, Unreachable) and error.retryable:
+        yield ["To see what is in the way: animus doctor"]
+    elif isinstance(error, FileFault):
+        yield error.excerpt()
+    elif isinstance(error, FileRefused):
+        yield from error.told()
         error = error.cause
     elif isinstance(error, ApiError):
         for fault in error.errors:
-            yield f"{option_of(fault.pointer)}: {_message(error, fault)}"
+            yield [f"{option_of(fault.pointer)}: {_message(error, fault)}"]
     if isinstance(error, ApiError) and error.status >= 500 and error.request_id:
-        yield f"request {error.request_id}"
+        yield [f"request {error.request_id}"]
 
 
 def _message(error: ApiError, fault: Fault) -> str:
@@ -98,4 +118,8 @@ def option_of(pointer: str) -> str:
     for prefix, option in _OPTIONS.items():
         if pointer.startswith(prefix):
             return option + pointer[len(prefix) :]
+    if pointer.startswith(_QUERY):
+        return "--" + pointer[len(_QUERY) :].partition("/")[0].replace("_", "-")
+    if pointer in _SINGLE_OPTIONS:
+        return "--" + pointer[1:]
     return pointer or "/"

@@ -13,12 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from animus_sdk.cli.exit_codes import ExitCode, code_of_run
+from animus_sdk.cli.failed_steps import tell_failed_steps
 from animus_sdk.cli.screens import Screen, state_text, styled
 from animus_sdk.cli.sessions import Session
 from animus_sdk.cli.wording import ago_words, duration_words, parse_time
 from animus_sdk.following import follow_run
 from animus_sdk.resources.runs import ENDED
-from animus_sdk.wire.views import Attempt, RunDetail, Step
+from animus_sdk.wire.views import Attempt, RunDetail
 
 Until = Literal["plan", "approval", "end"]
 UNTIL: tuple[Until, ...] = ("plan", "approval", "end")
@@ -60,15 +61,13 @@ def wait_for_run(
         raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
-def explain_run(screen: Screen, detail: RunDetail) -> None:
+def explain_run(here: Session, detail: RunDetail) -> None:
     """Where it stands, why, and what to do next."""
+    screen = here.screen
     screen.line(styled(detail["name"], "bold"), " is ", state_text(detail["state"]), _why(detail))
     if detail["explanation"] is not None:
         screen.line(detail["explanation"], indent=2)
-    for step in detail["steps"]:
-        for attempt in step["attempts"]:
-            if attempt["outcome"] == "failed":
-                screen.line(_failure_words(step, attempt), indent=2)
+    tell_failed_steps(here, detail)
     for incident in detail["incidents"]:
         screen.line(f"incident {incident['kind']}: {incident['message']}", indent=2)
     for hint in _next(detail):
@@ -195,14 +194,6 @@ def _why(detail: RunDetail) -> str:
     return f": {kind}{detail['failure_code'].replace('_', ' ')}"
 
 
-def _failure_words(step: Step, attempt: Attempt) -> str:
-    kind = attempt["failure_class"] or "unknown"
-    return (
-        f"step {step['name']}, attempt {attempt['number']} failed ({kind},"
-        f" {attempt['failure_code']}): {attempt['message']}"
-    )
-
-
 def _next(detail: RunDetail) -> list[str]:
     run, state = detail["id"], detail["state"]
     if state == "awaiting_approval":
@@ -210,9 +201,11 @@ def _next(detail: RunDetail) -> list[str]:
     if state == "succeeded":
         return [f"What it made: animus run artifacts {run}"]
     if state == "failed":
-        return [f"Its logs: animus run logs {run}"]
+        return [f"Its logs: animus run logs {run}", f"On one page: animus run explain {run}"]
     if state == "rejected":
-        return [f"Why: animus run plan {run}"]
+        return [f"Why: animus run plan {run}", f"On one page: animus run explain {run}"]
+    if state == "expired":
+        return [f"On one page: animus run explain {run}"]
     return []
 
 

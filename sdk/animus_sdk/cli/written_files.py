@@ -5,17 +5,20 @@ YAML 1.2's core types, as people expect them: `no` and `2024-01-01` are text, an
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import re
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from animus_sdk.cli.excerpts import Place, excerpt, lines_of
+from animus_sdk.cli.yaml_faults import explain_yaml, place_in
 from animus_sdk.errors import FileUnfit
 from animus_sdk.printable import printable
 
@@ -24,6 +27,8 @@ MAX_NODES = 50_000
 """Counted with repetitions: aliases could make a small file a huge document."""
 MAX_DEPTH = 64
 STDIN = "-"
+_FIRST = Place(line=1, column=1)
+_MERGE = "tag:yaml.org,2002:merge"
 
 _INT = re.compile(r"[-+]?[0-9]+")
 _BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
@@ -42,20 +47,14 @@ _IMPLICIT = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Counted from 1."""
-
-    line: int
-    column: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenFile:
     name: str
     """As the person said it."""
     value: dict[str, Any]
     places: Mapping[str, Place]
     """By JSON pointer."""
+    lines: Sequence[str] = field(default=(), repr=False)
+    """As they are in the file; none where there is no file."""
 
     def place_of(self, pointer: str) -> Place:
         """Of the thing itself, or of the nearest thing around it."""
@@ -63,32 +62,80 @@ class WrittenFile:
             if pointer in self.places:
                 return self.places[pointer]
             pointer = pointer.rpartition("/")[0]
-        return self.places.get("", Place(line=1, column=1))
+        return self.places.get("", _FIRST)
+
+
+class FileFault(FileUnfit):
+    """A file that can't be read as a mapping, for what stands at one place in it."""
+
+    default_code = "usage"
+
+    def __init__(self, why: str, *, name: str, lines: Sequence[str], at: Place) -> None:
+        super().__init__(f"{name}:{at.line}:{at.column}: {why}{'' if why.endswith('?') else '.'}")
+        self._why = why
+        self._name = name
+        self._lines = lines
+        self._at = at
+
+    def excerpt(self) -> list[str]:
+        return excerpt(self._lines, self._at)
+
+    def problem(self) -> dict[str, Any]:
+        place = {"file": self._name, "line": self._at.line, "column": self._at.column}
+        return {**super().problem(), "errors": [{**place, "message": self._why, "code": "syntax"}]}
 
 
 def read_written_file(path: str) -> WrittenFile:
-    """Raises `FileUnfit` with the place, for everything that is no mapping in YAML or JSON."""
+    """Raises `FileUnfit` for everything that is no mapping in YAML or JSON, with its place."""
     content = _read(path)
     name = "standard input" if path == STDIN else printable(path)
+    text = _decode(content, name)
+    lines = lines_of(text)
     try:
-        node = yaml.compose(content, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        raise _unreadable(name, error) from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
-        raise FileUnfit(f"{name} is not YAML or JSON in UTF-8.", code="usage") from None
+        node = yaml.compose(_yaml_of(text), Loader=yaml.SafeLoader)
+    except RecursionError:
+        raise FileUnfit(f"{name} is nested too deep to be read.", code="usage") from None
+    except yaml.YAMLError as error:
+        why, at = explain_yaml(error, text)
+        raise FileFault(why, name=name, lines=lines, at=at or _FIRST) from None
     if not isinstance(node, yaml.MappingNode):
-        raise FileUnfit(f"{name}:1:1: this is no mapping of keys to values.", code="usage")
-    reader = _Reader(name)
+        why = "this is no mapping of keys to values" if node else "there is nothing in this file"
+        raise FileFault(why, name=name, lines=lines, at=_FIRST)
+    reader = _Reader(name, lines)
     value = reader.read(node, "", 1)
-    return WrittenFile(name=name, value=value, places=reader.places)
+    return WrittenFile(name=name, value=value, places=reader.places, lines=lines)
+
+
+def _decode(content: bytes, name: str) -> str:
+    """UTF-8, with or without a byte order mark; UTF-16 with one, as YAML has it."""
+    is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return content.decode("utf-16" if is_utf_16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        text = content[: error.start].decode("utf-16" if is_utf_16 else "utf-8-sig", "replace")
+        at = place_in(text, len(text))
+        why = "this byte is no text in UTF-8: save the file as UTF-8"
+        raise FileFault(why, name=name, lines=lines_of(text), at=at) from None
+
+
+def _yaml_of(text: str) -> str:
+    """JSON may be indented with tabs, which YAML may not; within its strings there is none."""
+    if "\t" not in text or not text.lstrip().startswith("{"):
+        return text
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return text.replace("\t", " ")
 
 
 class _Reader:
     """From YAML's nodes to JSON values; remembers where each began."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, lines: Sequence[str]) -> None:
         self.places: dict[str, Place] = {}
         self._name = name
+        self._lines = lines
         self._nodes = 0
 
     def read(self, node: yaml.Node, pointer: str, depth: int) -> Any:
@@ -113,9 +160,13 @@ class _Reader:
             if not isinstance(key_node, yaml.ScalarNode):
                 raise self._refuse(key_node, "a key must be plain text")
             key = key_node.value
+            if key_node.tag == _MERGE:
+                raise self._refuse(key_node, "'<<' means nothing here: write the keys themselves")
             if key in found:
-                raise self._refuse(key_node, f"the key {printable(key)!r} is there twice")
-            below = f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"
+                first = self.places[_below(pointer, key)].line
+                why = f"the key {printable(key)!r} is there twice, first in line {first}"
+                raise self._refuse(key_node, why)
+            below = _below(pointer, key)
             self.places[below] = _place(key_node)
             found[key] = self.read(value_node, below, depth + 1)
         return found
@@ -141,9 +192,12 @@ class _Reader:
             return number
         return text
 
-    def _refuse(self, node: yaml.Node, why: str) -> FileUnfit:
-        place = _place(node)
-        return FileUnfit(f"{self._name}:{place.line}:{place.column}: {why}.", code="usage")
+    def _refuse(self, node: yaml.Node, why: str) -> FileFault:
+        return FileFault(why, name=self._name, lines=self._lines, at=_place(node))
+
+
+def _below(pointer: str, key: str) -> str:
+    return f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"
 
 
 def parse_value(text: str) -> Any:
@@ -175,9 +229,3 @@ def _read(path: str) -> bytes:
     if len(content) > MAX_BYTES:
         raise FileUnfit(f"{printable(path)} has more than {MAX_BYTES} bytes.", code="usage")
     return content
-
-
-def _unreadable(name: str, error: yaml.MarkedYAMLError) -> FileUnfit:
-    mark = error.problem_mark or error.context_mark
-    at = f":{mark.line + 1}:{mark.column + 1}" if mark is not None else ""
-    return FileUnfit(f"{name}{at}: {printable(error.problem or 'not YAML')}.", code="usage")

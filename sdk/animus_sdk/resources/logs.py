@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import tempfile
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from animus_sdk.resources.artifacts import Artifacts
 from animus_sdk.resources.scopes import Scope
+from animus_sdk.wire.event_streams import PATIENCE
 from animus_sdk.wire.log_streams import AttemptLog, LogLine, read_line
+from animus_sdk.wire.retries import RetryPolicy
 from animus_sdk.wire.views import Artifact
 
 LOG_KIND = "log"
+TAIL_BYTES = 64 * 1024
+"""Of a stored log, read for its last lines."""
+BRIEFLY = RetryPolicy(retries=3, total_seconds=10.0)
+"""For what is shown beside something else: whoever wants the log itself is more patient."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +39,26 @@ class Logs:
         reader = self.reader(run_id, step, attempt=attempt, after=after)
         return reader.read(follow=follow)
 
-    def reader(self, run_id: str, step: str, *, attempt: int = 1, after: int = 0) -> AttemptLog:
+    def tail(self, run_id: str, step: str, *, attempt: int, lines: int) -> list[LogLine]:
+        """The last lines, as the gateway has them now: of a long log only its end is read."""
+        log = self.find_stored(run_id, step, attempt=attempt)
+        after = max(0, log["size"] - TAIL_BYTES) if log is not None else 0
+        reader = self.reader(run_id, step, attempt=attempt, after=after, patience=BRIEFLY)
+        last = deque(reader.read(follow=False), maxlen=lines + 1)
+        begins_within_a_line = after > 0 and len(last) > 1
+        if len(last) > lines or begins_within_a_line:
+            last.popleft()
+        return list(last)
+
+    def reader(
+        self,
+        run_id: str,
+        step: str,
+        *,
+        attempt: int = 1,
+        after: int = 0,
+        patience: RetryPolicy = PATIENCE,
+    ) -> AttemptLog:
         """For whoever must be able to interrupt the reading from another thread."""
         return AttemptLog(
             self._scope.gateway,
@@ -41,6 +67,7 @@ class Logs:
             step=step,
             attempt=attempt,
             after=after,
+            patience=patience,
         )
 
     def find_stored(self, run_id: str, step: str, *, attempt: int) -> Artifact | None:

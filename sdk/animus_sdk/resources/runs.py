@@ -10,6 +10,7 @@ from animus_sdk.resources.references import is_id, pick
 from animus_sdk.resources.scopes import PAGE, Scope
 from animus_sdk.wire import operations
 from animus_sdk.wire.event_streams import BEFORE_THE_FIRST, RunEvents
+from animus_sdk.wire.explanation_views import Explanation
 from animus_sdk.wire.views import (
     AuditEvent,
     Gate,
@@ -78,6 +79,10 @@ class Runs:
 
     def get(self, run_id: str) -> RunDetail:
         return self._scope.call(operations.GET_RUN, RunDetail, run_id=run_id)
+
+    def explain(self, run_id: str) -> Explanation:
+        """The run with what it waits for, what runs for it, and the last event of each part."""
+        return self._scope.call(operations.EXPLAIN_RUN, Explanation, run_id=run_id)
 
     def plan(self, run_id: str, *, generation: int | None = None) -> Plan:
         """The plan that its workflow stored; the newest generation, if none is named."""

@@ -96,13 +96,20 @@ def _direct_client(
 
 def _network_client(*, timeout: float, base_url: str = "") -> httpx.Client:
     may_need_tls = not base_url.startswith("http://")
-    return httpx.Client(
-        base_url=base_url,
-        timeout=timeout,
-        verify=_authorities() if may_need_tls else False,
-        mounts=dict.fromkeys(_NEVER_PROXIED),
-        headers={"User-Agent": user_agent()},
-    )
+    try:
+        return httpx.Client(
+            base_url=base_url,
+            timeout=timeout,
+            verify=_authorities() if may_need_tls else False,
+            mounts=dict.fromkeys(_NEVER_PROXIED),
+            headers={"User-Agent": user_agent()},
+        )
+    except (ImportError, ValueError):  # it knows no such kind of proxy, or that is no URL
+        raise SettingsUnfit(
+            "A proxy that the environment names can't be used. It is written as http://host:port;"
+            " look at HTTP_PROXY, HTTPS_PROXY and ALL_PROXY.",
+            code="proxy_unfit",
+        ) from None
 
 
 @lru_cache(maxsize=1)

@@ -136,6 +136,13 @@ class Download(TypedDict):
     url: str
 
 
+class StoreCheck(TypedDict):
+    content: str
+    upload: Upload
+    download: Download | None
+    """None until the content was uploaded."""
+
+
 class FileDownload(TypedDict):
     path: str
     download: Download

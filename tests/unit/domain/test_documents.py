@@ -31,7 +31,7 @@ def test_a_mistyped_key_is_named_with_the_one_that_was_meant() -> None:
     step["retrypolicy"] = step.pop("retryPolicy")
     said = {f.pointer: f.message for f in faults_of(PipelineSpec, explicit_pipeline(step))}
     assert "Did you mean 'retryPolicy'?" in said["/spec/steps/0/retrypolicy"]
-    assert "required" in said["/spec/steps/0/retryPolicy"]
+    assert "missing" in said["/spec/steps/0/retryPolicy"]
 
 
 def test_a_mistyped_key_deep_inside_is_compared_with_its_own_siblings() -> None:

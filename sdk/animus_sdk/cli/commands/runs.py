@@ -10,11 +10,12 @@ from rich.text import Text
 from animus_sdk.cli.commands import submissions
 from animus_sdk.cli.commands.artifacts import show_artifacts
 from animus_sdk.cli.commands.audit import show_event
+from animus_sdk.cli.commands.explanations import explain
 from animus_sdk.cli.commands.run_logs import show_logs
 from animus_sdk.cli.commands.submissions import checked_until
 from animus_sdk.cli.measurements import show_usage
 from animus_sdk.cli.previews import plan_facts, show_findings
-from animus_sdk.cli.screens import Screen, state_text
+from animus_sdk.cli.screens import state_text
 from animus_sdk.cli.sessions import Session, command
 from animus_sdk.cli.watching import UNTIL, explain_run, steps_table, wait_for_run
 from animus_sdk.cli.wording import ago_words, time_words
@@ -31,6 +32,7 @@ def add_to(app: typer.Typer) -> None:
     submissions.add_to(group)
     command(group, "list")(list_runs)
     command(group, "show")(show_run)
+    command(group, "explain")(explain)
     command(group, "watch")(watch_run)
     command(group, "wait")(wait_for)
     command(group, "cancel")(cancel_run)
@@ -78,14 +80,14 @@ def list_runs(
 def show_run(here: Session, reference: _Reference) -> None:
     """One run, with its steps and why it is where it is."""
     detail = here.client.runs.get(here.client.runs.resolve(reference))
-    here.screen.answer(detail, lambda: _show_detail(here.screen, detail))
+    here.screen.answer(detail, lambda: _show_detail(here, detail))
 
 
 def watch_run(here: Session, reference: _Reference) -> None:
     """Follow a run to its end. Ctrl+C stops watching; the run goes on."""
     run_id = here.client.runs.resolve(reference)
     detail, code = wait_for_run(here, run_id, until="end")
-    here.screen.answer(detail, lambda: explain_run(here.screen, detail))
+    here.screen.answer(detail, lambda: explain_run(here, detail))
     raise typer.Exit(code)
 
 
@@ -104,7 +106,7 @@ def wait_for(
     chosen = checked_until(until)
     run_id = here.client.runs.resolve(reference)
     detail, code = wait_for_run(here, run_id, until=chosen, timeout=timeout, show=False)
-    here.screen.answer(detail, lambda: explain_run(here.screen, detail))
+    here.screen.answer(detail, lambda: explain_run(here, detail))
     raise typer.Exit(code)
 
 
@@ -214,7 +216,8 @@ def _row(run: Run) -> list[str | Text]:
     ]
 
 
-def _show_detail(screen: Screen, detail: RunDetail) -> None:
+def _show_detail(here: Session, detail: RunDetail) -> None:
+    screen = here.screen
     screen.pairs(
         [
             ("name", detail["name"]),
@@ -236,4 +239,4 @@ def _show_detail(screen: Screen, detail: RunDetail) -> None:
         screen.stdout.print(steps_table(detail))
         show_usage(screen, detail)
     screen.line()
-    explain_run(screen, detail)
+    explain_run(here, detail)

@@ -199,5 +199,5 @@ def _finish(here: Session, run: Run, done: dict[str, Any], until: Until | None) 
         here.screen.answer({**run, **done}, lambda: None)
         return
     detail, code = wait_for_run(here, run["id"], until=until)
-    here.screen.answer({**detail, **done}, lambda: explain_run(here.screen, detail))
+    here.screen.answer({**detail, **done}, lambda: explain_run(here, detail))
     raise typer.Exit(code)

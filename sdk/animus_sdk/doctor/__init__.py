@@ -1,0 +1,1 @@
+"""Whether this machine, its settings and the way to a platform do: tried, not guessed."""

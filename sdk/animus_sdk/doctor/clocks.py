@@ -1,0 +1,98 @@
+"""Clocks of three machines compared by what HTTP answers say in `Date`: this one, gateway, store.
+
+The platform lets clocks of its own machines differ by 30 s; presigned URLs live ten minutes by
+the gateway's clock, and are judged by the store's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+from animus_sdk.doctor.findings import Finding, fault, note, ok
+
+CHECK = "clock"
+TOLERANCE = timedelta(seconds=30)
+"""What work orders allow for."""
+TOO_MUCH = timedelta(minutes=5)
+"""Half the life of a presigned URL."""
+_AGREE = f" within {TOLERANCE.seconds} s."
+_SYNCHRONISE = (
+    "Have it set by the network: timedatectl set-ntp true (or chrony, or systemd-timesyncd)."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How far another machine's clock is ahead of this one's; `error` at most, either way."""
+
+    ahead: timedelta
+    error: timedelta
+
+
+def read_clock(response: httpx.Response, *, sent: datetime, received: datetime) -> Reading | None:
+    """None for an answer that tells no time. `Date` has whole seconds."""
+    try:
+        told = parsedate_to_datetime(response.headers.get("date", ""))
+    except (TypeError, ValueError):
+        return None
+    if told.tzinfo is None:
+        told = told.replace(tzinfo=timezone.utc)
+    half = (received - sent) / 2
+    return Reading(
+        ahead=told + timedelta(seconds=0.5) - (sent + half),
+        error=half + timedelta(seconds=0.5),
+    )
+
+
+def compare_with_gateway(gateway: Reading | None) -> Iterator[Finding]:
+    if gateway is None:
+        yield note(CHECK, "The gateway's answers tell no time, so the clocks are not compared.")
+        return
+    by = _beyond_doubt(gateway)
+    said = f"This machine's clock is {_words(-gateway.ahead)} the gateway's."
+    if by <= TOLERANCE:
+        yield ok(CHECK, f"This machine's clock and the gateway's agree{_AGREE}")
+    elif by <= TOO_MUCH:
+        yield note(CHECK, f"{said} Times that are shown are off by that.", todo=_SYNCHRONISE)
+    else:
+        what = "Times that are shown, --since, and certificates that are judged by it are wrong."
+        yield fault(CHECK, f"{said} {what}", todo=_SYNCHRONISE)
+
+
+def compare_with_store(gateway: Reading | None, store: Reading | None) -> Iterator[Finding]:
+    """The two clocks that presigned URLs go by; neither is ours, and ours does not matter."""
+    if gateway is None or store is None:
+        return
+    between = Reading(ahead=store.ahead - gateway.ahead, error=store.error + gateway.error)
+    by = _beyond_doubt(between)
+    said = f"The object store's clock is {_words(between.ahead)} the gateway's."
+    todo = "Tell the operators: both clocks are to be set by the network."
+    if by <= TOLERANCE:
+        yield ok(CHECK, f"The object store's clock and the gateway's agree{_AGREE}")
+    elif by <= TOO_MUCH:
+        yield note(CHECK, f"{said} URLs live ten minutes, and lose that much.", todo=todo)
+    else:
+        yield fault(CHECK, f"{said} The store refuses URLs for it.", todo=todo)
+
+
+def _beyond_doubt(reading: Reading) -> timedelta:
+    """How far apart they are at least."""
+    return max(timedelta(0), abs(reading.ahead) - reading.error)
+
+
+def _words(ahead: timedelta) -> str:
+    return f"{_seconds(abs(ahead))} {'ahead of' if ahead > timedelta(0) else 'behind'}"
+
+
+def _seconds(length: timedelta) -> str:
+    seconds = round(length.total_seconds())
+    if seconds < 120:
+        return f"{seconds} s"
+    if seconds < 7_200:
+        return f"{seconds // 60} min"
+    return f"{seconds // 3_600} h" if seconds < 172_800 else f"{seconds // 86_400} days"
