@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 
 from animus.domain.ids import ProjectId, RunId
-from animus.services import approvals, previews, run_details, runs
+from animus.services import approvals, previews, run_details, run_searches, runs
 from animus.services.runs import RunView
 from animus.store.database import ReadSession
 from animus.store.runs import RunFilter
@@ -20,6 +20,8 @@ from api.schemas.queues import PlaceOut
 from api.schemas.runs import (
     CancelRun,
     DriftOut,
+    FindQuery,
+    FoundRunsOut,
     GateOut,
     IncidentOut,
     PlanOut,
@@ -60,7 +62,7 @@ async def submit_run(call: Editor, request: Request, project_id: UUID, body: Sub
         call,
         lambda uow: runs.submit_run(
             uow, call, project, body.request(),
-            expected_plan=body.expected_plan, priority=body.priority,
+            expected_plan=body.expected_plan, priority=body.priority, trigger=body.trigger,
         ),
         rebuild=rebuild,
         entity_id=lambda view: view.id,
@@ -88,6 +90,16 @@ async def list_runs(
     return RunPage(runs=[RunOut.model_validate(v) for v in found], next_before=following)
 
 
+@router.get("/runs:find")
+async def find_runs(
+    call: Reader, request: Request, project_id: UUID, query: Annotated[FindQuery, Query()]
+) -> FoundRunsOut:
+    """What a reference means: `@last`, an id, a name, a plan's digest, or the end of an id."""
+    async with context_of(request).database.read() as session:
+        found = await run_searches.find_runs(session, call, ProjectId(project_id), query.reference)
+    return FoundRunsOut.model_validate(found)
+
+
 @router.get("/runs/{run_id}")
 async def get_run(
     call: ReaderOrStep, request: Request, project_id: UUID, run_id: UUID
@@ -104,6 +116,8 @@ async def get_run(
         drifts=tuple(DriftOut.model_validate(one) for one in detail.drifts),
         queue=PlaceOut.model_validate(detail.place) if detail.place is not None else None,
         explanation=detail.explanation,
+        cluster=detail.cluster,
+        trigger=detail.trigger,
     )
 
 
