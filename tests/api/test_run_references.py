@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from animus.domain.access import Role
 from animus.domain.digests import format_digest
 from tests.api.scenes import Scene
 from tests.support.clients import Client
-from tests.support.people import Team, make_service_account
+from tests.support.people import Team, make_service_account, unique
 from tests.support.platforms import Member, Platform
 from tests.support.runs import DrivenRun, submit
 
@@ -58,11 +60,13 @@ async def test_a_run_is_found_by_id_name_plan_and_the_end_of_its_id(
 async def test_an_end_that_several_ids_have_names_them_all_the_newest_first(
     platform: Platform, client: Client, team: Team
 ) -> None:
-    """Ids of test runs are random: the end that some have in common is found by trying."""
-    made = [str((await submit(platform, team)).id) for _ in range(3)]
-    found = await client.get(f"{team.path}/runs:find", team.viewer, reference=made[0][-4:])
-    ending = [run_id for run_id in made if run_id.endswith(made[0][-4:])]
-    assert [run["id"] for run in found["runs"]] == sorted(ending, reverse=True)
+    run_id = str((await submit(platform, team)).id)
+    twins = [run_id[:-12] + digit * 4 + run_id[-8:] for digit in "0f"]
+    with psycopg.connect(platform.owner_url) as connection:
+        for twin in twins:
+            connection.execute(TWIN, [Jsonb({"id": twin, "name": unique("twin")}), run_id])
+    assert await find(client, team, run_id[-8:]) == sorted([run_id, *twins], reverse=True)
+    assert await find(client, team, run_id[-12:]) == [run_id]
 
 
 @pytest.mark.parametrize(
