@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import LiteralString
+
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
@@ -15,6 +17,11 @@ from tests.support.platforms import Member, Platform
 from tests.support.runs import DrivenRun, submit
 
 pytestmark = pytest.mark.stack
+
+TWIN: LiteralString = (
+    "INSERT INTO runs SELECT (jsonb_populate_record(r, %s)).* FROM runs r WHERE r.id = %s"
+)
+"""The same run under another id and name."""
 
 
 async def find(
