@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.sdk.attempt_places import commit_all
 from tests.sdk.command_lines import CommandLine
 from tests.sdk.platforms import CLUSTER, Platform, pipeline, unique
 from tests.sdk.projects import write_project
@@ -154,6 +156,27 @@ def test_two_runs_and_their_plans_in_files_are_compared(
     assert "  ~ lr: 0.1 → 1e-7" in done.out
     code, problem = animus.problem("run", "diff", "pipeline.yaml", "@last")
     assert (code, "not JSON" in problem["detail"]) == (2, True)
+
+
+def test_the_files_of_two_commits_are_told_where_the_clone_has_both(
+    platform: Platform, animus: CommandLine, project: Path
+) -> None:
+    first = submit(platform, animus, *ASKED)
+    (project / "train.py").write_text("print('changed')\n")
+    (project / "hostile\x1b[31m\n.py").write_text("")
+    commit_all(project)
+    second = submit(platform, animus, *ASKED)
+    found = animus.json("run", "diff", first["id"], second["id"])
+    assert found["files"] == [
+        {"path": "hostile\x1b[31m\n.py", "change": "new"},
+        {"path": "train.py", "change": "changed"},
+    ]
+    shown = animus("run", "diff", first["id"], second["id"]).out
+    assert "files of the commits: 2 changed\n" in shown
+    assert "  new hostile\\x1b[31m\\n.py" in shown
+    assert animus.json("run", "diff", second["id"], second["id"])["files"] is None
+    elsewhere = replace(animus, folder=project.parent)
+    assert elsewhere.json("run", "diff", first["id"], second["id"])["files"] is None
 
 
 def test_a_preview_for_a_merge_request_tells_the_difference(

@@ -25,6 +25,15 @@ def show_difference(screen: Screen, found: PlanComparison) -> None:
             screen.line(f"… and {part['changed'] - SHOWN} more", indent=2)
 
 
+def show_files(screen: Screen, files: list[dict[str, str]]) -> None:
+    """What git says here of the two commits."""
+    screen.line(f"files of the commits: {len(files)} changed")
+    for file in files[:SHOWN]:
+        screen.line(f"{file['change']} {file['path']}", indent=2)
+    if len(files) > SHOWN:
+        screen.line(f"… and {len(files) - SHOWN} more", indent=2)
+
+
 def markdown_difference(found: PlanComparison) -> str:
     """As `markdown` of previews: texts of others stand in code spans."""
     lines = ["", f"**{_headline(found, code_span)}**"]

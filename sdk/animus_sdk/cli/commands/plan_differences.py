@@ -10,13 +10,15 @@ from typing import Annotated, Any
 
 import typer
 
-from animus_sdk.cli.differences import show_difference
+from animus_sdk.cli.code_changes import find_changed_files
+from animus_sdk.cli.differences import show_difference, show_files
 from animus_sdk.cli.references import run_meant
 from animus_sdk.cli.run_requests import FILE_SUFFIXES
 from animus_sdk.cli.sessions import Session
 from animus_sdk.cli.written_files import STDIN
 from animus_sdk.errors import FileUnfit, SettingsUnfit
 from animus_sdk.printable import printable
+from animus_sdk.wire.views import PlanComparison
 
 _HELP = "A run (@last, name, id, its end, the digest of its plan), or a file of --json with a plan."
 _AROUND = ("plan", "document")
@@ -39,7 +41,34 @@ def show_diff(
     sides = [_plan_meant(here, one) for one in (first, second) if one is not None]
     before = sides[0] if second is not None else None
     found = here.client.runs.compare(sides[-1], before=before)
-    here.screen.answer(found, lambda: show_difference(here.screen, found))
+    files = _changed_files(here, found, sides)
+
+    def render() -> None:
+        show_difference(here.screen, found)
+        if files is not None:
+            show_files(here.screen, files)
+
+    here.screen.answer({**found, "files": files}, render)
+
+
+def _changed_files(
+    here: Session, found: PlanComparison, sides: list[dict[str, Any]]
+) -> list[dict[str, str]] | None:
+    """Of the two commits, where they are two, and this folder's clone has both."""
+    changed = {c["item"] for part in found["parts"] for c in part["changes"]}
+    before = found["before"]
+    if "commit" not in changed or before is None:
+        return None
+    older = sides[0] if len(sides) > 1 else {"run_id": before["run_id"]}
+    code, newer_code = (_plan_of(here, side)["body"].get("code") for side in (older, sides[-1]))
+    return find_changed_files(code, newer_code, Path.cwd())
+
+
+def _plan_of(here: Session, side: dict[str, Any]) -> dict[str, Any]:
+    plan: dict[str, Any] = (
+        side["plan"] if "plan" in side else here.client.runs.plan(side["run_id"])["document"]
+    )
+    return plan
 
 
 def _plan_meant(here: Session, said: str) -> dict[str, Any]:
