@@ -14,7 +14,7 @@ _DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class ItemChange:
     """Of one item: `before` is None where it is new, `after` where it is gone."""
 
     item: str
@@ -25,7 +25,7 @@ class Change:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartComparison:
     part: Part
-    changes: tuple[Change, ...]
+    changes: tuple[ItemChange, ...]
     """At most `MAX_SHOWN`, in the order of the plans."""
     changed: int
     same: int
@@ -43,7 +43,9 @@ def _compare_part(part: Part, old: Items, new: Items) -> PartComparison:
     return PartComparison(
         part=part,
         changes=tuple(
-            Change(item=_clipped(name), before=_shown(old.get(name)), after=_shown(new.get(name)))
+            ItemChange(
+                item=_clipped(name), before=_shown(old.get(name)), after=_shown(new.get(name))
+            )
             for name in changed[:MAX_SHOWN]
         ),
         changed=len(changed),

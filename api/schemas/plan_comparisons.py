@@ -41,7 +41,7 @@ class ComparedPlanOut(View):
     run: str | None
 
 
-class ChangeOut(View):
+class ItemChangeOut(View):
     """`before` is null where the item is new, `after` where it is gone."""
 
     item: str
@@ -51,7 +51,7 @@ class ChangeOut(View):
 
 class PartComparisonOut(View):
     part: Part
-    changes: tuple[ChangeOut, ...]
+    changes: tuple[ItemChangeOut, ...]
     """The first 200, in the order of the plans."""
     changed: int
     same: int

@@ -173,7 +173,7 @@ def test_the_files_of_two_commits_are_told_where_the_clone_has_both(
     ]
     shown = animus("run", "diff", first["id"], second["id"]).out
     assert "files of the commits: 2 changed\n" in shown
-    assert "  new hostile\\x1b[31m\\n.py" in shown
+    assert "  new hostile\\x1b[31m\\x0a.py" in shown
     assert animus.json("run", "diff", second["id"], second["id"])["files"] is None
     elsewhere = replace(animus, folder=project.parent)
     assert elsewhere.json("run", "diff", first["id"], second["id"])["files"] is None

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from animus.domain.canonical import JsonObject
-from animus.domain.comparisons import MAX_SHOWN, MAX_TEXT, Change, PartComparison, compare
+from animus.domain.comparisons import MAX_SHOWN, MAX_TEXT, ItemChange, PartComparison, compare
 from animus.domain.manifests import FileEntry
 from animus.domain.plan_items import DataContent, Part, PlanContent
 from animus.domain.verdicts import Effect
@@ -41,40 +41,40 @@ def test_equal_plans_have_no_change_and_every_item_is_counted() -> None:
     assert sum(one.same for one in parts) > 20
 
 
-CHANGES: dict[str, tuple[Part, PlanContent, PlanContent, list[Change]]] = {
+CHANGES: dict[str, tuple[Part, PlanContent, PlanContent, list[ItemChange]]] = {
     "a commit": (
         Part.CODE, content(), content(code=code(commit="f" * 40)),
-        [Change(item="commit", before=code()["commit"], after="f" * 40)],
+        [ItemChange(item="commit", before=code()["commit"], after="f" * 40)],
     ),
     "a parameter, within others": (
         Part.PARAMETERS,
         content(parameters={"optimizer": {"lr": 0.1, "steps": 3}}),
         content(parameters={"optimizer": {"lr": 0.03, "steps": 3}, "seed": None}),
         [
-            Change(item="optimizer/lr", before="0.1", after="0.03"),
-            Change(item="seed", before=None, after="null"),
+            ItemChange(item="optimizer/lr", before="0.1", after="0.03"),
+            ItemChange(item="seed", before=None, after="null"),
         ],
     ),
     "egress": (
         Part.NETWORK, content(), content(step={"egress": ["pypi.example:443"]}),
-        [Change(item="train: pypi.example:443", before=None, after="may be reached")],
+        [ItemChange(item="train: pypi.example:443", before=None, after="may be reached")],
     ),
     "a secret": (
         Part.SECRETS, content(step={"secrets": {"KEY": "team/key"}}), content(),
-        [Change(item="train: KEY", before="team/key", after=None)],
+        [ItemChange(item="train: KEY", before="team/key", after=None)],
     ),
     "memory": (
         Part.RESOURCES,
         content(step={"memory": "1Gi"}), content(step={"memory": "2Gi"}),
-        [Change(item="train: memory", before="1Gi", after="2Gi")],
+        [ItemChange(item="train: memory", before="1Gi", after="2Gi")],
     ),
     "the class": (
         Part.EXECUTION, content(classification="development"), content(),
-        [Change(item="classification", before="development", after="production")],
+        [ItemChange(item="classification", before="development", after="production")],
     ),
     "the image": (
         Part.STEPS, content(), content(step={"image": f"other.example/x@{DIGEST_B}"}),
-        [Change(item="train: image", before=IMAGE, after=f"other.example/x@{DIGEST_B}")],
+        [ItemChange(item="train: image", before=IMAGE, after=f"other.example/x@{DIGEST_B}")],
     ),
 }  # fmt: skip
 
@@ -109,8 +109,8 @@ def test_packages_are_told_by_name() -> None:
     after = replace(content(), lock=read_lock(lock(packages=[package, other])))
     found = of(Part.ENVIRONMENT, content(), after)
     assert list(found.changes) == [
-        Change(item="pypi scikit-learn", before="1.7.2", after="1.8.0"),
-        Change(item="deb libc6", before=None, after="2.36"),
+        ItemChange(item="pypi scikit-learn", before="1.7.2", after="1.8.0"),
+        ItemChange(item="deb libc6", before=None, after="2.36"),
     ]
 
 
