@@ -37,31 +37,36 @@ async def find_runs(
 ) -> FoundRuns:
     """By `@last`, id, name, plan digest (the newest of that plan), or the end of an id.
 
-    Digests and ends of ids are looked for among the newest `run_searches.SEARCHED` of the project.
+    All but whole ids and names are looked for among the newest `run_searches.SEARCHED` of the
+    project.
     """
-    wanted = await _wanted(session, call, project_id, reference)
-    if wanted is None:
-        wanted = RunFilter(ids=await _ids_ending(session, project_id, reference))
-    limit = 1 if reference == LAST else MAX_CANDIDATES + 1
-    found = await list_runs(session, project_id, wanted, before=None, limit=limit)
+    found = await _list(session, project_id, RunFilter(name=reference))
+    if not found:
+        ids = await _ids(session, call, project_id, reference)
+        found = await _list(session, project_id, RunFilter(ids=ids))
     return FoundRuns(runs=tuple(found[:MAX_CANDIDATES]), more=len(found) > MAX_CANDIDATES)
 
 
-async def _wanted(
+async def _list(
+    session: ReadSession, project_id: ProjectId, wanted: RunFilter
+) -> Sequence[RunView]:
+    return await list_runs(session, project_id, wanted, before=None, limit=MAX_CANDIDATES + 1)
+
+
+async def _ids(
     session: ReadSession, call: Call, project_id: ProjectId, reference: str
-) -> RunFilter | None:
-    """What is meant for certain; None where only the end of an id is left."""
+) -> Sequence[UUID]:
     if reference == LAST:
-        return RunFilter(requested_by=call.by.principal_id)
-    if (run_id := _id(reference)) is not None:
-        return RunFilter(ids=(run_id,))
+        by = call.by.principal_id
+        return _one(await run_searches.find_newest_by(session, project_id, by))
     if re.fullmatch(DIGEST, reference):
         digest = parse_digest(reference)
-        newest = await run_searches.find_newest_of_plan(session, project_id, digest)
-        return RunFilter(ids=(newest,) if newest is not None else ())
-    named = RunFilter(name=reference)
-    found = await list_runs(session, project_id, named, before=None, limit=1)
-    return named if found else None
+        return _one(await run_searches.find_newest_of_plan(session, project_id, digest))
+    return _one(_id(reference)) or await _ids_ending(session, project_id, reference)
+
+
+def _one(found: UUID | None) -> Sequence[UUID]:
+    return (found,) if found is not None else ()
 
 
 async def _ids_ending(

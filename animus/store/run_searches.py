@@ -29,6 +29,10 @@ async def ids_ending(
     return await session.all(statement)
 
 
+async def find_newest_by(session: ReadSession, project_id: UUID, principal_id: UUID) -> UUID | None:
+    return await _find(session, project_id, col(Run.requested_by) == principal_id)
+
+
 async def find_newest_of_plan(
     session: ReadSession, project_id: UUID, plan_digest: bytes
 ) -> UUID | None:
