@@ -10,6 +10,7 @@ from animus.domain.canonical import JsonObject, decode_strictly
 from animus.domain.digests import Digest
 from animus.domain.ids import ClusterId, ProjectId, RunId
 from animus.domain.runs import NEED_AN_AGENT, QUEUED, FailureClass, RunState
+from animus.domain.triggers import Trigger
 from animus.domain.work_orders import AttemptResult, Usage
 from animus.services.agents import find_absence
 from animus.services.parsed import run_spec_of
@@ -18,6 +19,7 @@ from animus.services.run_facts import attempts_of, get_records, read_plan
 from animus.services.runs import RunView, get_run
 from animus.store.database import ReadSession
 from animus.store.run_records import RunRecords
+from animus.store.runs import find_cluster, find_trigger
 from animus.store.tables import Attempt, AttemptOutcomeRow, Incident, Revalidation
 
 
@@ -77,6 +79,8 @@ class RunDetail:
     """In the queue, while the run waits there."""
     explanation: str | None
     """Why nothing happens, where more is known than `waiting_for` says."""
+    cluster: str
+    trigger: Trigger | None
 
 
 async def get_detail(session: ReadSession, project_id: ProjectId, run_id: RunId) -> RunDetail:
@@ -92,7 +96,22 @@ async def get_detail(session: ReadSession, project_id: ProjectId, run_id: RunId)
         drifts=tuple(_drift(row) for row in records.revalidations if row.outcome == "drift"),
         place=place,
         explanation=place.explanation if place else await _explain_agent(session, records),
+        cluster=await _cluster_name(session, records),
+        trigger=await _find_trigger(session, project_id, run_id),
     )
+
+
+async def _cluster_name(session: ReadSession, records: RunRecords) -> str:
+    cluster = await find_cluster(session, records.run.cluster_id)
+    assert cluster is not None  # a foreign key says so
+    return cluster.name
+
+
+async def _find_trigger(
+    session: ReadSession, project_id: ProjectId, run_id: RunId
+) -> Trigger | None:
+    row = await find_trigger(session, project_id, run_id)
+    return Trigger.model_validate(decode_strictly(row.canonical)) if row is not None else None
 
 
 async def _explain_agent(session: ReadSession, records: RunRecords) -> str | None:

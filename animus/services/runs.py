@@ -21,6 +21,7 @@ from animus.domain.queues import Priority
 from animus.domain.run_names import RANDOM_BYTES, run_name
 from animus.domain.run_specs import Classification, run_spec_bytes, run_spec_digest
 from animus.domain.runs import TERMINAL, FailureClass, RunState, WaitingFor
+from animus.domain.triggers import Trigger
 from animus.services import pipelines
 from animus.services.calls import Call, record
 from animus.services.parsed import plan_of
@@ -32,7 +33,7 @@ from animus.store.database import ReadSession, UnitOfWork
 from animus.store.execution import run_lock
 from animus.store.new_ids import new_id
 from animus.store.principals import names_of
-from animus.store.tables import CancelRequest, Run, RunDataset
+from animus.store.tables import CancelRequest, Run, RunDataset, RunTrigger
 
 PLANNING_DEADLINE = timedelta(minutes=15)
 
@@ -99,13 +100,17 @@ async def submit_run(
     *,
     expected_plan: JsonObject | None = None,
     priority: Priority = Priority.NORMAL,
+    trigger: Trigger | None = None,
 ) -> RunView:
     """Freeze the snapshot; row, audit and outbox in this one transaction. Nothing is planned.
 
     `expected_plan` is the plan that the caller saw, whose digest `request` names; drift is
-    explained with it. `priority` is no part of the plan: it says when, not what.
+    explained with it. No part of the plan are `priority`, which says when and not what, and
+    `trigger`, which is what the client says of itself.
     """
     _check_priority(call, priority)
+    if trigger is not None:
+        check_texts(trigger=trigger.content())
     resolved = await resolve(uow, project_id, request)
     _check_complete(resolved)
     run = _new_run(call, project_id, request, resolved)
@@ -125,10 +130,16 @@ async def submit_run(
             for alias, version_id in resolved.dataset_versions.items()
         ),
     )
+    if trigger is not None:
+        uow.add(
+            RunTrigger(
+                run_id=run.id, project_id=project_id, canonical=canonical_bytes(trigger.content())
+            )
+        )
     record(
         uow, call, "run.submitted",
         project_id=project_id, subjects={"run": run.id},
-        payload=_submission(run, request, resolved),
+        payload=_submission(run, request, resolved, trigger),
     )  # fmt: skip
     runs.add_outbox(uow, project_id, run.id, runs.START)
     await uow.flush()
@@ -207,7 +218,9 @@ def _new_run(
     )
 
 
-def _submission(run: Run, request: RunRequest, resolved: ResolvedRequest) -> dict[str, object]:
+def _submission(
+    run: Run, request: RunRequest, resolved: ResolvedRequest, trigger: Trigger | None
+) -> dict[str, object]:
     """What the audit event keeps of a submission: digests and reasons, no values."""
     code: CodeRef | None = request.code
     return {
@@ -225,6 +238,7 @@ def _submission(run: Run, request: RunRequest, resolved: ResolvedRequest) -> dic
         "ticket": request.ticket,
         "priority": run.priority,
         "not_secret": sorted(request.not_secret),
+        "trigger": trigger.content() if trigger is not None else None,
     }
 
 

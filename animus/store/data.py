@@ -42,6 +42,14 @@ async def find_manifest(
     )
 
 
+async def find_manifests(
+    session: ReadSession, project_id: UUID, digests: Collection[bytes]
+) -> Sequence[ManifestRow]:
+    return await session.all(
+        scoped(ManifestRow, project_id).where(col(ManifestRow.digest).in_(digests))
+    )
+
+
 async def find_dataset(session: ReadSession, project_id: UUID, dataset_id: UUID) -> Dataset | None:
     return await session.first(scoped(Dataset, project_id).where(col(Dataset.id) == dataset_id))
 

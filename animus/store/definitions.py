@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlalchemy import ScalarSelect, func, select
@@ -151,6 +151,19 @@ async def list_policy_versions(
         .where(col(PolicyVersion.project_id) == project_id)
         .where(col(PolicyVersion.policy_id) == policy_id)
         .order_by(col(PolicyVersion.version))
+    )
+
+
+async def name_policy_versions(
+    session: ReadSession, project_id: UUID, digests: Collection[bytes]
+) -> Sequence[AnyRow]:
+    """(digest, policy's name, version) of every version of these digests, in order of their age."""
+    return await session.rows(
+        select(col(PolicyVersion.digest), col(Policy.name), col(PolicyVersion.version))
+        .join(Policy, col(Policy.id) == col(PolicyVersion.policy_id))
+        .where(col(PolicyVersion.project_id) == project_id)
+        .where(col(PolicyVersion.digest).in_(digests))
+        .order_by(col(PolicyVersion.id))
     )
 
 

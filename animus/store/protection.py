@@ -60,8 +60,8 @@ PROTECTIONS: tuple[Protection, ...] = (
     *_immutable(
         "projects", "changes", "change_decisions", "datasets", "dataset_versions", "sources",
         "environments", "environment_locks", "pipelines", "policies", "policy_versions",
-        "policy_publications", "run_datasets", "decisions", "cancel_requests", "attempt_claims",
-        "project_quotas", "cluster_capacities", "project_clusters",
+        "policy_publications", "run_datasets", "run_triggers", "decisions", "cancel_requests",
+        "attempt_claims", "project_quotas", "cluster_capacities", "project_clusters",
         writers=(API,),
     ),
     *_immutable(

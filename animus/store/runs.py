@@ -24,6 +24,7 @@ from animus.store.tables import (
     Principal,
     Run,
     RunDataset,
+    RunTrigger,
 )
 
 OUTBOX_CHANNEL = "animus_outbox"
@@ -56,6 +57,8 @@ class RunFilter:
     classification: str | None = None
     pipeline: str | None = None
     requested_by: UUID | None = None
+    name: str | None = None
+    ids: Collection[UUID] | None = None
 
 
 async def list_runs(
@@ -85,6 +88,10 @@ def _filtered(statement: Select[*tuple[Any, ...]], wanted: RunFilter) -> Select[
         statement = statement.where(col(Run.pipeline_name) == wanted.pipeline)
     if wanted.requested_by is not None:
         statement = statement.where(col(Run.requested_by) == wanted.requested_by)
+    if wanted.name is not None:
+        statement = statement.where(col(Run.name) == wanted.name)
+    if wanted.ids is not None:
+        statement = statement.where(col(Run.id).in_(wanted.ids))
     return statement
 
 
@@ -116,6 +123,12 @@ async def find_plan(
     if generation is not None:
         statement = statement.where(col(ExecutionPlanRow.generation) == generation)
     return await session.first(statement)
+
+
+async def find_trigger(session: ReadSession, project_id: UUID, run_id: UUID) -> RunTrigger | None:
+    return await session.first(
+        scoped(RunTrigger, project_id).where(col(RunTrigger.run_id) == run_id)
+    )
 
 
 async def keep_cancel_request(uow: UnitOfWork, row: CancelRequest) -> bool:

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 
 from animus.domain.ids import ProjectId, RunId
-from animus.services import approvals, previews, run_details, runs
+from animus.services import approvals, previews, run_details, run_searches, runs
 from animus.services.runs import RunView
 from animus.store.database import ReadSession
 from animus.store.runs import RunFilter
@@ -18,6 +18,8 @@ from api.idempotency import IDEMPOTENT, creating
 from api.requests import StrictRoute
 from api.schemas.runs import (
     CancelRun,
+    FindQuery,
+    FoundRunsOut,
     GateOut,
     PlanOut,
     PreviewOut,
@@ -56,7 +58,7 @@ async def submit_run(call: Editor, request: Request, project_id: UUID, body: Sub
         call,
         lambda uow: runs.submit_run(
             uow, call, project, body.request(),
-            expected_plan=body.expected_plan, priority=body.priority,
+            expected_plan=body.expected_plan, priority=body.priority, trigger=body.trigger,
         ),
         rebuild=rebuild,
         entity_id=lambda view: view.id,
@@ -82,6 +84,16 @@ async def list_runs(
         )
     following = found[-1].id if len(found) == query.limit else None
     return RunPage(runs=[RunOut.model_validate(v) for v in found], next_before=following)
+
+
+@router.get("/runs:find")
+async def find_runs(
+    call: Reader, request: Request, project_id: UUID, query: Annotated[FindQuery, Query()]
+) -> FoundRunsOut:
+    """What a reference means: `@last`, an id, a name, a plan's digest, or the end of an id."""
+    async with context_of(request).database.read() as session:
+        found = await run_searches.find_runs(session, call, ProjectId(project_id), query.reference)
+    return FoundRunsOut.model_validate(found)
 
 
 @router.get("/runs/{run_id}")

@@ -20,12 +20,14 @@ from animus.domain.plans import PlanDocument
 from animus.domain.queues import Priority
 from animus.domain.run_specs import Classification
 from animus.domain.runs import FailureClass, RunState, WaitingFor
+from animus.domain.triggers import Trigger
 from animus.domain.verdicts import Effect, GateRule
 from animus.ledger.leaves import Result
 from animus.services.audit_events import BEFORE_THE_FIRST
 from animus.services.previews import Preview
 from animus.services.run_details import RunDetail
 from animus.services.run_requests import DatasetReference, LockReference, RunRequest
+from animus.services.run_searches import LAST
 from api.schemas.data import DownloadOut, FileDownloadOut, UploadOut
 from api.schemas.fields import (
     Body,
@@ -142,6 +144,8 @@ class SubmitRun(RunIn):
     """The plan that a preview showed; with it, drift is explained by a difference."""
     priority: Priority = Priority.NORMAL
     """Among the project's runs that wait for resources; `high` is for its administrators."""
+    trigger: Trigger | None = None
+    """What started it, as the client says; no part of the plan."""
 
 
 class RunOut(View):
@@ -187,6 +191,17 @@ class RunQuery(Body):
     requested_by: UUID | None = None
     before: UUID | None = None
     limit: PageLimit = 50
+
+
+class FindQuery(Body):
+    reference: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9@:._-]{1,100}$")] = LAST
+
+
+class FoundRunsOut(View):
+    """None where nothing is meant; several where it is ambiguous, the newest first."""
+
+    runs: tuple[RunOut, ...]
+    more: bool
 
 
 class PlanOut(View):
@@ -327,6 +342,9 @@ class RunDetailOut(RunOut):
     """Why it is not let in, while it waits for resources."""
     explanation: str | None
     """Why nothing happens, and what to do, where more is known than `waiting_for` says."""
+    cluster: str
+    trigger: Trigger | None
+    """What started it, as its client said: a claim."""
 
     @classmethod
     def of(cls, detail: RunDetail) -> Self:
@@ -339,6 +357,8 @@ class RunDetailOut(RunOut):
             drifts=tuple(DriftOut.model_validate(one) for one in detail.drifts),
             queue=PlaceOut.model_validate(detail.place) if detail.place is not None else None,
             explanation=detail.explanation,
+            cluster=detail.cluster,
+            trigger=detail.trigger,
         )
 
 

@@ -183,6 +183,9 @@ def bodies(ids: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         "cancel_run": {"reason": "enough"},
         "check_pipeline": {"pipeline": short_pipeline()},
         "claim_attempt": {"order": "e30=", "signature": "e30="},
+        "compare_plans": {
+            "before": {"run_id": ids["run_id"]}, "after": {"run_id": ids["run_id"]},
+        },
         "confirm_change": {"reason": "fine"},
         "create_dataset": named,
         "create_person": named,
@@ -226,6 +229,11 @@ def bodies(ids: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         "set_capacity": {"limits": {"cpu": "64", "runs": 50}, "revision": 0, "reason": "fair"},
         "set_project_clusters": {"clusters": [], "revision": 0, "reason": "apart"},
         "set_quota": {"limits": {"cpu": "64", "runs": 50}, "revision": 0, "reason": "fair"},
-        "submit_run": {**run_body(ids), "priority": "low"},
+        "submit_run": {
+            **run_body(ids), "priority": "low",
+            "trigger": {
+                "system": "gitlab", "pipeline_url": "https://ci.example/7", "job": "train",
+            },
+        },
         "withdraw_policy": {"reason": "now"},
     }  # fmt: skip

@@ -91,6 +91,7 @@ FREE_TEXTS: dict[str, tuple[str, ...]] = {
 OF_RUNS = {"submit_run", "preview_run", "register_pipeline", "check_pipeline"}
 """See `PLACES`; the last one keeps nothing."""
 NOT_SEARCHED = {
+    "compare_plans",  # which keeps nothing
     "claim_attempt", "request_step_uploads", "find_settled_attempts",  # signed bytes; digests; ids
     "find_log_ends", "place_log_chunks",  # ids, digests and sizes
     "send_heartbeat",  # a version, which is not kept

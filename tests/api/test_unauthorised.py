@@ -69,7 +69,7 @@ TABLE: tuple[tuple[frozenset[str], str], ...] = (
     (MEMBERS, "list_environments get_environment list_environment_locks get_environment_lock"),
     (MEMBERS, "list_pipelines get_pipeline list_policies get_policy get_policy_version"),
     (MEMBERS, "list_runs get_run_plan list_run_gates stream_run_events list_metrics"),
-    (MEMBERS, "stream_attempt_log explain_run check_store"),
+    (MEMBERS, "stream_attempt_log explain_run check_store find_runs compare_plans"),
     (MEMBERS, "list_messages list_queue list_gates get_gate decide"),
     (MEMBERS | {"run token"}, "get_run"),
     (EDITORS, "create_dataset declare_dataset_version get_dataset_upload"),

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from tests.sdk.attempt_places import commit_all, forwarded, open_place, start_run
+from tests.sdk.attempt_places import forwarded, open_place, start_run
 from tests.sdk.command_lines import CommandLine
 from tests.sdk.conftest import CommandLineOf
-from tests.sdk.platforms import CLUSTER, IMAGE, Finished, Platform, pipeline, unique
+from tests.sdk.platforms import CLUSTER, Finished, Platform, pipeline
+from tests.sdk.projects import write_project
 
 
 @pytest.fixture
@@ -33,23 +31,6 @@ def reviewer(command_line_of: CommandLineOf) -> CommandLine:
 DATA = ("--data", "cancer=./data", "--cluster", CLUSTER)
 WITHOUT_LOCK = ("pipeline.yaml", "--production", *DATA)
 ASKED = (*WITHOUT_LOCK, "--lock", "lock.json")
-
-
-def write_project(folder: Path, written: Mapping[str, Any]) -> None:
-    (folder / "data").mkdir()
-    (folder / "data" / "a.csv").write_text(unique("data"))
-    (folder / "pipeline.yaml").write_text(yaml.safe_dump(written))
-    (folder / "train.py").write_text(f"print({unique('1')!r})\n")
-    (folder / ".gitignore").write_text("data/\n")
-    image = {
-        "name": "runtime",
-        "repository": "localhost/animus-demo",
-        "platform": "linux/amd64",
-        "manifest_digest": IMAGE.partition("@")[2],
-    }
-    package = {"ecosystem": "pypi", "name": unique("package"), "version": "1"}
-    (folder / "lock.json").write_text(json.dumps({"images": [image], "packages": [package]}))
-    commit_all(folder)
 
 
 def test_a_governed_run_from_preview_to_artifacts(

@@ -6,6 +6,7 @@ from animus.domain.access import Role
 from animus.domain.digests import sha256
 from animus.domain.runs import RunState
 from animus.domain.sources.objects import ObjectFormat
+from animus.domain.triggers import Trigger
 from animus.services import audit_events, sources, telemetry
 from animus.services.sources import DeclareSource
 from animus.services.telemetry import Message, MetricPoint
@@ -63,7 +64,8 @@ async def _prove_a_source(platform: Platform, team: Team) -> None:
 
 async def _execute(platform: Platform, team: Team) -> None:
     """A run that talks while it runs, and succeeds."""
-    run = await submit(platform, team, await production_request(platform, team, pipeline=TALKING))
+    request = await production_request(platform, team, pipeline=TALKING)
+    run = await submit(platform, team, request, trigger=Trigger(system="github", job="train"))
     await start(run)
     await _note(run)
     opened = await run.open()

@@ -17,6 +17,7 @@ from animus.domain.digests import format_digest, sha256
 from animus.domain.ids import DatasetVersionId, LockId, ProjectId, RunId
 from animus.domain.run_specs import Classification
 from animus.domain.runs import FailureClass, RunState
+from animus.domain.triggers import Trigger
 from animus.domain.work_orders import (
     RESULT_TAG,
     STOP_TAG,
@@ -245,11 +246,18 @@ class DrivenRun:
 
 
 async def submit(
-    platform: Platform, team: Team, request: RunRequest | None = None, *, by: Member | None = None
+    platform: Platform,
+    team: Team,
+    request: RunRequest | None = None,
+    *,
+    by: Member | None = None,
+    trigger: Trigger | None = None,
 ) -> DrivenRun:
     call = await platform.call(by or team.editor, team.project_id)
     async with platform.api.write() as uow:
-        view = await runs.submit_run(uow, call, team.project_id, request or development_request())
+        view = await runs.submit_run(
+            uow, call, team.project_id, request or development_request(), trigger=trigger
+        )
     return DrivenRun(platform=platform, team=team, id=view.id)
 
 

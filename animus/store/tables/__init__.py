@@ -52,6 +52,7 @@ from animus.store.tables.runs import (
     Revalidation,
     Run,
     RunDataset,
+    RunTrigger,
     VerdictRow,
     WorkflowExecution,
 )
@@ -105,6 +106,7 @@ __all__ = [
     "RunDataset",
     "RunMessage",
     "RunMetric",
+    "RunTrigger",
     "Source",
     "StopReceiptRow",
     "Upload",

@@ -113,6 +113,19 @@ class RunDataset(SQLModel, table=True):
     dataset_version_id: UUID
 
 
+class RunTrigger(SQLModel, table=True):
+    """What started a run, as its client said. Absent where it said nothing."""
+
+    __tablename__ = "run_triggers"
+    __table_args__ = (
+        within_project("run_id", "runs"),
+        CheckConstraint("octet_length(canonical) <= 16384", name="canonical_size"),
+    )
+    run_id: UUID = key()
+    project_id: UUID
+    canonical: bytes = content()
+
+
 class ExecutionPlanRow(SQLModel, table=True):
     __tablename__ = "execution_plans"
     __table_args__ = (

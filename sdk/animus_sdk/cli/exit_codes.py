@@ -37,6 +37,7 @@ class ExitCode(IntEnum):
 
 
 _PLAN_CODES = frozenset({"plan_digest_mismatch", "plan_drift", "plan_changed"})
+_DENIED_CODES = frozenset({"policy_denied", "not_promotable"})
 _OF_THE_DISK = frozenset({"cannot_write", "disk_full"})
 _OF_WHAT_WAS_SAID = (SettingsUnfit, FileUnfit, SourceError, UnknownReference)
 _BY_STATE = {
@@ -58,7 +59,7 @@ def code_of_error(error: AnimusError) -> ExitCode:
         return _code_of_refusal(error)
     if isinstance(error, Unreachable):
         return ExitCode.TRY_AGAIN if error.retryable else ExitCode.FAILED
-    if error.code == "policy_denied":
+    if error.code in _DENIED_CODES:
         return ExitCode.DENIED
     if error.code == "usage":
         return ExitCode.USAGE

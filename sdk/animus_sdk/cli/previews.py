@@ -45,6 +45,12 @@ def show_preview(screen: Screen, preview: Preview) -> None:
     )
 
 
+def show_outcome(screen: Screen, preview: Preview) -> None:
+    """What comes of it, without what it is about."""
+    screen.pairs([("plan", preview["plan_digest"]), ("verdict", _verdict(preview["effect"]))])
+    _list(screen, "Approvals needed", [approval_words(one) for one in preview["approvals"]])
+
+
 def plan_facts(plan: dict[str, Any]) -> list[tuple[str, str]]:
     """What a plan is about, as names and values; of a preview, of a run, of a gate."""
     body = plan["body"]

@@ -14,10 +14,11 @@ from animus_sdk.cli.written_files import STDIN, WrittenFile, parse_value, read_w
 from animus_sdk.client import Client
 from animus_sdk.errors import ApiError, SettingsUnfit
 from animus_sdk.printable import printable
-from animus_sdk.resources.references import is_id
+from animus_sdk.resources.references import LATEST, is_id
 from animus_sdk.resources.sources import code_reference
 from animus_sdk.source import SourceError, SourcePack, build_source_pack
 from animus_sdk.transfer.manifests import Manifest, find_files, hash_files
+from animus_sdk.wire.views import RunDetail
 
 DIGEST_PREFIX = "sha256:"
 FILE_SUFFIXES = (".yaml", ".yml", ".json")
@@ -28,7 +29,13 @@ SHOWN_CHANGES = 5
 class RunOptions:
     """As they are said on the command line."""
 
-    file: Annotated[str, typer.Argument(metavar="FILE", help="The pipeline, in YAML or JSON.")]
+    file: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|RUN",
+            help="The pipeline, in YAML or JSON; or a run that is to be repeated, such as @last.",
+        ),
+    ]
     data: Annotated[
         list[str] | None,
         typer.Option(
@@ -47,7 +54,8 @@ class RunOptions:
         bool, typer.Option("--production", help="Else it is for development.")
     ] = False
     lock: Annotated[
-        str | None, typer.Option(metavar="LOCK", help="Environment lock: id, digest or file.")
+        str | None,
+        typer.Option(metavar="LOCK", help="Its lock: NAME@latest, id, digest, file."),
     ] = None
     reason: Annotated[str, typer.Option(help="Why; whoever approves reads it.")] = ""
     ticket: Annotated[str, typer.Option(help="Where it was asked for.")] = ""
@@ -73,34 +81,37 @@ class RunDraft:
     """The request, and what it needs that only this machine has."""
 
     request: dict[str, Any]
-    written: WrittenFile
+    written: WrittenFile | None
+    """None where a run is repeated."""
     lock_file: WrittenFile | None
     pack: SourcePack | None = field(repr=False)
     manifests: dict[str, Manifest] = field(repr=False)
     """By alias: datasets that were given as paths."""
+    repeats: RunDetail | None = None
+    """The run that this is asked for again."""
 
     def refused(self, error: ApiError) -> ApiError | FileRefused:
         """The error with the places in the files, if it names any."""
         if not error.errors:
             return error
-        files = [("/pipeline", self.written)]
+        files = [("/pipeline", self.written)] if self.written is not None else []
         if self.lock_file is not None:
             files.append(("/environment_lock/document", self.lock_file))
-        return FileRefused(error, *files)
+        return FileRefused(error, *files) if files else error
 
 
 def draft_run(client: Client, said: RunOptions) -> RunDraft:
     """Reads files and git, hashes data; asks the gateway only for a lock by the end of its id."""
     written = read_written_file(said.file)
     pack = _pack(said)
-    references, manifests = _datasets(said.data or ())
-    lock, lock_file = _lock(client, said.lock)
+    references, manifests = read_data(said.data or ())
+    lock, lock_file = read_lock(client, said.lock)
     request: dict[str, Any] = {
         "classification": "production" if said.production else "development",
         "pipeline": written.value,
         "datasets": references,
-        "parameters": {k: parse_value(v) for k, v in _pairs(said.param or (), "-p")},
-        "labels": dict(_pairs(said.label or (), "--label")),
+        "parameters": {k: parse_value(v) for k, v in read_pairs(said.param or (), "-p")},
+        "labels": dict(read_pairs(said.label or (), "--label")),
         "reason": said.reason,
         "ticket": said.ticket,
         "not_secret": said.not_secret or [],
@@ -146,10 +157,10 @@ def _dirty(folder: Path, changed: Sequence[str]) -> str:
     )
 
 
-def _datasets(said: Sequence[str]) -> tuple[dict[str, Any], dict[str, Manifest]]:
+def read_data(said: Sequence[str]) -> tuple[dict[str, Any], dict[str, Manifest]]:
     references: dict[str, Any] = {}
     manifests: dict[str, Manifest] = {}
-    for alias, value in _pairs(said, "--data"):
+    for alias, value in read_pairs(said, "--data"):
         if "/" in value:
             manifests[alias] = hash_files(find_files([Path(value).expanduser()]))
             references[alias] = {"digest": manifests[alias].digest}
@@ -165,7 +176,7 @@ def _dataset_reference(value: str) -> dict[str, Any]:
     if is_id(value):
         return {"version_id": value}
     name, _, version = value.partition("@")
-    if version in ("", "latest"):
+    if version in ("", LATEST):
         return {"name": name}
     if not version.isdecimal():
         raise SettingsUnfit(
@@ -176,8 +187,8 @@ def _dataset_reference(value: str) -> dict[str, Any]:
     return {"name": name, "version": int(version)}
 
 
-def _lock(client: Client, said: str | None) -> tuple[dict[str, Any] | None, WrittenFile | None]:
-    """By id, by digest, by the end of an id; or the lock itself, in a file."""
+def read_lock(client: Client, said: str | None) -> tuple[dict[str, Any] | None, WrittenFile | None]:
+    """By id, digest, the end of an id, `NAME@VERSION`; or the lock itself, in a file."""
     if said is None:
         return None, None
     if is_id(said):
@@ -190,7 +201,7 @@ def _lock(client: Client, said: str | None) -> tuple[dict[str, Any] | None, Writ
     return {"id": client.environments.resolve_lock(said)["id"]}, None
 
 
-def _pairs(said: Sequence[str], option: str) -> list[tuple[str, str]]:
+def read_pairs(said: Sequence[str], option: str) -> list[tuple[str, str]]:
     pairs = [(text.partition("=")[0], text.partition("=")[2]) for text in said]
     for text, (key, _) in zip(said, pairs, strict=True):
         if not key or "=" not in text:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from animus_sdk.errors import FileUnfit
-from animus_sdk.resources.references import is_id, pick
+from animus_sdk.printable import printable
+from animus_sdk.resources.references import UnknownReference, is_id, pick
 from animus_sdk.resources.scopes import PAGE, Scope
 from animus_sdk.transfer.downloads import Downloaded, download_files
 from animus_sdk.transfer.links import shown
@@ -50,11 +51,31 @@ class Artifacts:
         return page["artifacts"]
 
     def resolve(self, reference: str) -> Artifact:
-        """By id, or by the end of the id of one of the newest."""
+        """By id, by the end of the id of one of the newest, or as `RUN_ID/NAME`."""
         if is_id(reference):
             return self.get(reference)
+        run_id, slash, name = reference.partition("/")
+        if slash and is_id(run_id):
+            return self._named(run_id, name)
         candidates = ((found["id"], "", found) for found in self.newest())
         return pick(candidates, reference, what="artifact", see="animus run artifacts RUN")
+
+    def _named(self, run_id: str, name: str) -> Artifact:
+        """As `NAME`, or as `STEP.NAME` where several steps have one; of attempts the last."""
+        of_run = self.of_run(run_id)
+        found = [one for one in of_run if name in (one["name"], f"{one['step']}.{one['name']}")]
+        steps = sorted({one["step"] for one in found})
+        if len(steps) > 1:
+            listed = ", ".join(f"{printable(step)}.{printable(name)}" for step in steps)
+            raise UnknownReference(
+                f"Several steps have a {printable(name)!r}. Write one of: {listed}.",
+                code="ambiguous",
+            )
+        if not found:
+            raise UnknownReference(
+                f"The run has no artifact {printable(name)!r}. See 'animus run artifacts {run_id}'."
+            )
+        return found[-1]
 
     def get(self, artifact_id: str) -> Artifact:
         return self._scope.call(operations.GET_ARTIFACT, Artifact, artifact_id=artifact_id)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from animus_sdk.resources.references import is_id, pick
+from animus_sdk.printable import printable
+from animus_sdk.resources.references import LATEST, UnknownReference, is_id, pick
 from animus_sdk.resources.scopes import Scope
 from animus_sdk.wire import operations
 from animus_sdk.wire.views import Environment, Lock
@@ -48,11 +49,32 @@ class Environments:
         return self._scope.call(operations.LIST_LOCKS, list[Lock])
 
     def resolve_lock(self, reference: str) -> Lock:
-        """By id, by the end of it, or by digest."""
+        """By id, by the end of it, by digest, or as `NAME@3` or `NAME@latest`: the newest lock of
+        that version of the environment."""
         if is_id(reference):
             return self._scope.call(operations.GET_LOCK, Lock, lock_id=reference)
+        if "@" in reference:
+            return self._lock_of(reference)
         candidates = ((lock["id"], lock["digest"], lock) for lock in self.locks())
         return pick(candidates, reference, what="environment lock", see="animus env list")
+
+    def _lock_of(self, reference: str) -> Lock:
+        name, _, version = reference.partition("@")
+        named = [one for one in self.all() if one["name"] == name]
+        newest = max((one["version"] for one in named), default=None)
+        wanted = str(newest) if version == LATEST else version
+        environment = next((one for one in named if str(one["version"]) == wanted), None)
+        if environment is None:
+            raise UnknownReference(
+                f"There is no environment {printable(reference)!r} here. See 'animus env list'."
+            )
+        locks = [one for one in self.locks() if one["environment_id"] == environment["id"]]
+        if not locks:
+            raise UnknownReference(
+                f"{printable(name)}@{wanted} has no lock yet. Make one with 'animus env lock"
+                f" {printable(name)}'."
+            )
+        return max(locks, key=lambda lock: lock["created_at"])
 
 
 def base_images(lock: Mapping[str, Any]) -> list[dict[str, Any]]:

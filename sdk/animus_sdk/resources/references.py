@@ -10,6 +10,8 @@ from animus_sdk.errors import AnimusError
 from animus_sdk.printable import printable
 
 SHORTEST_SUFFIX = 4
+LATEST = "latest"
+"""As in `NAME@latest`."""
 
 
 class UnknownReference(AnimusError):

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from animus_sdk.resources.references import is_id, pick
-from animus_sdk.resources.scopes import PAGE, Scope
+from animus_sdk.printable import printable
+from animus_sdk.resources.references import UnknownReference, is_id
+from animus_sdk.resources.scopes import Scope
 from animus_sdk.wire import operations
 from animus_sdk.wire.event_streams import BEFORE_THE_FIRST, RunEvents
 from animus_sdk.wire.explanation_views import Explanation
 from animus_sdk.wire.views import (
     AuditEvent,
+    FoundRuns,
     Gate,
     MetricPoint,
     Plan,
+    PlanComparison,
     Preview,
     Run,
     RunDetail,
     RunPage,
 )
 
-SEARCHED = 2_500
-"""How many of the newest runs a name or the end of an id is looked for in."""
 ENDED = frozenset({"succeeded", "failed", "rejected", "canceled", "expired"})
+
+
+LAST = "@last"
+_REFERENCE = re.compile(r"[A-Za-z0-9@:._-]{1,100}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +65,28 @@ class Runs:
         }
         return self._scope.call(operations.LIST_RUNS, RunPage, query=query)
 
-    def newest(self, *, at_most: int = SEARCHED) -> Iterator[Run]:
-        before = None
-        seen = 0
-        while seen < at_most:
-            page = self.page(before=before, limit=min(PAGE, at_most - seen))
-            yield from page["runs"]
-            seen += len(page["runs"])
-            before = page["next_before"]
-            if before is None:
-                return
+    def find(self, reference: str) -> Run:
+        """The one run that is meant: `@last` (the newest that this account submitted), by id, name,
+        the digest of its plan (the newest), or the end of its id. Raises `UnknownReference`."""
+        found = FoundRuns(runs=[], more=False)
+        if _REFERENCE.fullmatch(reference):
+            query = {"reference": reference}
+            found = self._scope.call(operations.FIND_RUNS, FoundRuns, query=query)
+        if len(found["runs"]) == 1:
+            return found["runs"][0]
+        raise _not_one(found, reference)
 
     def resolve(self, reference: str) -> str:
-        """The id of the run that is meant: by id, by name, or by the end of its id."""
-        if is_id(reference):
-            return reference.lower()
-        candidates = ((run["id"], run["name"], run["id"]) for run in self.newest())
-        return pick(candidates, reference, what="run", see="animus run list")
+        """The id of the run that is meant; see `find`."""
+        return reference.lower() if is_id(reference) else self.find(reference)["id"]
+
+    def compare(
+        self, after: Mapping[str, Any], *, before: Mapping[str, Any] | None = None
+    ) -> PlanComparison:
+        """Two plans, each as `{"run_id": ...}` or `{"plan": document}`. Without `before`: since the
+        last plan of the same pipeline and classification that was let run."""
+        body = {"after": after, **({"before": before} if before is not None else {})}
+        return self._scope.call(operations.COMPARE_PLANS, PlanComparison, body=body)
 
     def get(self, run_id: str) -> RunDetail:
         return self._scope.call(operations.GET_RUN, RunDetail, run_id=run_id)
@@ -113,3 +124,20 @@ class Runs:
         return RunEvents(
             self._scope.gateway, project_id=self._scope.project_id(), run_id=run_id, after=after
         )
+
+
+def _not_one(found: FoundRuns, reference: str) -> UnknownReference:
+    if found["runs"]:
+        listed = ", ".join(f"{printable(run['name'])} ({run['id']})" for run in found["runs"])
+        more = " and others" if found["more"] else ""
+        return UnknownReference(
+            f"{printable(reference)!r} could be any of {listed}{more}. Write more of the id.",
+            code="ambiguous",
+        )
+    if reference == LAST:
+        return UnknownReference(
+            "This account has submitted no run in this project yet. See 'animus run list'."
+        )
+    return UnknownReference(
+        f"There is no run {printable(reference)!r} here. See 'animus run list'."
+    )

@@ -258,6 +258,11 @@ class RunPage(TypedDict):
     next_before: str | None
 
 
+class FoundRuns(TypedDict):
+    runs: list[Run]
+    more: bool
+
+
 class Usage(TypedDict):
     """What an attempt took; None is unknown, and `unknown` says why under its name."""
 
@@ -316,6 +321,9 @@ class RunDetail(Run):
     queue: Place | None
     explanation: str | None
     """Why nothing happens, where more is known than `waiting_for` says."""
+    cluster: str
+    trigger: dict[str, str] | None
+    """What started it, as its client said: a claim."""
 
 
 class Plan(TypedDict):
@@ -323,6 +331,34 @@ class Plan(TypedDict):
     plan_digest: str
     document: dict[str, Any]
     created_at: str
+
+
+class ComparedPlan(TypedDict):
+    plan_digest: str
+    run_id: str | None
+    run: str | None
+
+
+class ItemChange(TypedDict):
+    item: str
+    before: str | None
+    after: str | None
+
+
+class PartComparison(TypedDict):
+    part: str
+    changes: list[ItemChange]
+    """The first ones; `changed` counts all."""
+    changed: int
+    same: int
+
+
+class PlanComparison(TypedDict):
+    before: ComparedPlan | None
+    after: ComparedPlan
+    parts: list[PartComparison]
+    changed: int
+    same: int
 
 
 class Limitation(TypedDict):

@@ -9,6 +9,7 @@ import typer
 
 from animus_sdk.cli.commands.submissions import PlanChanged
 from animus_sdk.cli.previews import plan_facts, show_findings
+from animus_sdk.cli.references import run_meant
 from animus_sdk.cli.screens import Screen, state_text, styled
 from animus_sdk.cli.sessions import Session, command, default_command
 from animus_sdk.cli.wording import ago_words, count_words
@@ -175,7 +176,7 @@ def _find_gates(here: Session, reference: str) -> list[Gate]:
     gate = _find_gate(here, reference)
     if gate is not None:
         return [gate]
-    return here.client.runs.gates(here.client.runs.resolve(reference))
+    return here.client.runs.gates(run_meant(here, reference))
 
 
 def _find_gate(here: Session, reference: str) -> Gate | None:

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
+from animus_sdk.cli.references import artifact_meant
 from animus_sdk.cli.screens import Screen
 from animus_sdk.cli.sessions import Session, command
 from animus_sdk.cli.wording import count_words, size_words, time_words
 from animus_sdk.resources.references import short
 from animus_sdk.wire.views import Artifact
 
-_Reference = Annotated[str, typer.Argument(metavar="ARTIFACT", help="Id, or its end.")]
+_Reference = Annotated[str, typer.Argument(metavar="ARTIFACT", help="RUN/NAME, id, or its end.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -25,7 +26,7 @@ def add_to(app: typer.Typer) -> None:
 
 def show_artifact(here: Session, reference: _Reference) -> None:
     """One artifact."""
-    found = here.client.artifacts.resolve(reference)
+    found = artifact_meant(here, reference)
 
     def render() -> None:
         here.screen.pairs(
@@ -60,7 +61,7 @@ def download_artifact(
     ] = False,
 ) -> None:
     """Download an artifact. Every file is compared with its digest before it gets its name."""
-    found = here.client.artifacts.resolve(reference)
+    found = artifact_meant(here, reference)
     default = Path(found["name"].rpartition("/")[2] or found["id"])
     into = target or (Path() if found["form"] == "file" else default)
     with here.screen.progress("downloading") as progress:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from animus_sdk.cli.references import run_meant
 from animus_sdk.cli.screens import Screen, styled
 from animus_sdk.cli.sessions import Session, command, default_command
 from animus_sdk.cli.wording import time_words
@@ -108,5 +109,5 @@ def _filter(here: Session, said: EventOptions) -> EventFilter:
         action=said.action,
         result=said.result,
         since=said.since,
-        run_id=here.client.runs.resolve(said.run) if said.run else None,
+        run_id=run_meant(here, said.run) if said.run else None,
     )

@@ -16,6 +16,7 @@ from animus_sdk.cli.failed_steps import (
     show_failed_steps,
     show_log_end,
 )
+from animus_sdk.cli.references import run_meant
 from animus_sdk.cli.screens import Screen, state_text, styled
 from animus_sdk.cli.sessions import Session
 from animus_sdk.cli.wording import ago_words, parse_time, time_words
@@ -32,7 +33,7 @@ _Reference = Annotated[str, typer.Argument(metavar="RUN", help="Name, id, or the
 
 def explain(here: Session, reference: _Reference) -> None:
     """Where a run stands and why, what runs for it, and what was last heard of each part."""
-    found = here.client.runs.explain(here.client.runs.resolve(reference))
+    found = here.client.runs.explain(run_meant(here, reference))
     run = found["run"]
     wanted = [*failed_for_good(run), *_running(found)]
     ends = read_log_ends(here.client, run["id"], wanted)

@@ -13,7 +13,8 @@ from animus_sdk.cli.screens import state_text
 from animus_sdk.cli.sessions import Session, command
 from animus_sdk.cli.wording import ago_words
 from animus_sdk.cli.written_files import read_written_file
-from animus_sdk.resources.references import UnknownReference
+from animus_sdk.errors import SettingsUnfit
+from animus_sdk.resources.references import LATEST, UnknownReference
 from animus_sdk.wire.views import PolicyVersion
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="The policy's name.")]
@@ -101,7 +102,8 @@ def show_policy(
         int | None, typer.Argument(min=1, metavar="[VERSION]", help="Default: the newest.")
     ] = None,
 ) -> None:
-    """The rules of one version."""
+    """The rules of one version. NAME@3 and NAME@latest name one too."""
+    name, version = _named(name, version)
     chosen = _choose(here.client.policies.get(name)["versions"], name, version)
 
     def render() -> None:
@@ -110,6 +112,17 @@ def show_policy(
         here.screen.raw(yaml.safe_dump(chosen["document"], sort_keys=False, allow_unicode=True))
 
     here.screen.answer(chosen, render)
+
+
+def _named(said: str, version: int | None) -> tuple[str, int | None]:
+    name, at, number = said.partition("@")
+    if not at:
+        return said, version
+    if version is not None or not (number == LATEST or number.isdecimal()):
+        raise SettingsUnfit(
+            "A version of a policy is written as NAME@3, NAME@latest or NAME 3.", code="usage"
+        )
+    return name, None if number == LATEST else int(number)
 
 
 def _choose(versions: list[PolicyVersion], name: str, wanted: int | None) -> PolicyVersion:

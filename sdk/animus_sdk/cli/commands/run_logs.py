@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from animus_sdk.cli.references import run_meant
 from animus_sdk.cli.screens import Screen, styled
 from animus_sdk.cli.sessions import Session
 from animus_sdk.cli.wording import parse_time
@@ -57,7 +58,7 @@ def show_logs(
     With --json one object a line.
     """
     since = _since(shown.since)
-    run_id = here.client.runs.resolve(reference)
+    run_id = run_meant(here, reference)
     detail = here.client.runs.get(run_id)
     wanted = WantedLogs(step=step, attempt=attempt, tail=shown.tail)
     _check_step(detail, step)

@@ -7,14 +7,18 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from animus_sdk.cli.ci_triggers import trigger_words
 from animus_sdk.cli.commands import submissions
 from animus_sdk.cli.commands.artifacts import show_artifacts
 from animus_sdk.cli.commands.audit import show_event
 from animus_sdk.cli.commands.explanations import explain
+from animus_sdk.cli.commands.plan_differences import show_diff
+from animus_sdk.cli.commands.promotions import promote_run
 from animus_sdk.cli.commands.run_logs import show_logs
 from animus_sdk.cli.commands.submissions import checked_until
 from animus_sdk.cli.measurements import show_usage
 from animus_sdk.cli.previews import plan_facts, show_findings
+from animus_sdk.cli.references import run_meant
 from animus_sdk.cli.screens import state_text
 from animus_sdk.cli.sessions import Session, command
 from animus_sdk.cli.watching import UNTIL, explain_run, steps_table, wait_for_run
@@ -23,13 +27,15 @@ from animus_sdk.resources.references import short
 from animus_sdk.wire.event_streams import BEFORE_THE_FIRST
 from animus_sdk.wire.views import Run, RunDetail
 
-_Reference = Annotated[str, typer.Argument(metavar="RUN", help="Name, id, or the end of the id.")]
+_Reference = Annotated[str, typer.Argument(metavar="RUN", help="@last, name, id, or its end.")]
 
 
 def add_to(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True)
     app.add_typer(group, name="run", help="Runs.")
     submissions.add_to(group)
+    command(group, "promote")(promote_run)
+    command(group, "diff")(show_diff)
     command(group, "list")(list_runs)
     command(group, "show")(show_run)
     command(group, "explain")(explain)
@@ -79,13 +85,13 @@ def list_runs(
 
 def show_run(here: Session, reference: _Reference) -> None:
     """One run, with its steps and why it is where it is."""
-    detail = here.client.runs.get(here.client.runs.resolve(reference))
+    detail = here.client.runs.get(run_meant(here, reference))
     here.screen.answer(detail, lambda: _show_detail(here, detail))
 
 
 def watch_run(here: Session, reference: _Reference) -> None:
     """Follow a run to its end. Ctrl+C stops watching; the run goes on."""
-    run_id = here.client.runs.resolve(reference)
+    run_id = run_meant(here, reference)
     detail, code = wait_for_run(here, run_id, until="end")
     here.screen.answer(detail, lambda: explain_run(here, detail))
     raise typer.Exit(code)
@@ -104,7 +110,7 @@ def wait_for(
 ) -> None:
     """Wait for a run without showing it; the exit code says how it stands."""
     chosen = checked_until(until)
-    run_id = here.client.runs.resolve(reference)
+    run_id = run_meant(here, reference)
     detail, code = wait_for_run(here, run_id, until=chosen, timeout=timeout, show=False)
     here.screen.answer(detail, lambda: explain_run(here, detail))
     raise typer.Exit(code)
@@ -117,7 +123,7 @@ def cancel_run(
     reason: Annotated[str, typer.Option(help="Why; kept in the audit log.")] = "",
 ) -> None:
     """Ask for the end of a run. It is canceled once nothing of it is left."""
-    run = here.client.runs.cancel(here.client.runs.resolve(reference), reason=reason)
+    run = here.client.runs.cancel(run_meant(here, reference), reason=reason)
 
     def render() -> None:
         here.screen.line(f"Asked for the end of {run['name']}.")
@@ -128,7 +134,7 @@ def cancel_run(
 
 def list_artifacts(here: Session, reference: _Reference) -> None:
     """What the run has made, its logs among it."""
-    found = here.client.artifacts.of_run(here.client.runs.resolve(reference))
+    found = here.client.artifacts.of_run(run_meant(here, reference))
     here.screen.answer({"artifacts": found}, lambda: show_artifacts(here.screen, found))
 
 
@@ -139,7 +145,7 @@ def list_metrics(
     name: Annotated[str | None, typer.Option(help="Only this metric, all of its points.")] = None,
 ) -> None:
     """Metrics that the steps logged: the last point of each, or all points of one."""
-    run_id = here.client.runs.resolve(reference)
+    run_id = run_meant(here, reference)
     points = here.client.runs.metrics(run_id, name=name)
     last = {(p["name"], p["step"]): p for p in points}
     shown = points if name is not None else list(last.values())
@@ -159,7 +165,7 @@ def show_plan(
     generation: Annotated[int | None, typer.Option(min=1, help="Default: the newest.")] = None,
 ) -> None:
     """The plan that the run's workflow stored: what is approved and executed."""
-    run_id = here.client.runs.resolve(reference)
+    run_id = run_meant(here, reference)
     plan = here.client.runs.plan(run_id, generation=generation)
 
     def render() -> None:
@@ -195,7 +201,7 @@ def list_events(
     ] = False,
 ) -> None:
     """The run's audit events, in the order of the log."""
-    run_id = here.client.runs.resolve(reference)
+    run_id = run_meant(here, reference)
     events = here.client.runs.events(run_id, after=after, follow=follow)
     if here.screen.as_json and not follow:
         here.screen.json(list(events))
@@ -226,6 +232,7 @@ def _show_detail(here: Session, detail: RunDetail) -> None:
             ("asked by", detail["requester"]),
             ("reason", detail["reason"]),
             ("ticket", detail["ticket"]),
+            ("started by", _trigger(detail)),
             ("priority", detail["priority"] if detail["priority"] != "normal" else None),
             ("labels", ", ".join(f"{k}={v}" for k, v in detail["labels"].items())),
             ("plan", detail["plan_digest"]),
@@ -240,3 +247,8 @@ def _show_detail(here: Session, detail: RunDetail) -> None:
         show_usage(screen, detail)
     screen.line()
     explain_run(here, detail)
+
+
+def _trigger(detail: RunDetail) -> str | None:
+    trigger = detail["trigger"]
+    return f"{trigger_words(trigger)} (as it says itself)" if trigger is not None else None

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
 import typer
 
+from animus_sdk.cli.ci_triggers import find_trigger, trigger_words
+from animus_sdk.cli.differences import markdown_difference, show_difference
 from animus_sdk.cli.exit_codes import ExitCode
-from animus_sdk.cli.previews import markdown, show_preview
-from animus_sdk.cli.run_requests import RunDraft, RunOptions, draft_run
+from animus_sdk.cli.previews import markdown, show_outcome, show_preview
+from animus_sdk.cli.repeats import draft_wanted
+from animus_sdk.cli.run_requests import RunDraft, RunOptions
 from animus_sdk.cli.sessions import Session, command
 from animus_sdk.cli.watching import UNTIL, Until, explain_run, wait_for_run
 from animus_sdk.cli.wording import count_words, size_words
 from animus_sdk.errors import AnimusError, ApiError, SettingsUnfit
-from animus_sdk.wire.views import Missing, Preview, Run
+from animus_sdk.wire.views import Missing, PlanComparison, Preview, Run
+
+Priority = Annotated[
+    str, typer.Option(metavar="high|normal|low", help="In the queue; high is for administrators.")
+]
+WaitFor = Annotated[str | None, typer.Option(metavar="|".join(UNTIL), help="Follow it so far.")]
 
 
 class PlanChanged(AnimusError):
@@ -38,16 +47,21 @@ def preview_run(
     ] = False,
 ) -> None:
     """Show what a run would do, what it needs and who must approve. Writes nothing anywhere."""
-    preview = _preview(here, draft_run(here.client, said))
+    draft = draft_wanted(here, said)
+    preview = preview_draft(here, draft)
+
+    difference = _difference(here, preview, draft)
 
     def render() -> None:
         if as_markdown:
-            here.screen.raw(markdown(preview))
-        else:
-            show_preview(here.screen, preview)
+            here.screen.raw(markdown(preview) + markdown_difference(difference))
+            return
+        show_preview(here.screen, preview)
+        here.screen.line()
+        show_difference(here.screen, difference)
 
-    here.screen.answer(preview, render)
-    _check_expected(preview, said.expect)
+    here.screen.answer({**preview, "difference": difference}, render)
+    check_expected(preview, said.expect)
     if preview["effect"] == "deny":
         raise typer.Exit(ExitCode.DENIED)
 
@@ -56,26 +70,22 @@ def submit_run(
     here: Session,
     said: RunOptions,
     *,
-    priority: Annotated[
-        str,
-        typer.Option(metavar="high|normal|low", help="In the queue; high is for administrators."),
-    ] = "normal",
-    wait_for: Annotated[
-        str | None, typer.Option(metavar="|".join(UNTIL), help="Follow it so far.")
-    ] = None,
+    priority: Priority = "normal",
+    wait_for: WaitFor = None,
 ) -> None:
     """Preview a run, upload what is missing, and submit exactly the plan that was previewed."""
     until = checked_until(wait_for) if wait_for is not None else None
-    draft = draft_run(here.client, said)
-    preview = _preview(here, draft)
-    if not here.screen.as_json:
-        show_preview(here.screen, preview)
-        here.screen.line()
-    _check_expected(preview, said.expect)
+    draft = draft_wanted(here, said)
+    preview = preview_draft(here, draft)
+    show_planned(here, preview, draft)
+    check_expected(preview, said.expect)
     _check_submittable(preview, draft)
     sent = _upload_missing(here, preview, draft)
-    run = _submit(here, preview, draft, priority)
-    _finish(here, run, {"previewed_plan_digest": preview["plan_digest"], "uploads": sent}, until)
+    run = submit_previewed(here, preview, draft, priority)
+    done = {"previewed_plan_digest": preview["plan_digest"], "uploads": sent}
+    if draft.repeats is not None:
+        done["repeats"] = draft.repeats["id"]
+    finish_submission(here, run, done, until)
 
 
 def checked_until(text: str) -> Until:
@@ -85,14 +95,35 @@ def checked_until(text: str) -> Until:
     raise SettingsUnfit(f"Wait for one of: {', '.join(UNTIL)}.", code="usage")
 
 
-def _preview(here: Session, draft: RunDraft) -> Preview:
+def preview_draft(here: Session, draft: RunDraft) -> Preview:
     try:
         return here.client.runs.preview(draft.request)
     except ApiError as error:
         raise draft.refused(error) from None
 
 
-def _check_expected(preview: Preview, expected: str | None) -> None:
+def show_planned(here: Session, preview: Preview, draft: RunDraft) -> None:
+    """All of the plan; of a run that is asked for again only what differs."""
+    if here.screen.as_json:
+        return
+    if draft.repeats is None:
+        show_preview(here.screen, preview)
+    else:
+        show_difference(here.screen, _difference(here, preview, draft))
+        here.screen.line()
+        show_outcome(here.screen, preview)
+    here.screen.line()
+
+
+def _difference(here: Session, preview: Preview, draft: RunDraft) -> PlanComparison:
+    """From the run that is asked for again, if it has a plan; else since the last that was let
+    run."""
+    run = draft.repeats
+    before = {"run_id": run["id"]} if run is not None and run["plan_digest"] else None
+    return here.client.runs.compare({"plan": preview["plan"]}, before=before)
+
+
+def check_expected(preview: Preview, expected: str | None) -> None:
     if expected is not None and preview["plan_digest"] != expected:
         raise PlanChanged(
             f"The plan is now {preview['plan_digest']}, not the one that was expected. Look at it"
@@ -171,7 +202,7 @@ def _push(here: Session, alias: str, draft: RunDraft) -> dict[str, Any]:
     return {"version": ordinal, "digest": pushed.version["digest"], "uploaded": pushed.uploaded}
 
 
-def _submit(here: Session, preview: Preview, draft: RunDraft, priority: str) -> Run:
+def submit_previewed(here: Session, preview: Preview, draft: RunDraft, priority: str) -> Run:
     """Datasets by the digests that were planned: 'latest' must not move between the two."""
     body = preview["plan"]["body"]
     planned = {one["alias"]: {"digest": one["digest"]} for one in body["datasets"]}
@@ -184,13 +215,17 @@ def _submit(here: Session, preview: Preview, draft: RunDraft, priority: str) -> 
     }
     if draft.lock_file is not None:
         request["environment_lock"] = {"digest": body["environment_lock"]}
+    trigger = find_trigger(os.environ)
+    if trigger is not None:
+        request["trigger"] = trigger
+        here.screen.note(f"Started by {trigger_words(trigger)}.")
     try:
         return here.client.runs.submit(request)
     except ApiError as error:
         raise draft.refused(error) from None
 
 
-def _finish(here: Session, run: Run, done: dict[str, Any], until: Until | None) -> None:
+def finish_submission(here: Session, run: Run, done: dict[str, Any], until: Until | None) -> None:
     """Say what was submitted, and follow it as far as was asked. `done` is for programs."""
     if not here.screen.as_json:
         here.screen.line(f"Submitted {run['name']} ({run['id']}).")
