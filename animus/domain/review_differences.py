@@ -113,12 +113,13 @@ def _part_of(pointer: str) -> str:
 def _changed(one: JsonObject) -> Item:
     return Item(
         label=one["pointer"],
-        before=_value(one["before"]) if "before" in one else None,
-        after=_value(one["after"]) if "after" in one else None,
+        before=value_words(one["before"]) if "before" in one else None,
+        after=value_words(one["after"]) if "after" in one else None,
     )
 
 
-def _value(value: Any) -> str:
+def value_words(value: Any) -> str:
+    """A text as it is, everything else as canonical JSON; of a long one the beginning."""
     text = value if isinstance(value, str) else canonical_bytes(value).decode()
     return bounded(text, limit=MAX_VALUE)
 
@@ -149,13 +150,15 @@ def _digest(data: BoundData | None) -> str | None:
     return data.digest if data is not None else None
 
 
-def _data(data: BoundData | None) -> str | None:
-    if data is None:
-        return None
+def data_words(data: BoundData) -> str:
     return (
         f"{data.dataset} version {data.version}: {count_words(data.files, 'file')},"
         f" {size_words(data.total_bytes)}, {data.digest}"
     )
+
+
+def _data(data: BoundData | None) -> str | None:
+    return data_words(data) if data is not None else None
 
 
 def _files(alias: str, before: BoundData, after: BoundData) -> Listing:

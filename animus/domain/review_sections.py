@@ -10,7 +10,7 @@ from animus.domain.limitations import EXPLANATIONS, Limitation
 from animus.domain.plans import PlannedStep
 from animus.domain.policy_evaluation import PolicyInForce
 from animus.domain.previews import simulate
-from animus.domain.review_differences import difference_section
+from animus.domain.review_differences import data_words, difference_section, value_words
 from animus.domain.review_facts import Account, Metric, ReviewFacts, Trial
 from animus.domain.review_words import count_words, moment_words, period_words, size_words
 from animus.domain.reviews import Item, Listing, Review, Section, bounded, listing
@@ -229,11 +229,15 @@ def _consent(facts: ReviewFacts) -> Section:
              f" {period_words(simulation.worst_case_seconds)}"),
         Item(label="at once", value=f"{peak.millicores / 1000:g} CPU, {size_words(peak.memory)}"
              f" memory, {size_words(peak.storage)} storage, {count_words(peak.gpus, 'GPU')}"),
+        Item(label="environment", value=body.environment_lock or "(no lock)"),
         Item(label="until", value=f"decide by {moment_words(asked.deadline)}", note=_until(facts)),
     ]  # fmt: skip
     return _section(
         "consent", "What a yes permits, and until when", items,
         listing("Steps", [_step(one) for one in body.steps]),
+        listing("Data that it reads", [*_data(facts)]),
+        listing("Parameters", [*_parameters(facts)]),
+        listing("Environment variables", [*_environment(body.steps)]),
         listing("Network that steps may reach", [*_egress(body.steps)]),
         listing("Secrets that steps are given", [*_secrets(body.steps)]),
     )  # fmt: skip
@@ -251,6 +255,22 @@ def _until(facts: ReviewFacts) -> str:
 def _step(step: PlannedStep) -> Item:
     words = [*step.spec.command, *step.spec.args]
     return Item(label=step.name, value=step.spec.image, note=bounded(" ".join(words)) or None)
+
+
+def _data(facts: ReviewFacts) -> Iterator[Item]:
+    for alias, data in sorted(facts.data.items()):
+        yield Item(label=alias, value=data_words(data))
+
+
+def _parameters(facts: ReviewFacts) -> Iterator[Item]:
+    for name, value in sorted(facts.plan.document.body.parameters.items()):
+        yield Item(label=name, value=value_words(value))
+
+
+def _environment(steps: tuple[PlannedStep, ...]) -> Iterator[Item]:
+    for step in steps:
+        for variable in step.spec.env:
+            yield Item(label=f"{step.name}/{variable.name}", value=value_words(variable.value))
 
 
 def _egress(steps: tuple[PlannedStep, ...]) -> Iterator[Item]:

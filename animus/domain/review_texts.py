@@ -14,8 +14,8 @@ BESIDE = "Beside the review: not part of what is signed"
 
 
 def write_text(sealed: SealedReview, beside: Sequence[Section] = ()) -> str:
-    """Lines of at most `WIDTH` characters; what goes on in a next line begins with a bar, so that no
-    text of others can look like a line of ours."""
+    """Lines of at most `WIDTH` characters; what goes on in a next line begins with a bar, so that
+    no text of others can look like a line of ours."""
     lines = ["REVIEW", f"review digest {format_digest(sealed.digest)}"]
     for number, section in enumerate(sealed.document.sections, start=1):
         lines += ["", *_section(f"{number}. {section.title}", section)]
