@@ -12,7 +12,7 @@ from animus.domain.digests import format_digest
 from animus.domain.manifests import FileEntry
 from animus.domain.review_facts import ApprovedPlan, BoundData, ReviewFacts
 from animus.domain.review_words import count_words, moment_words, size_words
-from animus.domain.reviews import Item, Listing, Section, bounded, listing
+from animus.domain.reviews import Item, Listing, Section, bounded, listing, long_listing
 
 MAX_VALUE = 400
 """Characters of one value; a longer one is shown by its beginning and its digest."""
@@ -163,19 +163,25 @@ def _data(data: BoundData | None) -> str | None:
 
 def _files(alias: str, before: BoundData, after: BoundData) -> Listing:
     if before.entries is None or after.entries is None:
-        said = Item(label="not compared", value="Too many datasets differ; compare their versions.")
+        said = Item(
+            label="not compared", value="Too many files to compare here; compare the versions."
+        )
         return listing(f"Files of {alias}", [said])
     items, counts = _file_changes(before.entries, after.entries)
     counted = ", ".join(f"{number:,} {kind}" for kind, number in counts.items())
-    return listing(f"Files of {alias}: {count_words(len(items), 'difference')} ({counted})", items)
+    title = f"Files of {alias}: {count_words(len(items), 'difference')} ({counted})"
+    return long_listing(title, items)
 
 
 def _file_changes(
     before: Sequence[FileEntry], after: Sequence[FileEntry]
-) -> tuple[list[Item], dict[str, int]]:
-    old, new = ({entry.path: entry for entry in entries} for entries in (before, after))
+) -> tuple[list[JsonObject], dict[str, int]]:
+    """Contents of items: there may be ten thousand, of which few are shown."""
+    old, new = ({entry.path: _file(entry) for entry in entries} for entries in (before, after))
     items = [
-        Item(label=path, before=_file(old.get(path)), after=_file(new.get(path)))
+        {"label": path}
+        | ({"before": old[path]} if path in old else {})
+        | ({"after": new[path]} if path in new else {})
         for path in sorted({*old, *new})
         if old.get(path) != new.get(path)
     ]
@@ -184,8 +190,8 @@ def _file_changes(
     return items, {"added": added, "removed": removed, "changed": changed}
 
 
-def _file(entry: FileEntry | None) -> str | None:
-    return f"{size_words(entry.size)}, {entry.sha256}" if entry is not None else None
+def _file(entry: FileEntry) -> str:
+    return f"{size_words(entry.size)}, {entry.sha256}"
 
 
 def _where_to_look(before: ApprovedPlan, facts: ReviewFacts) -> Iterator[Item]:

@@ -12,8 +12,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from animus.domain.canonical import canonical_bytes, decode_strictly
-from animus.domain.digests import Digest, digest_of_canonical, sha256, tagged_digest
+from animus.domain.canonical import JsonObject, canonical_bytes, decode_strictly
+from animus.domain.digests import (
+    Digest,
+    digest_of_canonical,
+    format_digest,
+    sha256,
+    tagged_digest,
+)
 from animus.domain.documents import DigestText, Document, Int, SparseDocument
 
 TAG = "animus.review/v1"
@@ -86,14 +92,17 @@ def review_digest(canonical: bytes) -> Digest:
 
 def listing(title: str, items: Sequence[Item]) -> Listing:
     """All of them, or the first of them with what the whole list is."""
-    if len(items) <= MAX_SHOWN:
-        return Listing(title=title, total=len(items), shown=tuple(items))
-    whole = tagged_digest(LIST_TAG, [item.content() for item in items])
+    return long_listing(title, [item.content() for item in items])
+
+
+def long_listing(title: str, contents: Sequence[JsonObject]) -> Listing:
+    """Of items by their content, without making those that are not shown."""
+    is_whole = len(contents) <= MAX_SHOWN
     return Listing(
         title=title,
-        total=len(items),
-        shown=tuple(items[:MAX_SHOWN]),
-        digest=f"sha256:{whole.hex()}",
+        total=len(contents),
+        shown=tuple(Item.model_validate(one) for one in contents[:MAX_SHOWN]),
+        digest=None if is_whole else format_digest(tagged_digest(LIST_TAG, contents)),
     )
 
 

@@ -12,7 +12,7 @@ from animus.domain.canonical import decode_strictly
 from animus.domain.digests import format_digest
 from animus.domain.errors import AnimusError, NotFound
 from animus.domain.ids import GateId, ProjectId
-from animus.domain.manifests import FileEntry, ManifestDocument
+from animus.domain.manifests import MAX_FILES, FileEntry, ManifestDocument
 from animus.domain.review_facts import (
     Account,
     ApprovedPlan,
@@ -37,8 +37,8 @@ from animus.store.reviews import BoundVersion, LastApproved, ReviewRecords
 from animus.store.run_records import RunRecords
 from animus.store.tables import ApprovalGate, GateReview, Run
 
-MAX_COMPARED = 10
-"""Datasets of which the files are compared; of further ones only the versions are."""
+MAX_COMPARED = 4 * MAX_FILES
+"""Files, of both versions of all datasets together; of further datasets only versions are told."""
 
 
 class ReviewDamaged(AnimusError):
@@ -208,12 +208,14 @@ async def _files(
     now: Mapping[str, BoundVersion],
     then: Mapping[str, BoundVersion],
 ) -> Mapping[bytes, Sequence[FileEntry]]:
-    """Of both versions of the first aliases that are bound to something else than before."""
-    changed = [
-        alias for alias in sorted(now)
-        if alias in then and now[alias].digest != then[alias].digest
-    ]  # fmt: skip
-    digests = {bound[alias].digest for alias in changed[:MAX_COMPARED] for bound in (now, then)}
+    """Of both versions of aliases that are bound to something else than before, while they are
+    few enough."""
+    digests: set[bytes] = set()
+    left = MAX_COMPARED
+    for alias in sorted(now.keys() & then.keys()):
+        if now[alias].digest != then[alias].digest:
+            left -= now[alias].files + then[alias].files
+            digests |= {now[alias].digest, then[alias].digest} if left >= 0 else set()
     if not digests:
         return {}
     found = await reviews.find_manifests(uow, project_id, sorted(digests))

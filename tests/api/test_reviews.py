@@ -165,6 +165,29 @@ async def test_a_receipt_names_the_audit_event_that_has_the_same_digests(
     assert (payload["meaning"], payload["reason"]) == (meant, "read it")
 
 
+async def test_a_reviewers_own_record_has_what_he_signed(
+    platform: Platform, client: Client, team: Team
+) -> None:
+    second = await make_person(platform)
+    await grant(platform, team, second, Role.REVIEWER)
+    gates = [(await waiting(platform, client, team))[1] for _ in range(3)]
+    for gate, by in zip(gates, (team.reviewer, second, team.reviewer), strict=True):
+        assert (await decide(client, team, gate, by)).status_code == 201
+
+    async def record(**query: Any) -> Any:
+        return await client.get(f"{team.path}/decisions", team.reviewer, **query)
+
+    whole = (await record())["decisions"]
+    assert [one["decision"]["gate_id"] for one in whole] == [one["id"] for one in reversed(gates)]
+    mine = await record(mine=True, limit=1)
+    assert mine["decisions"][0]["decision"]["review_digest"] == gates[2]["review_digest"]
+    rest = await record(mine=True, limit=1, before=mine["next_before"])
+    assert rest["decisions"][0]["run_id"] == gates[0]["run_id"]
+    last = whole[0]["decision"]["decided_at"]
+    assert len((await record(since=last))["decisions"]) == 1
+    assert (await record(since="2999-01-01T00:00:00Z"))["decisions"] == []
+
+
 async def test_a_gate_of_before_there_were_reviews_goes_on_as_it_was(
     platform: Platform, client: Client, team: Team, monkeypatch: pytest.MonkeyPatch,
     record_cases: RecordCases,

@@ -6,7 +6,9 @@ import json
 from typing import Any
 
 import pytest
+from animus_sdk.cli.decided import since_of
 from animus_sdk.cli.reviews import review_lines
+from animus_sdk.errors import SettingsUnfit
 from animus_sdk.printable import printable
 from animus_sdk.reviews import ReviewUnfit, SeenReview, read_review
 from animus_sdk.transfer.digests import tagged_digest
@@ -66,6 +68,25 @@ def test_a_document_that_could_be_read_in_two_ways_is_refused() -> None:
     digest = tagged_digest("animus.review/v1", twice.encode())
     with pytest.raises(ReviewUnfit, match="not canonical"):
         seen("changed", canonical=twice, review_digest=digest)
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        (None, None),
+        ("2026-01-31", "2026-01-31T00:00:00+00:00"),
+        ("2026-01-31T03:04:05Z", "2026-01-31T03:04:05+00:00"),
+        ("2026-01-31T03:04:05+02:00", "2026-01-31T03:04:05+02:00"),
+    ],
+)
+def test_a_day_begins_at_midnight_utc(said: str | None, meant: str | None) -> None:
+    assert since_of(said) == meant
+
+
+@pytest.mark.parametrize("said", ["yesterday", "31.1.2026", "2026-01-31T03:04:05", ""])
+def test_a_moment_that_could_be_any_is_refused(said: str) -> None:
+    with pytest.raises(SettingsUnfit, match="2026-01-31"):
+        since_of(said)
 
 
 def test_both_sides_spell_out_the_same_characters() -> None:

@@ -12,7 +12,7 @@ from animus_sdk.wire.views import DecisionRecord
 
 
 def show_decided(here: Session, *, mine: bool, since: str | None) -> None:
-    records = list(here.client.gates.decided(mine=mine, since=_since(since)))
+    records = list(here.client.gates.decided(mine=mine, since=since_of(since)))
 
     def render() -> None:
         if not records:
@@ -41,7 +41,7 @@ def _row(record: DecisionRecord) -> list[str]:
     ]
 
 
-def _since(text: str | None) -> str | None:
+def since_of(text: str | None) -> str | None:
     """A day begins at midnight, UTC."""
     if text is None:
         return None
