@@ -11,7 +11,7 @@ from animus.domain.access import PrincipalKind
 from animus.domain.canonical import decode_strictly
 from animus.domain.digests import format_digest
 from animus.domain.errors import AnimusError, NotFound
-from animus.domain.ids import GateId, ProjectId
+from animus.domain.ids import GateId, ProjectId, effect_event_id
 from animus.domain.manifests import MAX_FILES, FileEntry, ManifestDocument
 from animus.domain.review_facts import (
     Account,
@@ -28,6 +28,7 @@ from animus.domain.run_specs import Classification, run_spec_bytes, run_spec_dig
 from animus.domain.runs import RunState
 from animus.domain.verdicts import GateRule
 from animus.services.approvals import GateView, get_gate
+from animus.services.calls import Call, record
 from animus.services.parsed import run_spec_of
 from animus.services.planning import Planned
 from animus.services.queues import QUEUE_LIFE
@@ -74,7 +75,12 @@ class ReviewView:
 
 
 async def freeze(
-    uow: UnitOfWork, records: RunRecords, planned: Planned, *, start_within: timedelta
+    uow: UnitOfWork,
+    call: Call,
+    records: RunRecords,
+    planned: Planned,
+    *,
+    start_within: timedelta,
 ) -> None:
     """Write the review of each gate that has just been opened, in the same transaction."""
     if not records.gates:
@@ -94,7 +100,9 @@ async def freeze(
             start_within=start_within,
             wait_at_most=QUEUE_LIFE,
         )
-        uow.add(_row(gate, seal_review(write_review(facts))))
+        sealed = seal_review(write_review(facts))
+        uow.add(_row(gate, sealed))
+        _record_opened(uow, call, gate, sealed)
 
 
 async def get_review(session: ReadSession, project_id: ProjectId, gate_id: GateId) -> ReviewView:
@@ -130,6 +138,20 @@ async def get_review(session: ReadSession, project_id: ProjectId, gate_id: GateI
         ],
         as_of=await runs.database_time(session),
     )
+
+
+def _record_opened(uow: UnitOfWork, call: Call, gate: ApprovalGate, sealed: SealedReview) -> None:
+    """In the log from the beginning, so that no other review can take its place later."""
+    record(
+        uow, call, "gate.opened",
+        project_id=ProjectId(gate.project_id), subjects={"run": gate.run_id, "gate": gate.id},
+        payload={
+            "gate": gate.name, "generation": gate.generation,
+            "plan_digest": format_digest(gate.plan_digest),
+            "review_digest": format_digest(sealed.digest),
+        },
+        event_id=effect_event_id("gate", gate.id, "opened"),
+    )  # fmt: skip
 
 
 def _row(gate: ApprovalGate, sealed: SealedReview) -> GateReview:

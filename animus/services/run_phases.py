@@ -102,7 +102,7 @@ async def plan_run(
     if run.state == RunState.CREATED and records.cancel is None:
         planned = await _plan(uow, run, judge, await _facts(uow, run))
         records = _keep_plan(uow, call, records, planned, generation=1)
-        await reviews.freeze(uow, records, planned, start_within=EXECUTION_START_DEADLINE)
+        await reviews.freeze(uow, call, records, planned, start_within=EXECUTION_START_DEADLINE)
         if await _check_expectation(uow, call, run, planned.plan):
             return position_of(records)
     return await position(uow, project_id, run_id)
@@ -470,7 +470,7 @@ async def _open_next_generation(
         event_id=effect_event_id("run", run.id, "drifted", run.generation),
     )  # fmt: skip
     opened = _keep_plan(uow, call, records, planned, generation=run.generation + 1)
-    await reviews.freeze(uow, opened, planned, start_within=EXECUTION_START_DEADLINE)
+    await reviews.freeze(uow, call, opened, planned, start_within=EXECUTION_START_DEADLINE)
 
 
 def _end(uow: UnitOfWork, call: Call, records: RunRecords, derived: Derived) -> None:
