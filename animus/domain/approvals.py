@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from animus.domain.access import Actor, PrincipalKind, Role
 from animus.domain.derived_state import GateClosing
-from animus.domain.errors import Conflict, Forbidden, SelfApproval
+from animus.domain.errors import Conflict, Forbidden, Invalid, SelfApproval
 from animus.domain.ids import PersonId
 from animus.domain.verdicts import GateRule
 
@@ -17,6 +17,32 @@ from animus.domain.verdicts import GateRule
 class DecisionVerdict(StrEnum):
     APPROVE = "approve"
     REJECT = "reject"
+
+
+class Meaning(StrEnum):
+    """What a person says of the act of signing."""
+
+    REVIEWED = "reviewed"
+    APPROVED = "approved"
+    TOOK_RESPONSIBILITY = "took_responsibility"
+
+
+class ReviewStale(Conflict):
+    code = "review_stale"
+    is_denial = True
+
+
+class ReviewMismatch(Conflict):
+    code = "review_mismatch"
+    is_denial = True
+
+
+class ReviewDigestRequired(Invalid):
+    code = "review_digest_required"
+
+
+class MeaningUnfit(Invalid):
+    code = "meaning_unfit"
 
 
 class PlanDigestMismatch(Conflict):
@@ -53,9 +79,22 @@ class OpenGate:
     deadline: datetime
     closing: GateClosing | None
     decided_by: frozenset[PersonId]
+    review_digest: bytes | None = None
+    """None for a gate of before there were reviews."""
+    earlier_reviews: frozenset[bytes] = frozenset()
+    """Digests of the reviews of the run's earlier generations."""
+    is_superseded: bool = False
+    """A newer generation of the run has opened."""
 
 
-def check_decision(gate: OpenGate, actor: Actor, *, plan_digest: bytes, now: datetime) -> None:
+def check_decision(
+    gate: OpenGate,
+    actor: Actor,
+    *,
+    plan_digest: bytes,
+    now: datetime,
+    review_digest: bytes | None = None,
+) -> None:
     """Raise the one clear refusal, or return where `actor` may decide on this gate now."""
     if Role(gate.rule.role) not in actor.roles:
         raise NotAnApprover(f"Deciding here needs the role {gate.rule.role!r} on the project.")
@@ -65,6 +104,7 @@ def check_decision(gate: OpenGate, actor: Actor, *, plan_digest: bytes, now: dat
         raise SelfApproval(
             "You asked for this run, or answer for who did. A second person must decide."
         )
+    _check_review(gate, review_digest)
     if gate.plan_digest != plan_digest:
         raise PlanDigestMismatch(
             "The gate is about another plan. Read the plan again and decide on its digest."
@@ -75,6 +115,38 @@ def check_decision(gate: OpenGate, actor: Actor, *, plan_digest: bytes, now: dat
         raise GateClosed(f"The gate is closed: {gate.closing}.")
     if actor.person_id in gate.decided_by:
         raise AlreadyDecided("You, or an account you answer for, have decided on this gate.")
+
+
+def _check_review(gate: OpenGate, seen: bytes | None) -> None:
+    """Only a newer generation makes a review stale: never a newer run, decision or question."""
+    if gate.review_digest is None:
+        if seen is not None:
+            raise ReviewMismatch("This gate has no review document. Decide without its digest.")
+        return
+    if gate.is_superseded or seen in gate.earlier_reviews:
+        raise ReviewStale(
+            "What you reviewed is not asked any more: the plan has changed, and a newer generation"
+            " has opened. Read its review and decide on that."
+        )
+    if seen is None:
+        raise ReviewDigestRequired(
+            "Say which review document you read: send its digest as 'review_digest'."
+        )
+    if seen != gate.review_digest:
+        raise ReviewMismatch(
+            "The gate's review document is another one. Read it and decide on its digest."
+        )
+
+
+def meaning_of(verdict: DecisionVerdict, said: Meaning | None) -> Meaning:
+    """What was said, or what goes without saying; raises `MeaningUnfit` for a contradiction."""
+    if said is None:
+        return Meaning.APPROVED if verdict is DecisionVerdict.APPROVE else Meaning.REVIEWED
+    if verdict is DecisionVerdict.REJECT and said is Meaning.APPROVED:
+        raise MeaningUnfit(
+            "A rejection cannot mean 'approved'. Say 'reviewed' or 'took_responsibility'."
+        )
+    return said
 
 
 def closing_of(

@@ -11,14 +11,17 @@ MAX_DIFFERENCES = 1_000
 _ABSENT = object()
 
 
-def differences(before: Any, after: Any) -> list[JsonObject]:
+def differences(
+    before: Any, after: Any, *, limit: int | None = MAX_DIFFERENCES
+) -> list[JsonObject]:
     """`{"pointer", "before"?, "after"?}` for each place that differs, in document order.
 
-    Lists of named things (steps, gates, datasets) are compared by name, not by position.
+    Lists of named things (steps, gates, datasets) are compared by name, not by position. Beyond
+    `limit` the last one only says that there are more.
     """
     found: list[JsonObject] = []
     for difference in _walk("", before, after):
-        if len(found) == MAX_DIFFERENCES:
+        if len(found) == limit:
             found.append({"pointer": "", "more": True})
             break
         found.append(difference)

@@ -12,19 +12,30 @@ from animus.domain.access import Actor
 from animus.domain.approvals import (
     DecisionVerdict,
     GateClosed,
+    Meaning,
     OpenGate,
     check_decision,
     closing_of,
+    meaning_of,
 )
 from animus.domain.canonical import decode_strictly
 from animus.domain.derived_state import GateClosing
 from animus.domain.digests import Digest, format_digest
 from animus.domain.errors import NotFound
-from animus.domain.ids import DecisionId, GateId, PersonId, PrincipalId, ProjectId, RunId
+from animus.domain.ids import (
+    DecisionId,
+    EventId,
+    GateId,
+    PersonId,
+    PrincipalId,
+    ProjectId,
+    RunId,
+    effect_event_id,
+)
 from animus.domain.verdicts import GateRule
 from animus.services.calls import Call, record
 from animus.services.secret_checks import check_texts
-from animus.store import approvals, runs
+from animus.store import approvals, reviews, runs
 from animus.store.database import ReadSession, UnitOfWork
 from animus.store.new_ids import new_id
 from animus.store.principals import names_of
@@ -44,6 +55,28 @@ class DecisionView:
     roles_held: tuple[str, ...]
     plan_digest: Digest
     decided_at: datetime
+    meaning: Meaning | None
+    """None for a decision of before there were reviews; so are the next two."""
+    review_digest: Digest | None
+    audit_event_id: EventId | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRecord:
+    """A decision with what it was on, as it is listed."""
+
+    decision: DecisionView
+    gate: str
+    run_id: RunId
+    run: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionFilter:
+    person_id: PersonId | None = None
+    since: datetime | None = None
+    before: DecisionId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +94,19 @@ class GateView:
     closing: GateClosing | None
     closed_at: datetime | None
     decisions: tuple[DecisionView, ...]
+    review_digest: Digest | None
+    """Of what people are shown here; None for a gate of before there were reviews."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakeDecision:
+    """What somebody says on a gate, of which plan and of which review."""
+
+    verdict: DecisionVerdict
+    plan_digest: Digest
+    reason: str
+    review_digest: Digest | None = None
+    meaning: Meaning | None = None
 
 
 async def list_gates(
@@ -71,8 +117,13 @@ async def list_gates(
     only_open: bool = False,
 ) -> Sequence[GateView]:
     rows = await approvals.list_gates(session, project_id, run_id=run_id, only_open=only_open)
-    decided = await _decisions(session, project_id, [gate.id for gate, _, _ in rows])
-    return [_gate_view(gate, closure, run, decided[gate.id]) for gate, closure, run in rows]
+    ids = [gate.id for gate, _, _ in rows]
+    decided = await _decisions(session, project_id, ids)
+    shown = await reviews.find_digests(session, project_id, ids)
+    return [
+        _gate_view(gate, closure, run, decided[gate.id], review=shown.get(gate.id))
+        for gate, closure, run in rows
+    ]
 
 
 def decidable_by(gates: Iterable[GateView], actor: Actor) -> Sequence[GateView]:
@@ -90,7 +141,8 @@ def decidable_by(gates: Iterable[GateView], actor: Actor) -> Sequence[GateView]:
 async def get_gate(session: ReadSession, project_id: ProjectId, gate_id: GateId) -> GateView:
     gate, closure, run = await _get_rows(session, project_id, gate_id)
     decided = await _decisions(session, project_id, [gate.id])
-    return _gate_view(gate, closure, run, decided[gate.id])
+    shown = await reviews.find_digests(session, project_id, [gate.id])
+    return _gate_view(gate, closure, run, decided[gate.id], review=shown.get(gate.id))
 
 
 async def decide(
@@ -99,12 +151,12 @@ async def decide(
     project_id: ProjectId,
     gate_id: GateId,
     *,
-    verdict: DecisionVerdict,
-    plan_digest: Digest,
-    reason: str,
+    said: MakeDecision,
 ) -> DecisionView:
-    """Decide on exactly this plan. The gate closes in the same transaction if it is settled."""
-    check_texts(reason=reason)
+    """Decide on exactly this plan, as exactly this review shows it. The gate closes in the same
+    transaction if it is settled."""
+    verdict, meaning = said.verdict, meaning_of(said.verdict, said.meaning)
+    check_texts(reason=said.reason)
     await uow.lock(*approvals.gate_lock(gate_id))
     gate, closure, run = await _get_rows(uow, project_id, gate_id)
     if run.ended_at is not None:
@@ -112,12 +164,13 @@ async def decide(
     decided = (await _decisions(uow, project_id, [gate_id]))[gate_id]
     now = await runs.database_time(uow)
     check_decision(
-        _open_gate(gate, closure, await _persons(uow, project_id, gate_id)),
+        await _open_gate(uow, gate, closure, run),
         call.by,
-        plan_digest=plan_digest,
+        plan_digest=said.plan_digest,
+        review_digest=said.review_digest,
         now=now,
     )
-    row = _decision(call, gate, verdict=verdict, reason=reason)
+    row = _decision(call, gate, said, meaning=meaning)
     uow.add(row)
     await uow.flush()
     record(
@@ -125,8 +178,10 @@ async def decide(
         project_id=project_id, subjects={"run": gate.run_id, "gate": gate_id, "decision": row.id},
         payload={
             "plan_digest": format_digest(gate.plan_digest), "generation": gate.generation,
-            "gate": gate.name, "reason": reason, "roles_held": row.roles_held,
+            "gate": gate.name, "reason": said.reason, "roles_held": row.roles_held,
+            "meaning": meaning, "review_digest": _written(said.review_digest),
         },
+        event_id=_event_of(row.id),
     )  # fmt: skip
     await _settle(uow, call, gate, [*(d.verdict for d in decided), verdict], now=now)
     runs.add_outbox(uow, project_id, gate.run_id, "wake")
@@ -142,6 +197,30 @@ async def get_decision(
         raise NotFound("decision", str(decision_id))
     names = await names_of(session, [row.principal_id])
     return _decision_view(row, names[row.principal_id])
+
+
+async def list_decisions(
+    session: ReadSession, project_id: ProjectId, wanted: DecisionFilter, *, limit: int
+) -> Sequence[DecisionRecord]:
+    """Newest first; by a person means also by the accounts that the person answers for."""
+    rows = await approvals.list_decisions_of(
+        session,
+        project_id,
+        person_id=wanted.person_id,
+        since=wanted.since,
+        before=wanted.before,
+        limit=limit,
+    )
+    return [
+        DecisionRecord(
+            decision=_decision_view(row, principal),
+            gate=gate,
+            run_id=RunId(row.run_id),
+            run=run,
+            generation=row.generation,
+        )
+        for row, principal, gate, run in rows
+    ]
 
 
 _PAST = {DecisionVerdict.APPROVE: "approved", DecisionVerdict.REJECT: "rejected"}
@@ -232,16 +311,24 @@ async def _persons(
     return frozenset(PersonId(row.person_id) for row, _ in rows)
 
 
-def _open_gate(
-    gate: ApprovalGate, closure: GateClosure | None, decided_by: frozenset[PersonId]
+async def _open_gate(
+    session: ReadSession, gate: ApprovalGate, closure: GateClosure | None, run: Run
 ) -> OpenGate:
+    project_id, gate_id = ProjectId(gate.project_id), GateId(gate.id)
+    own = await reviews.find_digests(session, project_id, [gate_id])
+    earlier = await reviews.list_earlier_digests(
+        session, project_id, gate.run_id, before=gate.generation
+    )
     return OpenGate(
         rule=_rule(gate),
         plan_digest=gate.plan_digest,
         requester=PersonId(gate.requester_person_id),
         deadline=gate.deadline,
         closing=GateClosing(closure.closing) if closure else None,
-        decided_by=decided_by,
+        decided_by=await _persons(session, project_id, gate_id),
+        review_digest=own.get(gate_id),
+        earlier_reviews=earlier,
+        is_superseded=run.generation > gate.generation,
     )
 
 
@@ -249,7 +336,16 @@ def _rule(gate: ApprovalGate) -> GateRule:
     return GateRule.model_validate(decode_strictly(gate.rule))
 
 
-def _decision(call: Call, gate: ApprovalGate, *, verdict: DecisionVerdict, reason: str) -> Decision:
+def _event_of(decision_id: UUID) -> EventId:
+    """The audit event of a decision, so that a receipt can name it."""
+    return effect_event_id("decision", decision_id)
+
+
+def _written(digest: Digest | None) -> str | None:
+    return format_digest(digest) if digest is not None else None
+
+
+def _decision(call: Call, gate: ApprovalGate, said: MakeDecision, *, meaning: Meaning) -> Decision:
     return Decision(
         id=new_id(),
         project_id=gate.project_id,
@@ -261,8 +357,10 @@ def _decision(call: Call, gate: ApprovalGate, *, verdict: DecisionVerdict, reaso
         principal_id=call.by.principal_id,
         person_id=call.by.person_id,
         roles_held=sorted(call.by.roles),
-        verdict=verdict,
-        reason=reason,
+        verdict=said.verdict,
+        reason=said.reason,
+        meaning=meaning,
+        review_digest=said.review_digest,
     )
 
 
@@ -271,6 +369,8 @@ def _gate_view(
     closure: GateClosure | None,
     run: Run,
     decisions: tuple[DecisionView, ...],
+    *,
+    review: bytes | None,
 ) -> GateView:
     return GateView(
         id=GateId(gate.id),
@@ -286,6 +386,7 @@ def _gate_view(
         closing=GateClosing(closure.closing) if closure else None,
         closed_at=closure.closed_at if closure else None,
         decisions=decisions,
+        review_digest=Digest(review) if review is not None else None,
     )
 
 
@@ -301,4 +402,7 @@ def _decision_view(row: Decision, principal: str) -> DecisionView:
         roles_held=tuple(row.roles_held),
         plan_digest=Digest(row.plan_digest),
         decided_at=row.decided_at,
+        meaning=Meaning(row.meaning) if row.meaning is not None else None,
+        review_digest=Digest(row.review_digest) if row.review_digest is not None else None,
+        audit_event_id=_event_of(row.id) if row.meaning is not None else None,
     )

@@ -23,7 +23,7 @@ from animus.domain.queues import Block
 from animus.domain.runs import TERMINAL, FailureClass, RunState, WaitingFor
 from animus.domain.verdicts import Effect, GateRule
 from animus.ports import RuleJudge
-from animus.services import approvals, incidents, policies, queues
+from animus.services import approvals, incidents, policies, queues, reviews
 from animus.services.attempts import QUEUE_LIFE
 from animus.services.calls import Call, record
 from animus.services.incidents import IncidentReport
@@ -102,6 +102,7 @@ async def plan_run(
     if run.state == RunState.CREATED and records.cancel is None:
         planned = await _plan(uow, run, judge, await _facts(uow, run))
         records = _keep_plan(uow, call, records, planned, generation=1)
+        await reviews.freeze(uow, call, records, planned, start_within=EXECUTION_START_DEADLINE)
         if await _check_expectation(uow, call, run, planned.plan):
             return position_of(records)
     return await position(uow, project_id, run_id)
@@ -468,7 +469,8 @@ async def _open_next_generation(
         },
         event_id=effect_event_id("run", run.id, "drifted", run.generation),
     )  # fmt: skip
-    _keep_plan(uow, call, records, planned, generation=run.generation + 1)
+    opened = _keep_plan(uow, call, records, planned, generation=run.generation + 1)
+    await reviews.freeze(uow, call, opened, planned, start_within=EXECUTION_START_DEADLINE)
 
 
 def _end(uow: UnitOfWork, call: Call, records: RunRecords, derived: Derived) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
@@ -61,6 +62,34 @@ async def list_decisions(
         .where(col(Decision.project_id) == project_id, col(Decision.gate_id).in_(gate_ids))
         .order_by(col(Decision.id))
     )
+
+
+async def list_decisions_of(
+    session: ReadSession,
+    project_id: UUID,
+    *,
+    person_id: UUID | None,
+    since: datetime | None,
+    before: UUID | None,
+    limit: int,
+) -> Sequence[AnyRow]:
+    """(decision, name of who decided, gate's name, run's name), newest first, keyset by id."""
+    statement = (
+        select(Decision, col(Principal.name), col(ApprovalGate.name), col(Run.name))
+        .join(Principal, col(Principal.id) == col(Decision.principal_id))
+        .join(ApprovalGate, col(ApprovalGate.id) == col(Decision.gate_id))
+        .join(Run, col(Run.id) == col(Decision.run_id))
+        .where(col(Decision.project_id) == project_id)
+        .order_by(col(Decision.id).desc())
+        .limit(limit)
+    )
+    if person_id is not None:
+        statement = statement.where(col(Decision.person_id) == person_id)
+    if since is not None:
+        statement = statement.where(col(Decision.decided_at) >= since)
+    if before is not None:
+        statement = statement.where(col(Decision.id) < before)
+    return await session.rows(statement)
 
 
 async def find_decision(

@@ -65,9 +65,9 @@ PROTECTIONS: tuple[Protection, ...] = (
         writers=(API,),
     ),
     *_immutable(
-        "order_keys", "execution_plans", "verdicts", "approval_gates", "revalidations", "incidents",
-        "workflow_executions", "attempts", "work_orders", "attempt_outcomes", "stop_receipts",
-        "audit_index", "queue_entries", "admissions",
+        "order_keys", "execution_plans", "verdicts", "approval_gates", "gate_reviews",
+        "revalidations", "incidents", "workflow_executions", "attempts", "work_orders",
+        "attempt_outcomes", "stop_receipts", "audit_index", "queue_entries", "admissions",
         writers=(WORKER,),
     ),
     *_immutable(

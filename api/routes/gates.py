@@ -1,22 +1,30 @@
-"""Approval gates: the inbox, one gate, deciding."""
+"""Approval gates: the inbox, one gate, its review document, deciding."""
 
 from __future__ import annotations
 
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 
-from animus.domain.digests import Digest
 from animus.domain.ids import DecisionId, GateId, ProjectId
-from animus.services import approvals
-from animus.services.approvals import DecisionView
+from animus.services import approvals, reviews
+from animus.services.approvals import DecisionFilter, DecisionView
 from animus.store.database import ReadSession
 from api.callers import Reader
 from api.context import context_of
 from api.idempotency import IDEMPOTENT, creating
 from api.requests import StrictRoute
-from api.schemas.runs import DecisionIn, DecisionOut, GateOut
+from api.review_answers import DOCUMENTED, answer
+from api.schemas.reviews import ReviewOut
+from api.schemas.runs import (
+    DecisionIn,
+    DecisionOut,
+    DecisionPage,
+    DecisionQuery,
+    DecisionRecordOut,
+    GateOut,
+)
 
 router = APIRouter(prefix="/projects/{project_id}", tags=["approvals"], route_class=StrictRoute)
 
@@ -37,6 +45,26 @@ async def list_gates(
     return [GateOut.model_validate(view) for view in found]
 
 
+@router.get("/decisions")
+async def list_decisions(
+    call: Reader, request: Request, project_id: UUID, query: Annotated[DecisionQuery, Query()]
+) -> DecisionPage:
+    """Newest first: what was decided, on which plan and review, by whom and what it meant."""
+    wanted = DecisionFilter(
+        person_id=call.by.person_id if query.mine else None,
+        since=query.since,
+        before=DecisionId(query.before) if query.before else None,
+    )
+    async with context_of(request).database.read() as session:
+        found = await approvals.list_decisions(
+            session, ProjectId(project_id), wanted, limit=query.limit
+        )
+    return DecisionPage(
+        decisions=[DecisionRecordOut.model_validate(one) for one in found],
+        next_before=found[-1].decision.id if len(found) == query.limit else None,
+    )
+
+
 @router.get("/gates/{gate_id}")
 async def get_gate(_: Reader, request: Request, project_id: UUID, gate_id: UUID) -> GateOut:
     async with context_of(request).database.read() as session:
@@ -44,11 +72,21 @@ async def get_gate(_: Reader, request: Request, project_id: UUID, gate_id: UUID)
     return GateOut.model_validate(view)
 
 
+@router.get("/gates/{gate_id}/review", response_model=ReviewOut, responses=DOCUMENTED)
+async def get_review(_: Reader, request: Request, project_id: UUID, gate_id: UUID) -> Response:
+    """What people are asked to decide on, as it was frozen when the gate opened. As JSON, plain
+    text or one HTML page without scripts, by `Accept`."""
+    async with context_of(request).database.read() as session:
+        view = await reviews.get_review(session, ProjectId(project_id), GateId(gate_id))
+    return answer(request, view)
+
+
 @router.post("/gates/{gate_id}/decisions", status_code=201, openapi_extra=IDEMPOTENT)
 async def decide(
     call: Reader, request: Request, project_id: UUID, gate_id: UUID, body: DecisionIn
 ) -> DecisionOut:
-    """Decide on exactly the plan whose digest you send. Who may, the gate says."""
+    """Decide on exactly the plan, and exactly the review document, whose digests you send. Who
+    may, the gate says."""
     project = ProjectId(project_id)
 
     async def rebuild(session: ReadSession, entity_id: str) -> DecisionView:
@@ -57,11 +95,8 @@ async def decide(
     created = await creating(
         request,
         call,
-        lambda uow: approvals.decide(
-            uow, call, project, GateId(gate_id),
-            verdict=body.verdict, plan_digest=Digest(body.plan_digest), reason=body.reason,
-        ),
+        lambda uow: approvals.decide(uow, call, project, GateId(gate_id), said=body.said()),
         rebuild=rebuild,
         entity_id=lambda view: view.id,
-    )  # fmt: skip
+    )
     return DecisionOut.model_validate(created)

@@ -197,9 +197,13 @@ def _show_plan(engineer: Cli, run: Mapping[str, Any]) -> dict[str, Any]:
 
 def _approve(reviewer: Cli, run: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
     digest = plan["plan_digest"]
+    shown: dict[str, Any] = reviewer("approvals", "show", run["id"], shown=False)
+    (review,) = shown["reviews"]
+    say(f"    review digest {review['review_digest']}")
     reviewer(
-        "approve", run["id"], "--plan-digest", digest, "--reason", "data, code and limits read"
-    )
+        "approve", run["id"], "--plan-digest", digest, "--review-digest", review["review_digest"],
+        "--reason", "data, code and limits read",
+    )  # fmt: skip
 
 
 def _follow(engineer: Cli, run: Mapping[str, Any]) -> dict[str, Any]:

@@ -44,7 +44,8 @@ async def inbox(client: Client, team: Team, of: Member) -> list[str]:
 async def decide(
     client: Client, team: Team, gate: Gate, by: Member, *, request_id: str = "", **changes: Any
 ) -> Any:
-    body = {"verdict": "approve", "plan_digest": gate["plan_digest"], "reason": "read it"}
+    seen = {name: gate[name] for name in ("plan_digest", "review_digest")}
+    body = {"verdict": "approve", "reason": "read it"} | seen
     return await client.send(
         "POST", f"{team.path}/gates/{gate['id']}/decisions", by, body | changes,
         headers={"x-request-id": request_id} if request_id else {},
@@ -216,14 +217,20 @@ async def test_a_gate_of_a_plan_that_has_drifted_takes_no_decision(
     assert (await run.view()).state is RunState.AWAITING_APPROVAL
     new = await open_gate(client, run)
     assert (new["generation"], new["plan_digest"] == gate["plan_digest"]) == (2, False)
-    await check_refused(platform, client, team, gate, team.reviewer, status=409, code="gate_closed")
     await check_refused(
-        platform, client, team, new, team.reviewer,
-        status=409, code="plan_digest_mismatch", plan_digest=gate["plan_digest"],
-    )  # fmt: skip
+        platform, client, team, gate, team.reviewer, status=409, code="review_stale"
+    )
+    for changes, code in (
+        ({"plan_digest": gate["plan_digest"]}, "plan_digest_mismatch"),
+        ({"review_digest": gate["review_digest"]}, "review_stale"),
+        ({"review_digest": DIGEST_C}, "review_mismatch"),
+    ):
+        await check_refused(
+            platform, client, team, new, team.reviewer, status=409, code=code, **changes
+        )
     kept = await client.get(f"{team.path}/gates/{gate['id']}", team.viewer)
     assert len(kept["decisions"]) == 1
-    record_cases("approvals refused", 2)
+    record_cases("approvals refused", 4)
 
 
 async def test_an_open_gate_is_voided_by_drift(

@@ -109,7 +109,8 @@ async def test_the_same_request_again_gives_the_same_thing(
 async def test_a_decision_is_made_once(platform: Platform, client: Client, team: Team) -> None:
     run = await make_run(platform, team, RunState.AWAITING_APPROVAL)
     gate = (await client.get(f"{run.path}/gates", team.reviewer))[0]
-    body = {"verdict": "approve", "plan_digest": gate["plan_digest"], "reason": "read it"}
+    seen = {name: gate[name] for name in ("plan_digest", "review_digest")}
+    body = {"verdict": "approve", "reason": "read it"} | seen
     said = key()
     address = f"{team.path}/gates/{gate['id']}/decisions"
     answers = [await client.send("POST", address, team.reviewer, body, headers=said) for _ in "ab"]

@@ -63,7 +63,8 @@ class E2eRun:
 
     async def approve(self) -> None:
         gates = await self.installation.reviewer.get(f"{self.path}/gates")
-        said = {"verdict": "approve", "plan_digest": gates[0]["plan_digest"], "reason": "a test"}
+        seen = {name: gates[0][name] for name in ("plan_digest", "review_digest")}
+        said = {"verdict": "approve", "reason": "a test"} | seen
         await self.installation.reviewer.post(
             f"{self.project}/gates/{gates[0]['id']}/decisions", said
         )

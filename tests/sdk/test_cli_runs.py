@@ -61,9 +61,12 @@ def test_a_governed_run_from_preview_to_artifacts(
     assert body["code"]["state"] == "proved"
     assert plan["document"]["gates"][0]["quorum"] == 1
 
+    review = reviewer.json("approvals", "show", run["id"])["reviews"][0]
+    assert review["document"]["plan_digest"] == digest
     decided = reviewer.json(
-        "approve", run["id"], "--plan-digest", digest, "--reason", "data and code read"
-    )
+        "approve", run["id"], "--plan-digest", digest, "--review-digest", review["review_digest"],
+        "--reason", "data and code read",
+    )  # fmt: skip
     assert decided["gate"]["closing"] == "satisfied"
 
     _execute(platform, tmp_path, run["id"])

@@ -44,6 +44,7 @@ def test_a_reviewer_sees_the_plan_and_is_asked(
     with command_line_of("reviewer").on_terminal("approve", waiting[-12:]) as person:
         person.wait_for("Approve this plan of")
         assert "[bold]first[/bold] \\x1b[2Jmodel" in person.shown
+        assert "What differs from the plan approved last" in person.shown
         assert "python train.py" in person.shown
         person.type("y\n")
         person.wait_for("Reason:")
@@ -52,6 +53,10 @@ def test_a_reviewer_sees_the_plan_and_is_asked(
     with platform.client() as client:
         (gate,) = client.runs.gates(waiting)
     assert [(d["verdict"], d["reason"]) for d in gate["decisions"]] == [("approve", "read it")]
+    assert gate["decisions"][0]["review_digest"] == gate["review_digest"]
+    for named in (gate["review_digest"], gate["decisions"][0]["audit_event_id"]):
+        assert named is not None
+        assert named in person.shown
 
 
 @pytest.mark.parametrize("answer", ["n", "", "yess", "\x04"])
@@ -75,19 +80,28 @@ def test_without_a_terminal_nobody_approves_what_he_has_not_seen(
     other = "sha256:" + "0" * 64
     code, problem = reviewer.problem("approve", waiting, "--reason", "x", "--plan-digest", other)
     assert (code, problem["code"]) == (8, "plan_digest_mismatch")
-    digest = reviewer.json("approvals", "show", waiting)["plan"]["plan_digest"]
-    assert reviewer("approve", waiting, "--plan-digest", digest).code == 2  # no reason
+    shown = reviewer.json("approvals", "show", waiting)
+    digest, read = shown["plan"]["plan_digest"], shown["reviews"][0]["review_digest"]
+    assert reviewer("approve", waiting, "--review-digest", read).code == 2  # no reason
+    plan_only = reviewer("approve", waiting, "--plan-digest", digest, "--reason", "x")
+    assert plan_only.code == 2
+    assert "--review-digest" in plan_only.err
+    code, problem = reviewer.problem("approve", waiting, "--reason", "x", "--review-digest", other)
+    assert (code, problem["code"]) == (8, "review_mismatch")
     inbox = reviewer.json("approvals")
     assert waiting in {gate["run_id"] for gate in inbox}
-    rejected = ("reject", waiting, "--plan-digest", digest, "--reason", "no")
-    assert reviewer.json(*rejected)["gate"]["closing"] == "rejected"
+    rejected = ("reject", waiting, "--review-digest", read, "--reason", "no")
+    meant = ("--meaning", "took_responsibility")
+    decided = reviewer.json(*rejected, *meant)
+    assert decided["gate"]["closing"] == "rejected"
+    assert decided["decision"]["meaning"] == "took_responsibility"
     code, problem = reviewer.problem(*rejected)
     assert (code, problem["code"]) == (2, "no_open_gate")
 
 
 def test_nobody_approves_his_own_run(animus: CommandLine, waiting: str) -> None:
-    digest = animus.json("approvals", "show", waiting)["plan"]["plan_digest"]
-    done = animus("approve", waiting, "--plan-digest", digest, "--reason", "mine")
+    read = animus.json("approvals", "show", waiting)["reviews"][0]["review_digest"]
+    done = animus("approve", waiting, "--review-digest", read, "--reason", "mine")
     assert done.code == 7
 
 

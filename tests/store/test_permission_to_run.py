@@ -30,15 +30,18 @@ START = "UPDATE runs SET state = 'running', waiting_for = 'steps' WHERE id = %(r
 
 
 def decision(
-    verdict: LiteralString = "approve", requester: LiteralString = "requester_person_id"
+    verdict: LiteralString = "approve",
+    requester: LiteralString = "requester_person_id",
+    *,
+    review: LiteralString = "(SELECT digest FROM gate_reviews v WHERE v.gate_id = g.id)",
 ) -> LiteralString:
     """On all gates of the run, by the principal and the person given."""
     return (
         "INSERT INTO decisions (id, project_id, gate_id, run_id, generation, plan_digest, "
-        "requester_person_id, principal_id, person_id, roles_held, verdict, reason) "
+        "requester_person_id, principal_id, person_id, roles_held, verdict, reason, review_digest) "
         f"SELECT gen_random_uuid(), project_id, id, run_id, generation, plan_digest, {requester}, "
-        f"%(principal)s, %(person)s, '{{reviewer}}', '{verdict}', 'forged' "
-        "FROM approval_gates WHERE run_id = %(run)s"
+        f"%(principal)s, %(person)s, '{{reviewer}}', '{verdict}', 'forged', {review} "
+        "FROM approval_gates g WHERE run_id = %(run)s"
     )
 
 
@@ -218,6 +221,23 @@ def test_four_eyes_are_two_persons_by_constraint(
         forged = decision(requester=requester)
         assert state_of(connection, forged, values) == refused
     record_cases("four eyes", 1)
+
+
+@pytest.mark.parametrize(
+    ("review", "refused"),
+    [
+        ("NULL", PERMISSION),
+        ("sha256('x')", FOREIGN_KEY),
+        ("(SELECT digest FROM gate_reviews v WHERE v.gate_id <> g.id LIMIT 1)", FOREIGN_KEY),
+    ],
+)
+async def test_a_decision_names_the_review_of_its_own_gate(
+    platform: Platform, scene: Scene, review: LiteralString, refused: str
+) -> None:
+    await make_run(platform, scene.run.team, RunState.AWAITING_APPROVAL)
+    with connected(platform) as connection:
+        values = values_of(scene.run, scene.reviewer)
+        assert state_of(connection, decision(review=review), values) == refused
 
 
 @pytest.mark.parametrize("closing", ["satisfied", "rejected", "expired", "voided"])

@@ -37,7 +37,7 @@ UNREFERENCED = {
 }  # fmt: skip
 """Ids of other systems, of one of several tables, or of what a denied caller only guessed at."""
 OF_ONE_RUN = {
-    ("gate_closures", "gate_id"), ("attempt_tokens", "attempt_id"),
+    ("gate_closures", "gate_id"), ("gate_reviews", "gate_id"), ("attempt_tokens", "attempt_id"),
     ("attempt_outcomes", "attempt_id"), ("artifacts", "attempt_id"),
 }  # fmt: skip
 """Columns beside a `run_id` that must be the run of what they name."""

@@ -109,6 +109,15 @@ async def test_no_second_attempt_is_opened_beside_one_whose_end_was_made_up(
     record_cases("stand-ins", 1)
 
 
+DECIDE: LiteralString = (
+    "INSERT INTO public.decisions (id, project_id, gate_id, run_id, generation, plan_digest, "
+    "requester_person_id, principal_id, person_id, roles_held, verdict, reason) "
+    "SELECT gen_random_uuid(), project_id, id, run_id, generation, plan_digest, "
+    "requester_person_id, %s, %s, '{reviewer}', 'approve', 'forged' "
+    "FROM public.approval_gates WHERE run_id = %s"
+)
+
+
 @pytest.mark.parametrize("role", [API, OWNER])
 async def test_a_gate_stays_closed_whatever_is_made_up(
     platform: Platform, role: str, record_cases: RecordCases
@@ -119,16 +128,22 @@ async def test_a_gate_stays_closed_whatever_is_made_up(
         "FROM public.approval_gates",
         "gate_closures": "SELECT * FROM public.gate_closures WHERE false",
     }
-    decide: LiteralString = (
-        "INSERT INTO public.decisions (id, project_id, gate_id, run_id, generation, plan_digest, "
-        "requester_person_id, principal_id, person_id, roles_held, verdict, reason) "
-        "SELECT gen_random_uuid(), project_id, id, run_id, generation, plan_digest, "
-        "requester_person_id, %s, %s, '{reviewer}', 'approve', 'forged' "
-        "FROM public.approval_gates WHERE run_id = %s"
-    )
     with standing_in(platform, role, made_up) as connection:
         by = run.team.viewer.id
-        assert state_of(connection, decide, [by, by, run.id]) == GATE_SHUT
+        assert state_of(connection, DECIDE, [by, by, run.id]) == GATE_SHUT
+    record_cases("stand-ins", 1)
+
+
+@pytest.mark.parametrize("role", [API, OWNER])
+async def test_a_decision_names_its_review_whatever_is_made_up(
+    platform: Platform, waiting: DrivenRun, role: str, record_cases: RecordCases
+) -> None:
+    made_up: dict[str, LiteralString] = {
+        "gate_reviews": "SELECT * FROM public.gate_reviews WHERE false"
+    }
+    with standing_in(platform, role, made_up) as connection:
+        by = waiting.team.viewer.id
+        assert state_of(connection, DECIDE, [by, by, waiting.id]) == PERMISSION
     record_cases("stand-ins", 1)
 
 

@@ -40,7 +40,7 @@ from animus.services import (
     runs,
     start_checks,
 )
-from animus.services.approvals import GateView
+from animus.services.approvals import GateView, MakeDecision
 from animus.services.attempts import OpenedAttempt
 from animus.services.claims import Claim
 from animus.services.registration import Answer, Closed
@@ -157,7 +157,10 @@ class DrivenRun:
         async with self.platform.api.write() as uow:
             await approvals.decide(
                 uow, call, self.team.project_id, gate.id,
-                verdict=verdict, plan_digest=gate.plan_digest, reason="read it",
+                said=MakeDecision(
+                    verdict=verdict, plan_digest=gate.plan_digest, reason="read it",
+                    review_digest=gate.review_digest,
+                ),
             )  # fmt: skip
 
     async def settle(self) -> Position:

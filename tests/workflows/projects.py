@@ -178,9 +178,16 @@ class Project:
         caller = by or self.platform.persons["reviewer"]
         decided: Look = await caller.post(
             f"{self.path}/gates/{gate['id']}/decisions",
-            {"verdict": verdict, "plan_digest": gate["plan_digest"], "reason": CANARY_REASON},
-        )
+            {
+                "verdict": verdict, "plan_digest": gate["plan_digest"],
+                "review_digest": gate["review_digest"], "reason": CANARY_REASON,
+            },
+        )  # fmt: skip
         return decided
+
+    async def review(self, gate: Look) -> Look:
+        found: Look = await self.platform.engineer.get(f"{self.path}/gates/{gate['id']}/review")
+        return found
 
     async def approve(self, run_id: str, *, generation: int = 1) -> None:
         await self.decide(await self.gate(run_id, generation=generation))

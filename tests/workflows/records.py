@@ -156,6 +156,7 @@ COUNTS = """
       JOIN queue_entries e USING (run_id, generation) WHERE run_id = %s
     UNION ALL SELECT 'run.cancel_requested', count(*) FROM cancel_requests WHERE run_id = %s
     UNION ALL SELECT 'run.incident', count(*) FROM incidents WHERE run_id = %s
+    UNION ALL SELECT 'gate.opened', count(*) FROM gate_reviews WHERE run_id = %s
     UNION ALL SELECT 'gate.closed', count(*) FROM gate_closures WHERE run_id = %s
     UNION ALL SELECT 'gate.approved', count(*) FROM decisions
       WHERE run_id = %s AND verdict = 'approve'

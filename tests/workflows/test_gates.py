@@ -35,6 +35,26 @@ async def test_a_quorum_of_two_needs_two_persons(platform: Platform) -> None:
     assert recorded.audited["gate.approved"] == 2
 
 
+async def test_new_runs_do_not_disturb_a_quorum(platform: Platform) -> None:
+    """They come in, and are decided, between the first reviewer and the second."""
+    project = await Project.gated(platform, quorum=2, deadline="1h")
+    run = await project.submit()
+    gate = await project.gate(run)
+    before = await project.review(gate)
+    await project.decide(gate)
+    others = [await project.submit(parameters={"other": number}) for number in range(3)]
+    for other in others:
+        for by in REVIEWERS[:2]:
+            await project.decide(await project.gate(other), by=platform.persons[by])
+    after = await project.review(gate)
+    assert after["canonical"] == before["canonical"]
+    assert len(after["beside"]["newer_runs"]) == len(others)
+    assert len(after["beside"]["decisions"]) == 1
+    await project.decide(gate, by=platform.persons[REVIEWERS[1]])
+    for each in (run, *others):
+        await expect_end(project, each, "succeeded")
+
+
 async def test_one_rejection_is_enough(platform: Platform) -> None:
     project = await Project.gated(platform, quorum=2, deadline="1h")
     run = await project.submit()
@@ -127,6 +147,13 @@ async def test_a_plan_that_changed_while_it_waited_must_be_approved_again(
     with pytest.raises(CallRefused) as void:
         await project.decide(new | {"plan_digest": old["plan_digest"]})
     assert void.value.code == "plan_digest_mismatch"
+    for gate in (old, new | {"review_digest": old["review_digest"]}):
+        with pytest.raises(CallRefused) as stale:
+            await project.decide(gate)
+        assert stale.value.code == "review_stale"
+    review = await project.review(new)
+    assert review["review_digest"] == new["review_digest"] != old["review_digest"]
+    assert await project.review(old) != review  # and is kept
     await project.decide(new)
     recorded = await expect_end(project, run, "succeeded")
     assert recorded.closings == {"reviewer/1": "satisfied", "reviewer/2": "satisfied"}

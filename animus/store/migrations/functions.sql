@@ -207,6 +207,12 @@ BEGIN
                  WHERE g.id = NEW.gate_id AND g.deadline <= clock_timestamp()) THEN
     RAISE EXCEPTION 'gate % takes no decision any more', NEW.gate_id USING ERRCODE = 'AN006';
   END IF;
+  -- That the digest is this gate's review, a foreign key says.
+  IF NEW.review_digest IS NULL
+     AND EXISTS (SELECT FROM public.gate_reviews r WHERE r.gate_id = NEW.gate_id) THEN
+    RAISE EXCEPTION 'the decision on gate % does not say which review it is about', NEW.gate_id
+      USING ERRCODE = 'AN004';
+  END IF;
   RETURN NEW;
 END $$;
 

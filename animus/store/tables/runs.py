@@ -9,7 +9,7 @@ from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConst
 from sqlmodel import SQLModel
 
 from animus.domain.access import Role
-from animus.domain.approvals import DecisionVerdict
+from animus.domain.approvals import DecisionVerdict, Meaning
 from animus.domain.derived_state import GateClosing
 from animus.domain.queues import Priority
 from animus.domain.run_specs import Classification
@@ -60,6 +60,7 @@ class Run(SQLModel, table=True):
             "(ended_at IS NULL) = (waiting_for IS NOT NULL)", name="waits_until_it_ends"
         ),
         Index("runs_newest", "project_id", "id"),
+        Index("runs_of_content", "project_id", "run_spec_digest"),
         Index("runs_open", "deadline", postgresql_where="ended_at IS NULL"),
         Index(
             "runs_queued",
@@ -205,7 +206,16 @@ class ApprovalGate(SQLModel, table=True):
 
 class GateClosure(SQLModel, table=True):
     __tablename__ = "gate_closures"
-    __table_args__ = (of_same_run("gate_id", "approval_gates"), one_of("closing", GateClosing))
+    __table_args__ = (
+        of_same_run("gate_id", "approval_gates"),
+        one_of("closing", GateClosing),
+        Index(
+            "gate_closures_satisfied",
+            "project_id",
+            "closed_at",
+            postgresql_where=text("closing = 'satisfied'"),
+        ),
+    )
     gate_id: UUID = key()
     project_id: UUID
     run_id: UUID
@@ -213,8 +223,28 @@ class GateClosure(SQLModel, table=True):
     closed_at: datetime = recorded()
 
 
+class GateReview(SQLModel, table=True):
+    """What people are shown at a gate, as it was frozen when the gate opened. Gates of versions
+    before this one have none."""
+
+    __tablename__ = "gate_reviews"
+    __table_args__ = (
+        of_same_run("gate_id", "approval_gates"),
+        UniqueConstraint("project_id", "gate_id", "digest"),
+        Index("gate_reviews_of_run", "run_id"),
+        digest_size("digest"),
+    )
+    gate_id: UUID = key()
+    project_id: UUID
+    run_id: UUID
+    digest: bytes = content()
+    canonical: bytes = content()
+    created_at: datetime = recorded()
+
+
 class Decision(SQLModel, table=True):
-    """Bound to gate, generation, run and plan digest; never by the requester's person."""
+    """Bound to gate, generation, run and plan digest, and to the review that was read; never by
+    the requester's person."""
 
     __tablename__ = "decisions"
     __table_args__ = (
@@ -231,8 +261,13 @@ class Decision(SQLModel, table=True):
                 "approval_gates.requester_person_id",
             ],
         ),
+        ForeignKeyConstraint(
+            ["project_id", "gate_id", "review_digest"],
+            ["gate_reviews.project_id", "gate_reviews.gate_id", "gate_reviews.digest"],
+        ),
         by_whom("principal_id", "person_id"),
         one_of("verdict", DecisionVerdict),
+        one_of("meaning", Meaning),
         CheckConstraint("person_id <> requester_person_id", name="four_eyes"),
     )
     id: UUID = key()
@@ -247,6 +282,8 @@ class Decision(SQLModel, table=True):
     roles_held: list[str] = words()
     verdict: str
     reason: str
+    meaning: str | None = None
+    """Null, from a version before there was one, is not known."""
     review_digest: bytes | None = optional_content()
     decided_at: datetime = recorded()
 

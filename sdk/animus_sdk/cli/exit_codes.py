@@ -36,7 +36,9 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
-_PLAN_CODES = frozenset({"plan_digest_mismatch", "plan_drift", "plan_changed"})
+_PLAN_CODES = frozenset(
+    {"plan_digest_mismatch", "plan_drift", "plan_changed", "review_stale", "review_mismatch"}
+)
 _DENIED_CODES = frozenset({"policy_denied", "not_promotable"})
 _OF_THE_DISK = frozenset({"cannot_write", "disk_full"})
 _OF_WHAT_WAS_SAID = (SettingsUnfit, FileUnfit, SourceError, UnknownReference)

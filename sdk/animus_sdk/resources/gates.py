@@ -1,15 +1,18 @@
-"""Approval gates: the inbox, and deciding on exactly one plan."""
+"""Approval gates: the inbox, what is to be reviewed, and deciding on exactly that."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from animus_sdk.resources.scopes import Scope
+from animus_sdk.resources.scopes import PAGE, Scope
+from animus_sdk.reviews import SeenReview, read_review
 from animus_sdk.wire import operations
-from animus_sdk.wire.views import Decision, Gate
+from animus_sdk.wire.views import Decision, DecisionPage, DecisionRecord, Gate, ReviewAnswer
 
 Verdict = Literal["approve", "reject"]
+Meaning = Literal["reviewed", "approved", "took_responsibility"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,49 @@ class Gates:
     def get(self, gate_id: str) -> Gate:
         return self._scope.call(operations.GET_GATE, Gate, gate_id=gate_id)
 
-    def decide(self, gate_id: str, *, verdict: Verdict, plan_digest: str, reason: str) -> Decision:
-        """Refused where the gate is about another plan than `plan_digest`."""
-        body = {"verdict": verdict, "plan_digest": plan_digest, "reason": reason}
+    def decided(self, *, mine: bool = False, since: str | None = None) -> Iterator[DecisionRecord]:
+        """What was decided, newest first; `since` is RFC 3339 with a zone."""
+        query: dict[str, Any] = {
+            "mine": str(mine).lower(),
+            "since": since,
+            "limit": PAGE,
+            "before": None,
+        }
+        while True:
+            page = self._scope.call(operations.LIST_DECISIONS, DecisionPage, query=query)
+            yield from page["decisions"]
+            if page["next_before"] is None:
+                return
+            query["before"] = page["next_before"]
+
+    def review(self, gate_id: str) -> SeenReview:
+        """What people are asked to decide on. Raises `ReviewUnfit` where its bytes don't have its
+        digest, and `ApiError` (`not_found`) for a gate of before there were reviews."""
+        answer = self._scope.call(operations.GET_REVIEW, ReviewAnswer, gate_id=gate_id)
+        return read_review(answer, gate_id=gate_id)
+
+    def review_page(self, gate_id: str) -> str:
+        """The same as one HTML page without scripts, as the gateway wrote it."""
+        return self._scope.text(operations.GET_REVIEW, accept="text/html", gate_id=gate_id)
+
+    def decide(
+        self,
+        gate_id: str,
+        *,
+        verdict: Verdict,
+        plan_digest: str,
+        reason: str,
+        review_digest: str | None = None,
+        meaning: Meaning | None = None,
+    ) -> Decision:
+        """Refused where the gate is about another plan, or shows another review, than you name.
+
+        `review_digest` is needed where the gate has a review: see `review`. Without `meaning` an
+        approval means `approved`, and a rejection `reviewed`.
+        """
+        body: dict[str, str] = {"verdict": verdict, "plan_digest": plan_digest, "reason": reason}
+        if review_digest is not None:
+            body["review_digest"] = review_digest
+        if meaning is not None:
+            body["meaning"] = meaning
         return self._scope.call(operations.DECIDE, Decision, body=body, gate_id=gate_id)

@@ -31,6 +31,15 @@ class Scope:
         **path: object,
     ) -> V:
         """The answer of an operation; the project's id is filled in where its path has one."""
+        return self.gateway.call(
+            operation, view, path=self._filled(operation, path), query=query, body=body
+        )
+
+    def text(self, operation: Operation, *, accept: str, **path: object) -> str:
+        """As `call`, in another form than JSON."""
+        return self.gateway.text(operation, path=self._filled(operation, path), accept=accept)
+
+    def _filled(self, operation: Operation, path: dict[str, object]) -> dict[str, object]:
         if "{project_id}" in operation.path:
             path["project_id"] = self.project_id()
-        return self.gateway.call(operation, view, path=path, query=query, body=body)
+        return path

@@ -68,6 +68,15 @@ class Gateway:
             raise error_of(response)
         return decode(view, body_of(response))
 
+    def text(self, operation: Operation, *, path: Mapping[str, object], accept: str) -> str:
+        """The answer of an operation that is asked for in a form that is no JSON."""
+        request = self._request(operation, path=path)
+        request.headers["Accept"] = accept
+        response = self._send(request, operation.repeat)
+        if response.status_code >= 400:
+            raise error_of(response)
+        return response.text
+
     @contextmanager
     def stream(
         self,

@@ -127,6 +127,8 @@ LOG_MESSAGES = _create(f"{_PROJECT}/runs/{{run_id}}/messages")
 
 LIST_GATES = _read(f"{_PROJECT}/gates")
 GET_GATE = _read(f"{_PROJECT}/gates/{{gate_id}}")
+LIST_DECISIONS = _read(f"{_PROJECT}/decisions")
+GET_REVIEW = _read(f"{_PROJECT}/gates/{{gate_id}}/review")
 DECIDE = _create(f"{_PROJECT}/gates/{{gate_id}}/decisions")
 
 LIST_ARTIFACTS = _read(f"{_PROJECT}/artifacts")

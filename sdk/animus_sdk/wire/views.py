@@ -420,6 +420,22 @@ class Decision(TypedDict):
     principal: str
     plan_digest: str
     decided_at: str
+    meaning: str | None
+    review_digest: str | None
+    audit_event_id: str | None
+
+
+class DecisionRecord(TypedDict):
+    decision: Decision
+    gate: str
+    run_id: str
+    run: str
+    generation: int
+
+
+class DecisionPage(TypedDict):
+    decisions: list[DecisionRecord]
+    next_before: str | None
 
 
 class Gate(TypedDict):
@@ -435,6 +451,56 @@ class Gate(TypedDict):
     closing: str | None
     closed_at: str | None
     decisions: list[Decision]
+    review_digest: str | None
+
+
+class ReviewListing(TypedDict):
+    """With `digest` of the whole list where not all of it is shown."""
+
+    title: str
+    total: int
+    shown: list[dict[str, str]]
+
+
+class ReviewSection(TypedDict):
+    """Items have a `label`, and as they need it `value`, `before`, `after`, `note`."""
+
+    name: str
+    title: str
+    items: list[dict[str, str]]
+    listings: list[ReviewListing]
+
+
+class ReviewDocument(TypedDict):
+    project_id: str
+    run_id: str
+    gate_id: str
+    generation: int
+    plan_digest: str
+    sections: list[ReviewSection]
+
+
+class NewerRun(TypedDict):
+    name: str
+    classification: str
+    state: str
+    created_at: str
+
+
+class ReviewBeside(TypedDict):
+    as_of: str
+    closing: str | None
+    is_stale: bool
+    run_state: str
+    run_generation: int
+    decisions: list[Decision]
+    newer_runs: list[NewerRun]
+
+
+class ReviewAnswer(TypedDict):
+    review_digest: str
+    canonical: str
+    beside: ReviewBeside
 
 
 class Artifact(TypedDict):

@@ -16,11 +16,17 @@ from animus.domain.approvals import (
     DecisionVerdict,
     GateClosed,
     GateExpired,
+    Meaning,
+    MeaningUnfit,
     NotAnApprover,
     OpenGate,
     PlanDigestMismatch,
+    ReviewDigestRequired,
+    ReviewMismatch,
+    ReviewStale,
     check_decision,
     closing_of,
+    meaning_of,
 )
 from animus.domain.derived_state import GateClosing
 from animus.domain.errors import AnimusError, SelfApproval
@@ -129,6 +135,42 @@ def test_the_last_moment_before_the_deadline_counts() -> None:
     check_decision(last, reviewer(), plan_digest=DIGEST, now=NOW)
 
 
+REVIEW, EARLIER_REVIEW, OTHER_REVIEW = b"\x03" * 32, b"\x04" * 32, b"\x05" * 32
+REVIEWED = gate(review_digest=REVIEW, earlier_reviews=frozenset({EARLIER_REVIEW}))
+
+REVIEW_REFUSALS: dict[str, tuple[OpenGate, bytes | None, type[AnimusError]]] = {
+    "nothing was read": (REVIEWED, None, ReviewDigestRequired),
+    "another document": (REVIEWED, OTHER_REVIEW, ReviewMismatch),
+    "the one of the generation before": (REVIEWED, EARLIER_REVIEW, ReviewStale),
+    "its own, and a newer generation has opened": (
+        replace(REVIEWED, is_superseded=True), REVIEW, ReviewStale,
+    ),
+    "the same, and it was closed by then": (
+        replace(REVIEWED, is_superseded=True, closing=GateClosing.SATISFIED), REVIEW, ReviewStale,
+    ),
+    "one that there is not": (gate(), REVIEW, ReviewMismatch),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REVIEW_REFUSALS)
+def test_a_decision_on_what_is_not_shown_is_refused(case: str) -> None:
+    opened, seen, error = REVIEW_REFUSALS[case]
+    with pytest.raises(error) as refused:
+        check_decision(opened, reviewer(), plan_digest=DIGEST, review_digest=seen, now=NOW)
+    assert type(refused.value) is error
+    assert refused.value.is_denial == (seen is not None)
+
+
+def test_whoever_may_not_decide_learns_nothing_of_reviews() -> None:
+    with pytest.raises(NotAnApprover):
+        check_decision(REVIEWED, reviewer(roles=frozenset()), plan_digest=DIGEST, now=NOW)
+
+
+def test_the_review_of_the_gate_is_decided_on_whoever_has_decided_before() -> None:
+    decided = replace(REVIEWED, decided_by=frozenset({PersonId(new_id())}))
+    check_decision(decided, reviewer(), plan_digest=DIGEST, review_digest=REVIEW, now=NOW)
+
+
 APPROVE, REJECT = DecisionVerdict.APPROVE, DecisionVerdict.REJECT
 LATER, EARLIER = NOW + timedelta(seconds=1), NOW - timedelta(seconds=1)
 
@@ -164,3 +206,23 @@ def test_one_rejection_is_enough_and_fewer_approvals_than_the_quorum_are_not(
         assert closing is GateClosing.REJECTED
     else:
         assert (closing is GateClosing.SATISFIED) == (len(verdicts) >= quorum)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "said", "meant"),
+    [
+        (APPROVE, None, Meaning.APPROVED),
+        (REJECT, None, Meaning.REVIEWED),
+        (APPROVE, Meaning.REVIEWED, Meaning.REVIEWED),
+        (REJECT, Meaning.TOOK_RESPONSIBILITY, Meaning.TOOK_RESPONSIBILITY),
+    ],
+)
+def test_what_is_not_said_is_meant_as_it_is_done(
+    verdict: DecisionVerdict, said: Meaning | None, meant: Meaning
+) -> None:
+    assert meaning_of(verdict, said) is meant
+
+
+def test_a_rejection_does_not_mean_approved() -> None:
+    with pytest.raises(MeaningUnfit, match="cannot mean"):
+        meaning_of(REJECT, Meaning.APPROVED)

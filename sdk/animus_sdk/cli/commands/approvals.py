@@ -1,22 +1,27 @@
-"""approvals, approve, reject: deciding on exactly the plan that was seen."""
+"""approvals, approve, reject: deciding on exactly the plan and the review that were seen."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from animus_sdk.cli.commands.submissions import PlanChanged
-from animus_sdk.cli.previews import plan_facts, show_findings
+from animus_sdk.cli.decided import show_decided
+from animus_sdk.cli.gates import show_gates, show_plan
+from animus_sdk.cli.receipts import show_receipt
 from animus_sdk.cli.references import run_meant
-from animus_sdk.cli.screens import Screen, state_text, styled
+from animus_sdk.cli.reviews import show_review, write_page
 from animus_sdk.cli.sessions import Session, command, default_command
-from animus_sdk.cli.wording import ago_words, count_words
+from animus_sdk.cli.wording import ago_words
 from animus_sdk.errors import ApiError, SettingsUnfit
 from animus_sdk.printable import printable
 from animus_sdk.resources.gates import Verdict
 from animus_sdk.resources.references import SHORTEST_SUFFIX, UnknownReference, is_id, short
+from animus_sdk.reviews import SeenReview
 from animus_sdk.wire.views import Gate, Plan, RunDetail
 
 _Reference = Annotated[
@@ -25,15 +30,45 @@ _Reference = Annotated[
 _Reason = Annotated[
     str | None, typer.Option(help="Why; kept with the decision. Asked for on a terminal.")
 ]
-_Digest = Annotated[
-    str | None,
-    typer.Option(
-        "--plan-digest",
-        metavar="sha256:...",
-        help="The plan that you have seen. Without a terminal it must be said.",
-    ),
+_Page = Annotated[
+    Path | None,
+    typer.Option("--html", metavar="FILE", help="Write the review as one HTML page, to print it."),
 ]
-PAST: dict[Verdict, str] = {"approve": "Approved", "reject": "Rejected"}
+
+
+class Meaning(str, Enum):
+    """What deciding means to you; kept with the decision."""
+
+    REVIEWED = "reviewed"
+    APPROVED = "approved"
+    TOOK_RESPONSIBILITY = "took_responsibility"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is said on the command line of a decision."""
+
+    reason: _Reason = None
+    meaning: Annotated[
+        Meaning | None,
+        typer.Option(help="What deciding means to you: an approval if nothing is said."),
+    ] = None
+    review_digest: Annotated[
+        str | None,
+        typer.Option(
+            "--review-digest",
+            metavar="sha256:...",
+            help="The review that you have read. Without a terminal it must be said.",
+        ),
+    ] = None
+    plan_digest: Annotated[
+        str | None,
+        typer.Option(
+            "--plan-digest",
+            metavar="sha256:...",
+            help="The plan that you have seen. It suffices only where a gate has no review.",
+        ),
+    ] = None
 
 
 def add_to(app: typer.Typer) -> None:
@@ -51,8 +86,23 @@ def list_approvals(
     everything: Annotated[
         bool, typer.Option("--all", help="Also those that others decide on.")
     ] = False,
+    decided: Annotated[
+        bool, typer.Option("--decided", help="What was decided instead, newest first.")
+    ] = False,
+    mine: Annotated[
+        bool, typer.Option("--mine", help="With --decided: only what you decided.")
+    ] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="With --decided: not before this day, or RFC 3339."),
+    ] = None,
 ) -> None:
-    """What waits for your decision, by deadline."""
+    """What waits for your decision, by deadline; or what was decided."""
+    if decided:
+        show_decided(here, mine=mine, since=since)
+        return
+    if since is not None:
+        raise SettingsUnfit("--since goes with --decided.", code="usage")
     gates = here.client.gates.open(mine=not everything)
 
     def render() -> None:
@@ -78,62 +128,111 @@ def list_approvals(
     here.screen.answer(gates, render)
 
 
-def show_approval(here: Session, reference: _Reference) -> None:
-    """What approvals are about: the run, its plan, what weakens it, who has decided.
+def show_approval(here: Session, reference: _Reference, *, html: _Page = None) -> None:
+    """What a decision is about: the review document, and what was recorded since.
 
-    Of a run all gates are shown, those that are closed as well.
+    Of a run the newest gates are shown; those of before are listed.
     """
     gates = _find_gates(here, reference)
     if not gates:
         raise _nothing_to_decide(here, reference)
     detail, plan = _read(here, gates[-1])
-    document = {"run": detail, "plan": plan, "gates": gates}
-    here.screen.answer(document, lambda: _show(here.screen, gates, detail, plan))
+    newest = [gate for gate in gates if gate["generation"] == gates[-1]["generation"]]
+    seen = [here.client.gates.review(gate["id"]) for gate in newest if gate["review_digest"]]
+    if html is not None:
+        _write_page(here, [review.document["gate_id"] for review in seen], html)
+    document = {
+        "run": detail, "plan": plan, "gates": gates,
+        "reviews": [_as_json(review) for review in seen],
+    }  # fmt: skip
+
+    def render() -> None:
+        for review in seen:
+            show_review(here.screen, review)
+            here.screen.line()
+        if seen:
+            show_gates(here.screen, gates)
+        else:
+            show_plan(here.screen, gates, detail, plan)
+
+    here.screen.answer(document, render)
 
 
-def approve(
-    here: Session, reference: _Reference, *, reason: _Reason = None, plan_digest: _Digest = None
-) -> None:
-    """Approve a run's plan. On a terminal the plan is shown and you are asked."""
-    _decide(here, reference, "approve", reason=reason, plan_digest=plan_digest)
+def approve(here: Session, reference: _Reference, *, said: Said) -> None:
+    """Approve a run's plan. On a terminal the review is shown and you are asked."""
+    _decide(here, reference, "approve", said)
 
 
-def reject(
-    here: Session, reference: _Reference, *, reason: _Reason = None, plan_digest: _Digest = None
-) -> None:
-    """Reject a run's plan; the run ends. On a terminal the plan is shown and you are asked."""
-    _decide(here, reference, "reject", reason=reason, plan_digest=plan_digest)
+def reject(here: Session, reference: _Reference, *, said: Said) -> None:
+    """Reject a run's plan; the run ends. On a terminal the review is shown and you are asked."""
+    _decide(here, reference, "reject", said)
 
 
-def _decide(
-    here: Session,
-    reference: str,
-    verdict: Verdict,
-    *,
-    reason: str | None,
-    plan_digest: str | None,
-) -> None:
-    if plan_digest is None and not here.screen.may_ask:
-        raise SettingsUnfit(
-            "Without a terminal say which plan you have seen: --plan-digest sha256:... (see"
-            " 'animus approvals show').",
-            code="usage",
-        )
-    if reason is None and not here.screen.may_ask:
+def _decide(here: Session, reference: str, verdict: Verdict, said: Said) -> None:
+    if said.review_digest is None and said.plan_digest is None and not here.screen.may_ask:
+        raise _review_must_be_said()
+    if said.reason is None and not here.screen.may_ask:
         raise SettingsUnfit("Say why: --reason TEXT.", code="usage")
     gate = _get_open_gate(here, reference)
-    if plan_digest is not None:
-        _check_digest(gate, plan_digest)
-    else:
-        _ask_for_consent(here, gate, verdict)
-    said = reason if reason is not None else here.screen.ask("Reason")
+    if said.plan_digest is not None:
+        _check_digest(gate, said.plan_digest)
+    read = _reviewed(here, gate, verdict, said)
     decision = here.client.gates.decide(
-        gate["id"], verdict=verdict, plan_digest=gate["plan_digest"], reason=said
+        gate["id"],
+        verdict=verdict,
+        plan_digest=gate["plan_digest"],
+        review_digest=read,
+        meaning=said.meaning.value if said.meaning is not None else None,
+        reason=said.reason if said.reason is not None else here.screen.ask("Reason"),
     )
     after = here.client.gates.get(gate["id"])
     here.screen.answer(
-        {"decision": decision, "gate": after}, lambda: _show_decided(here.screen, verdict, after)
+        {"decision": decision, "gate": after}, lambda: show_receipt(here.screen, decision, after)
     )
+
+
+def _reviewed(here: Session, gate: Gate, verdict: Verdict, said: Said) -> str | None:
+    """The digest of what was read, as it was said, or of what is shown now and consented to."""
+    if said.review_digest is not None:
+        return said.review_digest
+    if gate["review_digest"] is None:
+        if said.plan_digest is None:
+            _ask_for_consent(here, gate, verdict)
+        return None
+    if not here.screen.may_ask:
+        raise _review_must_be_said()
+    review = here.client.gates.review(gate["id"])
+    show_review(here.screen, review)
+    _ask(here, verdict, gate["run"])
+    return review.digest
+
+
+def _review_must_be_said() -> SettingsUnfit:
+    return SettingsUnfit(
+        "Without a terminal say which review you have read: --review-digest sha256:... (see"
+        " 'animus approvals show').",
+        code="usage",
+    )
+
+
+def _write_page(here: Session, gate_ids: list[str], file: Path) -> None:
+    if len(gate_ids) != 1:
+        raise UnknownReference(
+            "A page is of one gate that has a review; name one by its id, see 'animus approvals'.",
+            code="ambiguous",
+        )
+    write_page(file, here.client.gates.review_page(gate_ids[0]))
+    here.screen.note(f"The page is in {file}.")
+
+
+def _as_json(review: SeenReview) -> dict[str, object]:
+    return {
+        "gate_id": review.document["gate_id"],
+        "review_digest": review.digest,
+        "canonical": review.canonical,
+        "document": review.document,
+        "beside": review.beside,
+    }
 
 
 def _check_digest(gate: Gate, said: str) -> None:
@@ -148,9 +247,13 @@ def _check_digest(gate: Gate, said: str) -> None:
 def _ask_for_consent(here: Session, gate: Gate, verdict: Verdict) -> None:
     detail, plan = _read(here, gate)
     _check_digest(gate, plan["plan_digest"])
-    _show(here.screen, [gate], detail, plan)
+    show_plan(here.screen, [gate], detail, plan)
+    _ask(here, verdict, detail["name"])
+
+
+def _ask(here: Session, verdict: Verdict, run: str) -> None:
     here.screen.line()
-    if not here.screen.confirm(f"{verdict.capitalize()} this plan of {detail['name']}?"):
+    if not here.screen.confirm(f"{verdict.capitalize()} this plan of {run}?"):
         here.screen.note("Nothing was decided.")
         raise typer.Exit(0)
 
@@ -210,70 +313,3 @@ def _nothing_to_decide(here: Session, reference: str) -> UnknownReference:
         f" {detail['state'].replace('_', ' ')}{waits}.",
         code="no_open_gate",
     )
-
-
-def _show(screen: Screen, gates: list[Gate], detail: RunDetail, plan: Plan) -> None:
-    screen.pairs(
-        [
-            ("run", f"{detail['name']} ({detail['id']})"),
-            ("asked by", detail["requester"]),
-            ("reason", detail["reason"]),
-            ("ticket", detail["ticket"]),
-            ("plan", styled(plan["plan_digest"], "bold")),
-            *plan_facts(plan["document"]),
-        ]
-    )
-    show_findings(screen, plan["document"])
-    _show_steps(screen, plan)
-    limitations = plan["document"]["body"]["limitations"]
-    _show_all(screen, "Limitations", (f"{o['code']} {o.get('subject', '')}" for o in limitations))
-    for gate in gates:
-        _show_gate(screen, gate)
-
-
-def _show_gate(screen: Screen, gate: Gate) -> None:
-    needs = f"{count_words(gate['rule']['quorum'], 'decision')} by {gate['rule']['role']}"
-    state = gate["closing"] or f"open, ends {ago_words(gate['deadline'])}"
-    _show_all(
-        screen,
-        f"Gate {gate['name']} of generation {gate['generation']}",
-        [
-            f"{needs}: {state}",
-            *(f"{d['principal']}: {d['verdict']} ({d['reason']})" for d in gate["decisions"]),
-        ],
-    )
-
-
-def _show_steps(screen: Screen, plan: Plan) -> None:
-    screen.line()
-    screen.table(
-        ["step", "after", "image", "network", "runs"],
-        [
-            [
-                step["spec"]["name"],
-                ", ".join(step["after"]),
-                step["spec"]["image"],
-                ", ".join(f"{e['host']}:{e['port']}" for e in step["spec"]["egress"]) or "none",
-                " ".join([*step["spec"]["command"], *step["spec"]["args"]]),
-            ]
-            for step in plan["document"]["body"]["steps"]
-        ],
-    )
-
-
-def _show_all(screen: Screen, title: str, lines: Iterable[str]) -> None:
-    listed = list(lines)
-    if listed:
-        screen.line()
-        screen.line(styled(title, "bold"))
-    for line in listed:
-        screen.line(line, indent=2)
-
-
-def _show_decided(screen: Screen, verdict: Verdict, gate: Gate) -> None:
-    screen.line(f"{PAST[verdict]} the plan of {gate['run']}.")
-    if gate["closing"] is None:
-        left = gate["rule"]["quorum"] - len(gate["decisions"])
-        screen.line(f"The gate needs {count_words(left, 'more decision')}.")
-    else:
-        screen.line("The gate is ", state_text(gate["closing"]), ".")

@@ -1,0 +1,293 @@
+"""Review documents: frozen when a generation's gates open, read back with what came after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from animus.domain.access import PrincipalKind
+from animus.domain.canonical import decode_strictly
+from animus.domain.digests import format_digest
+from animus.domain.errors import AnimusError, NotFound
+from animus.domain.ids import GateId, ProjectId, effect_event_id
+from animus.domain.manifests import MAX_FILES, FileEntry, ManifestDocument
+from animus.domain.review_facts import (
+    Account,
+    ApprovedPlan,
+    Asked,
+    BoundData,
+    ReviewFacts,
+    Trial,
+    Trials,
+)
+from animus.domain.review_sections import write_review
+from animus.domain.reviews import SealedReview, read_review, seal_review
+from animus.domain.run_specs import Classification, run_spec_bytes, run_spec_digest
+from animus.domain.runs import RunState
+from animus.domain.verdicts import GateRule
+from animus.services.approvals import GateView, get_gate
+from animus.services.calls import Call, record
+from animus.services.parsed import run_spec_of
+from animus.services.planning import Planned
+from animus.services.queues import QUEUE_LIFE
+from animus.store import reviews, runs
+from animus.store.database import ReadSession, UnitOfWork
+from animus.store.reviews import BoundVersion, LastApproved, ReviewRecords
+from animus.store.run_records import RunRecords
+from animus.store.tables import ApprovalGate, GateReview, Run
+
+MAX_COMPARED = 4 * MAX_FILES
+"""Files, of both versions of all datasets together; of further datasets only versions are told."""
+
+
+class ReviewDamaged(AnimusError):
+    """The bytes that are stored are not the bytes that were hashed."""
+
+    code = "review_damaged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewerRunView:
+    """A run of the same pipeline that was submitted since."""
+
+    name: str
+    classification: Classification
+    state: RunState
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewView:
+    """The frozen document, and beside it what is known by now."""
+
+    sealed: SealedReview
+    gate: GateView
+    run_state: RunState
+    run_generation: int
+    newer_runs: Sequence[NewerRunView]
+    as_of: datetime
+
+    @property
+    def is_stale(self) -> bool:
+        return self.run_generation > self.gate.generation
+
+
+async def freeze(
+    uow: UnitOfWork,
+    call: Call,
+    records: RunRecords,
+    planned: Planned,
+    *,
+    start_within: timedelta,
+) -> None:
+    """Write the review of each gate that has just been opened, in the same transaction."""
+    if not records.gates:
+        return
+    run = records.run
+    found = await _look_up(uow, run)
+    data, before = await _data(uow, run, found.last_approved)
+    trials = await _trials(uow, run, found)
+    trigger = await _trigger(uow, run)
+    for gate in records.gates:
+        facts = ReviewFacts(
+            asked=_asked(run, gate, found, trigger=trigger, opened_at=records.read_at),
+            plan=planned.plan,
+            policies=[judgement.policy for judgement in planned.judgements],
+            data=data,
+            before=before,
+            trials=trials,
+            start_within=start_within,
+            wait_at_most=QUEUE_LIFE,
+        )
+        sealed = seal_review(write_review(facts))
+        uow.add(_row(gate, sealed))
+        _record_opened(uow, call, gate, sealed)
+
+
+async def get_review(session: ReadSession, project_id: ProjectId, gate_id: GateId) -> ReviewView:
+    """Raises `ReviewDamaged` where what is stored is not what was frozen."""
+    gate = await get_gate(session, project_id, gate_id)
+    row = await reviews.find_review(session, project_id, gate_id)
+    if row is None:
+        raise NotFound("review of the gate", str(gate_id))
+    sealed = read_review(row.canonical)
+    if sealed.digest != row.digest:
+        raise ReviewDamaged(
+            "The stored review document does not have its digest any more. Decide nothing on it,"
+            " and tell your operators."
+        )
+    run = await runs.find_run(session, project_id, gate.run_id)
+    assert run is not None  # a foreign key says so
+    newer = await reviews.list_newer_runs(
+        session, project_id, pipeline=run.pipeline_name, after=run.id
+    )
+    return ReviewView(
+        sealed=sealed,
+        gate=gate,
+        run_state=RunState(run.state),
+        run_generation=run.generation,
+        newer_runs=[
+            NewerRunView(
+                name=name,
+                classification=Classification(classification),
+                state=RunState(state),
+                created_at=created_at,
+            )
+            for name, classification, state, created_at in newer
+        ],
+        as_of=await runs.database_time(session),
+    )
+
+
+def _record_opened(uow: UnitOfWork, call: Call, gate: ApprovalGate, sealed: SealedReview) -> None:
+    """In the log from the beginning, so that no other review can take its place later."""
+    record(
+        uow, call, "gate.opened",
+        project_id=ProjectId(gate.project_id), subjects={"run": gate.run_id, "gate": gate.id},
+        payload={
+            "gate": gate.name, "generation": gate.generation,
+            "plan_digest": format_digest(gate.plan_digest),
+            "review_digest": format_digest(sealed.digest),
+        },
+        event_id=effect_event_id("gate", gate.id, "opened"),
+    )  # fmt: skip
+
+
+def _row(gate: ApprovalGate, sealed: SealedReview) -> GateReview:
+    return GateReview(
+        gate_id=gate.id,
+        project_id=gate.project_id,
+        run_id=gate.run_id,
+        digest=sealed.digest,
+        canonical=sealed.canonical,
+    )
+
+
+async def _look_up(uow: UnitOfWork, run: Run) -> ReviewRecords:
+    spec = run_spec_of(run.run_spec)
+    trial = spec.model_copy(update={"classification": Classification.DEVELOPMENT})
+    return await reviews.look_up(
+        uow,
+        run.project_id,
+        accounts=[run.requested_by, run.requester_person_id],
+        pipeline=run.pipeline_name,
+        content=run_spec_digest(run_spec_bytes(trial)),
+        besides=run.id,
+    )
+
+
+async def _trigger(uow: UnitOfWork, run: Run) -> Mapping[str, str]:
+    row = await runs.find_trigger(uow, run.project_id, run.id)
+    if row is None:
+        return {}
+    said = decode_strictly(row.canonical)
+    return {name.replace("_", " "): value for name, value in said.items()}
+
+
+def _asked(
+    run: Run,
+    gate: ApprovalGate,
+    found: ReviewRecords,
+    *,
+    trigger: Mapping[str, str],
+    opened_at: datetime,
+) -> Asked:
+    return Asked(
+        project_id=run.project_id,
+        project=found.project,
+        run_id=run.id,
+        run=run.name,
+        gate_id=gate.id,
+        rule=GateRule.model_validate(decode_strictly(gate.rule)),
+        generation=gate.generation,
+        asked_at=run.created_at,
+        opened_at=opened_at,
+        deadline=gate.deadline,
+        requester=_account(found, run.requested_by),
+        person=_account(found, run.requester_person_id),
+        reason=run.reason,
+        ticket=run.ticket,
+        trigger=trigger,
+    )
+
+
+def _account(found: ReviewRecords, principal_id: UUID) -> Account:
+    name, display_name, kind = found.accounts[principal_id]
+    return Account(name=name, display_name=display_name, kind=PrincipalKind(kind))
+
+
+async def _data(
+    uow: UnitOfWork, run: Run, last: LastApproved | None
+) -> tuple[Mapping[str, BoundData], ApprovedPlan | None]:
+    """What is bound now, and the plan of before with what was bound then."""
+    asked_of = {run.id, *([last.run_id] if last is not None else [])}
+    bound = await reviews.list_bound_versions(uow, run.project_id, sorted(asked_of))
+    now = {one.alias: one for one in bound if one.run_id == run.id}
+    if last is None:
+        return {alias: _bound(one, {}) for alias, one in now.items()}, None
+    then = {one.alias: one for one in bound if one.run_id == last.run_id}
+    files = await _files(uow, run.project_id, now, then)
+    before = ApprovedPlan(
+        run_id=last.run_id,
+        run=last.run,
+        generation=last.generation,
+        plan_digest=last.plan_digest,
+        document=decode_strictly(last.canonical),
+        approved_at=last.approved_at,
+        data={alias: _bound(one, files) for alias, one in then.items()},
+    )
+    return {alias: _bound(one, files) for alias, one in now.items()}, before
+
+
+async def _files(
+    uow: UnitOfWork,
+    project_id: UUID,
+    now: Mapping[str, BoundVersion],
+    then: Mapping[str, BoundVersion],
+) -> Mapping[bytes, Sequence[FileEntry]]:
+    """Of both versions of aliases that are bound to something else than before, while they are
+    few enough."""
+    digests: set[bytes] = set()
+    left = MAX_COMPARED
+    for alias in sorted(now.keys() & then.keys()):
+        if now[alias].digest != then[alias].digest:
+            left -= now[alias].files + then[alias].files
+            digests |= {now[alias].digest, then[alias].digest} if left >= 0 else set()
+    if not digests:
+        return {}
+    found = await reviews.find_manifests(uow, project_id, sorted(digests))
+    return {
+        digest: ManifestDocument.model_validate_json(canonical).files
+        for digest, canonical in found.items()
+    }
+
+
+def _bound(one: BoundVersion, files: Mapping[bytes, Sequence[FileEntry]]) -> BoundData:
+    return BoundData(
+        dataset=one.dataset,
+        version=one.version,
+        digest=format_digest(one.digest),
+        files=one.files,
+        total_bytes=one.total_bytes,
+        entries=files.get(one.digest),
+    )
+
+
+async def _trials(uow: UnitOfWork, run: Run, found: ReviewRecords) -> Trials:
+    newest = []
+    for run_id, name, state, ended_at in found.newest_trials:
+        metrics, has_more = await reviews.list_last_metrics(uow, run.project_id, run_id)
+        newest.append(
+            Trial(
+                run_id=run_id,
+                run=name,
+                state=RunState(state),
+                ended_at=ended_at,
+                metrics=metrics,
+                has_more_metrics=has_more,
+            )
+        )
+    by_state = {RunState(state): number for state, number in found.trials.items()}
+    return Trials(by_state=by_state, newest=newest)

@@ -1,0 +1,167 @@
+"""The review document: the same facts, the same bytes; bounded; harmless in every form."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from animus.domain.canonical import decode_strictly
+from animus.domain.digests import format_digest
+from animus.domain.review_pages import POLICY, write_page
+from animus.domain.review_sections import write_review
+from animus.domain.review_texts import WIDTH, write_text
+from animus.domain.reviews import MAX_SHOWN, Listing, read_review, seal_review
+from animus.domain.visible_texts import visible
+from tests.support.reviews import (
+    CASES,
+    HOSTILE,
+    MANY,
+    VECTORS,
+    changed,
+    first_of_its_kind,
+    hostile,
+    sealed,
+    written,
+)
+
+ORDER = [
+    "question", "request", "authority", "difference", "trials", "unproved", "consent", "digests",
+]  # fmt: skip
+TAGS = {
+    "html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "h3", "p", "section",
+    "dl", "dt", "dd", "bdi", "del", "ins",
+}  # fmt: skip
+
+
+class Tags(HTMLParser):
+    """What a page is made of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+        self.attributes: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+
+def listing_of(case: str, *, beginning: str) -> Listing:
+    sections = sealed(case).document.sections
+    (found,) = [
+        one for section in sections for one in section.listings if one.title.startswith(beginning)
+    ]
+    return found
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_golden_documents_are_written_byte_for_byte(case: str) -> None:
+    for ending, content in written(case).items():
+        assert (VECTORS / f"{case}.{ending}").read_bytes() == content, (
+            f"{case}.{ending} differs. If it is meant to: python -m tests.support.reviews"
+        )
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_was_stored_has_the_digest_that_was_said(case: str) -> None:
+    again = read_review((VECTORS / f"{case}.json").read_bytes())
+    assert format_digest(again.digest) == (VECTORS / f"{case}.digest").read_text().strip()
+    assert again.document == sealed(case).document
+
+
+def test_the_sections_are_in_the_order_of_reading() -> None:
+    for case in CASES:
+        assert [section.name for section in sealed(case).document.sections] == ORDER
+
+
+def test_another_fact_is_another_digest() -> None:
+    facts = first_of_its_kind()
+    other = replace(facts, asked=replace(facts.asked, ticket="RISK-43"))
+    assert seal_review(write_review(facts)).digest != seal_review(write_review(other)).digest
+
+
+def test_a_flipped_byte_is_noticed() -> None:
+    review = sealed("changed")
+    damaged = review.canonical.replace(b"0.03", b"0.04")
+    assert damaged != review.canonical
+    assert read_review(damaged).digest != review.digest
+
+
+def test_without_an_approved_plan_it_is_the_first_of_its_kind() -> None:
+    difference = sealed("first_of_its_kind").document.sections[3]
+    assert difference.items[0].label == "first of its kind"
+    assert difference.listings == ()
+
+
+def test_each_difference_is_there_once_and_what_is_the_same_is_said() -> None:
+    difference = sealed("changed").document.sections[3]
+    pointers = [item.label for one in difference.listings for item in one.shown]
+    assert "/body/parameters/rate" in pointers
+    assert "/body/parameters/seed" not in pointers
+    assert len(set(pointers)) == len(pointers)
+    same = next(item.value for item in difference.items if item.label == "the same")
+    assert same is not None
+    assert "Secrets" in same
+    assert "Network" not in same
+
+
+def test_ten_thousand_changed_files_are_counted_exactly_and_shown_in_part() -> None:
+    changes = listing_of("many_files", beginning="Files of data")
+    assert changes.total == 2 * MANY
+    assert len(changes.shown) == MAX_SHOWN
+    assert "5,000 added, 5,000 removed, 0 changed" in changes.title
+    assert changes.digest is not None
+    assert len(sealed("many_files").canonical) < 20_000
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_plain_text_has_only_what_is_drawn_and_no_line_of_others(case: str) -> None:
+    lines = write_text(sealed(case)).split("\n")
+    assert all(line.isprintable() and len(line) <= WIDTH for line in lines)
+    titles = {f"{n}. {one.title}" for n, one in enumerate(sealed(case).document.sections, 1)}
+    ours = [line for line in lines if line and not line.startswith((" ", "-"))]
+    assert set(ours[2:]) == titles
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_page_is_made_of_our_tags_alone(case: str) -> None:
+    page = write_page(sealed(case))
+    tags = Tags()
+    tags.feed(page)
+    assert tags.seen == TAGS if case != "first_of_its_kind" else tags.seen <= TAGS
+    assert tags.attributes <= {"lang", "charset", "http-equiv", "content", "name", "class"}
+    body = page[page.index("</style>") :]
+    assert all(char == "\n" or char.isprintable() for char in body)
+    assert "url(" not in page
+    assert POLICY.startswith("default-src 'none'; style-src 'sha256-")
+
+
+def test_hostile_text_is_kept_as_it_was_said_and_shown_spelled_out() -> None:
+    review = seal_review(write_review(hostile()))
+    request = review.document.sections[1]
+    assert next(item.value for item in request.items if item.label == "reason") == HOSTILE
+    shown = re.sub(r"\s+", "", write_text(review))
+    assert "ok\\x1b[2J\\x1b]0;owned\\x07\\u202egnp.exe\\u2066\\u200b\\u3164" in shown
+    page = write_page(review)
+    assert "<script" not in page
+    assert "<img" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+@pytest.mark.parametrize(
+    "text", ["a\u200bb", "a\u2066b", "a\u00adb", "a\ufe0fb", "a\U000e0101b", "a\u115fb", "a\u2800b"]
+)
+def test_what_cannot_be_seen_is_spelled_out(text: str) -> None:
+    assert re.fullmatch(r"a\\[uUx][0-9a-f]+b", visible(text))
+
+
+def test_words_of_all_the_world_stay_as_they_are() -> None:
+    assert visible("Größe 数据 données שלום ½ 🚀") == "Größe 数据 données שלום ½ 🚀"
+
+
+def test_a_document_is_read_back_as_it_was_written() -> None:
+    review = seal_review(write_review(changed()))
+    assert decode_strictly(review.canonical) == review.document.content()
