@@ -14,6 +14,7 @@ from animus.domain.access import Role
 from animus.domain.reviews import read_review
 from animus.domain.run_specs import Classification
 from animus.domain.runs import RunState
+from animus.domain.triggers import Trigger
 from animus.services import reviews
 from animus.services.reviews import ReviewDamaged
 from animus.store import reviews as stored
@@ -70,13 +71,19 @@ async def test_the_review_verifies_and_stays_the_same_whatever_happens(
 async def test_it_says_who_asks_why_and_by_which_rule(
     platform: Platform, client: Client, team: Team
 ) -> None:
+    trigger = Trigger(system="gitlab", pipeline_url="https://git.example/model/-/pipelines/7")
     request = await production_request(platform, team, reason="quarterly", ticket="RISK-7")
-    run = await make_run(platform, team, RunState.AWAITING_APPROVAL, request=request)
+    run = await submit(platform, team, request, trigger=trigger)
+    await run.plan()
     gate = await open_gate(client, run)
     review = await read(client, team, gate)
     asked = values(section(review, "request"))
     assert (asked["reason"], asked["ticket"]) == ("quarterly", "RISK-7")
     assert asked["asked by"].startswith(team.editor.name)
+    (started,) = section(review, "request")["listings"]
+    assert {item["label"]: item["value"] for item in started["shown"]} == {
+        "system": "gitlab", "pipeline url": "https://git.example/model/-/pipelines/7"
+    }  # fmt: skip
     why = values(section(review, "authority"))
     assert why["demanded by"] == "policy default version 1, rule production-needs-a-reviewer"
     assert "first of its kind" in values(section(review, "difference"))
