@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -68,6 +69,7 @@ async def _compare(platform: Platform, bench: ClusterBench, image: str) -> dict[
         for name in works
         if name != "step"
     }
+    sys.stderr.write(f"    {json.dumps(ratios)}\n")  # what follows may take an hour, and fail
     return {"one_at_a_time": figures, "ratios": ratios}
 
 
