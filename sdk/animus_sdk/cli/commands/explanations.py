@@ -28,7 +28,7 @@ DIFFERENCES = 10
 """Of a plan that drifted; `run plan` has all."""
 VALUE_LENGTH = 80
 
-_Reference = Annotated[str, typer.Argument(metavar="RUN", help="Name, id, or the end of the id.")]
+_Reference = Annotated[str, typer.Argument(metavar="RUN", help="@last, name, id, or its end.")]
 
 
 def explain(here: Session, reference: _Reference) -> None:
