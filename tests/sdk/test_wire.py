@@ -14,7 +14,7 @@ from typing import Any, get_type_hints, is_typeddict
 import animus_sdk
 import pytest
 from animus_sdk.errors import AnswerUnfit
-from animus_sdk.wire import operations, views
+from animus_sdk.wire import explanation_views, operations, views
 from animus_sdk.wire.decoding import decode
 from animus_sdk.wire.operations import Operation, Repeat
 
@@ -27,14 +27,19 @@ OPENAPI: dict[str, Any] = json.loads((CHECKOUT / "api" / "openapi.json").read_te
 OPERATIONS = {
     name: value for name, value in vars(operations).items() if isinstance(value, Operation)
 }
-VIEWS = {name: value for name, value in vars(views).items() if is_typeddict(value)}
+VIEWS = {
+    name: value
+    for module in (views, explanation_views)
+    for name, value in vars(module).items()
+    if is_typeddict(value)
+}
 DOCUMENTS = {"GateRule"}
 """Documents of the domain: the gateway's document says only that they are objects."""
 SCHEMA_NAMES = {
     # Where the gateway's document has another name than the view with 'Out' behind it.
     "WhoAmI": "WhoAmI", "RegisteredCluster": "RegisteredCluster", "RoleBinding": "BindingOut",
     "RunPage": "RunPage", "ArtifactPage": "ArtifactPage", "AuditPage": "AuditPage",
-    "Accepted": "Accepted", "StepUploads": "UploadsOut",
+    "Accepted": "Accepted", "StepUploads": "UploadsOut", "ExplainedRun": "RunDetailOut",
 }  # fmt: skip
 
 
