@@ -17,8 +17,10 @@ from animus_sdk.errors import AnswerUnfit
 from animus_sdk.wire import explanation_views, operations, views
 from animus_sdk.wire.decoding import decode
 from animus_sdk.wire.operations import Operation, Repeat
+from pydantic import BaseModel
 
 import api.routes
+from animus.domain.reviews import Listing, Review, Section
 from animus.domain.verdicts import GateRule
 from api.app import PREFIX
 from tests.sdk.platforms import CHECKOUT
@@ -33,13 +35,18 @@ VIEWS = {
     for name, value in vars(module).items()
     if is_typeddict(value)
 }
-DOCUMENTS = {"GateRule"}
+DOCUMENTS: dict[str, type[BaseModel]] = {
+    "GateRule": GateRule, "ReviewDocument": Review, "ReviewSection": Section,
+    "ReviewListing": Listing,
+}  # fmt: skip
 """Documents of the domain: the gateway's document says only that they are objects."""
 SCHEMA_NAMES = {
     # Where the gateway's document has another name than the view with 'Out' behind it.
     "WhoAmI": "WhoAmI", "RegisteredCluster": "RegisteredCluster", "RoleBinding": "BindingOut",
     "RunPage": "RunPage", "ArtifactPage": "ArtifactPage", "AuditPage": "AuditPage",
     "Accepted": "Accepted", "StepUploads": "UploadsOut", "ExplainedRun": "RunDetailOut",
+    "Accepted": "Accepted", "StepUploads": "UploadsOut", "DecisionPage": "DecisionPage",
+    "ReviewAnswer": "ReviewOut", "ReviewBeside": "BesideOut",
 }  # fmt: skip
 
 
@@ -63,8 +70,9 @@ def test_exactly_the_operations_that_keep_idempotency_keys_are_repeated_with_one
     assert with_key
 
 
-def test_the_view_of_a_gates_rule_reads_only_what_the_rule_has() -> None:
-    assert get_type_hints(views.GateRule).keys() <= GateRule.model_fields.keys()
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_view_of_a_document_reads_only_what_the_document_has(name: str) -> None:
+    assert get_type_hints(VIEWS[name]).keys() <= DOCUMENTS[name].model_fields.keys()
 
 
 @pytest.mark.parametrize("name", sorted(VIEWS.keys() - DOCUMENTS))

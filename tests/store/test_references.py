@@ -60,7 +60,9 @@ class Reference:
 
     @property
     def is_to_content(self) -> bool:
-        return isinstance(METADATA[self.target].columns[self.target_column].type, LargeBinary)
+        """A digest that things are kept by. That of a review is in no two projects anyway."""
+        named = METADATA[self.target].columns[self.target_column]
+        return named.primary_key and isinstance(named.type, LargeBinary)
 
     def __str__(self) -> str:
         return f"{self.table}.{self.column}"
