@@ -12,6 +12,7 @@ from deploy.embedded.accounts import caller
 from deploy.embedded.files import write_private
 from deploy.local.accounts import Accounts, Gateway
 
+PAGE = 500
 FILE = WORK / "engineer.sh"
 _HEAD = "# Written by 'make demo': the engineer of its stack. It holds a token.\n"
 
@@ -46,11 +47,13 @@ def shell_text(said: Mapping[str, str]) -> str:
 
 
 def _newest_project(url: str, token: str) -> str:
-    """Of those that the engineer sees: the demo makes one each time."""
+    """Of those that the engineer sees, which come in the order of their making: the demo makes one
+    each time."""
     gateway = Gateway(url, token)
+    newest, after = "", ""
     try:
-        found = gateway.get("/projects")
+        while page := gateway.get(f"/projects?limit={PAGE}{after}"):
+            newest, after = page[-1]["name"], f"&after={page[-1]['id']}"
     finally:
         gateway.close()
-    newest: str = max(found, key=lambda one: one["created_at"])["name"]
     return newest
