@@ -1,7 +1,7 @@
 # Thin: each target runs one program that can be run by hand as well. 'make help' lists them.
 .DEFAULT_GOAL := help
 .PHONY: help setup servers demo demo-smoke demo-down lint fmt build check test bench lock
-.PHONY: cluster-up cluster-down cluster-status test-cluster bench-cluster
+.PHONY: cluster-up cluster-down cluster-status test-cluster bench-cluster bench-first-run
 
 PYTHON := .venv/bin/python
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
@@ -62,6 +62,9 @@ bench: setup servers ## measure, and print one JSON object
 
 bench-cluster: setup ## what a step costs beside a bare Job, and thousands in flight (needs root)
 	@$(PYTHON) -m tests.bench.cluster
+
+bench-first-run: setup servers ## seconds from Enter to succeeded, beside mlflow run
+	@$(PYTHON) -m tests.bench.first_runs
 
 lock: setup ## resolve the dependencies again and pin them with hashes (needs uv on PATH)
 	@deploy/embedded/lock.sh

@@ -16,6 +16,8 @@ from animus.domain.errors import Fault, InvalidDocument
 from animus.domain.placements import Placement
 
 TAG = "animus.environment-lock/v1"
+MAX_HASHES = 512
+"""Of one package: a release has a wheel for each platform and version of Python."""
 Repository = Annotated[str, StringConstraints(pattern=patterns.REPOSITORY)]
 Platform = Literal["linux/amd64", "linux/arm64"]
 
@@ -60,7 +62,7 @@ class LockedPackage(Document):
     ecosystem: Literal["pypi", "conda", "deb", "npm", "cran", "other"]
     name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     version: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    hashes: Annotated[tuple[DigestText, ...], Field(max_length=64)] = ()
+    hashes: Annotated[tuple[DigestText, ...], Field(max_length=MAX_HASHES)] = ()
 
 
 class EnvironmentLock(SparseDocument):

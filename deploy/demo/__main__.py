@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
+from deploy.demo.handover import hand_over
 from deploy.demo.stages import STATES, WORK, Executor, Stage, clear_stages, set_stage
 from deploy.demo.walk import Scene, say, walk
 from deploy.embedded.addresses import loopback_addresses
@@ -78,7 +79,7 @@ def _demo(executor: Executor, *, stay: bool) -> None:
                 )
             )
         if stay:
-            _stay(stage)
+            _stay(stage, hand_over(stage, accounts, url=addresses.api_public))
     finally:
         if not stay:
             take_down(stage.config.state)
@@ -140,8 +141,8 @@ def _workplace() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="project-", dir=WORK)
 
 
-def _stay(stage: Stage) -> None:
-    """Stay up until Ctrl+C, then stop."""
+def _stay(stage: Stage, commands: Sequence[str]) -> None:
+    """Stay up until Ctrl+C, then stop. `commands` are for who wants to use it meanwhile."""
     ports = stage.config.ports
     say("")
     say(f"    api           http://localhost:{ports.api}")
@@ -149,6 +150,9 @@ def _stay(stage: Stage) -> None:
     say(f"    object store  http://localhost:{ports.object_store}")
     say(f"    steps         {stage.look}")
     say(f"    accounts      {accounts_file(stage.config.state)}")
+    say("    to use it, in a folder with a train.py that is under git:")
+    for command in commands:
+        say(f"        {command}")
     say("    Ctrl+C stops the stack; 'make demo-down PURGE=1' deletes its data.")
     try:
         signal.pause()

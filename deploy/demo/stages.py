@@ -45,6 +45,8 @@ class Stage:
     demo_image: BuiltImage
     look: str
     """A command that shows the steps that run."""
+    engine: tuple[str, ...] = ()
+    """The command of the engine in which images must be; none where a cluster has them."""
 
 
 def set_stage(executor: Executor, *, console: Console) -> Stage:
@@ -70,6 +72,7 @@ def set_stage(executor: Executor, *, console: Console) -> Stage:
         runtime=prepared.engine.best_runtime,
         demo_image=prepared.demo_image,
         look=" ".join(prepared.engine.command("ps")),
+        engine=tuple(prepared.engine.command()),
     )
 
 

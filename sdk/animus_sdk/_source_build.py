@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -63,6 +63,8 @@ class SourcePack:
     """What differs from the commit below the directory, as git sees it; packed only on demand."""
     left_out: tuple[str, ...]
     """Repositories inside the working tree that are no submodules: never in a pack."""
+    untracked_left_out: tuple[str, ...]
+    """Untracked files that the caller did not want; no part of `changed_paths`."""
 
     @property
     def size(self) -> int:
@@ -73,13 +75,22 @@ class SourcePack:
         return bool(self.changed_paths)
 
 
+def _nothing(path: bytes) -> bool:
+    return False
+
+
 def build_source_pack(
-    directory: Path | str = ".", *, commit: str | None = None, include_changes: bool = False
+    directory: Path | str = ".",
+    *,
+    commit: str | None = None,
+    include_changes: bool = False,
+    leave_out: Callable[[bytes], bool] = _nothing,
 ) -> SourcePack:
     """Pack `directory` as it is in `commit` (HEAD by default).
 
     With `include_changes`, what differs in the working tree is packed beside it (development
-    only: the state becomes `uncommitted`); untracked files count unless git ignores them.
+    only: the state becomes `uncommitted`); untracked files count unless git ignores them, or
+    `leave_out` says so of their path below `directory`: a commit has none of them in any case.
     Reads only; raises `GitError` or `SourceRefused`, each of which says what to do.
     """
     chosen = Path(directory).resolve()
@@ -92,10 +103,11 @@ def build_source_pack(
             " Leave out one of the two."
         )
     status = list_changes(git, header=header) if is_head else None
+    changed, unwanted = _sorted_out(status.files if status is not None else (), leave_out)
     with git.open_objects() as objects:
         source = _read_committed(objects, header)
-        changed = status.files if status is not None and include_changes else ()
-        changes = _read_changes(changed, root=chosen, source=source)
+        packed = changed if include_changes else ()
+        changes = _read_changes(packed, root=chosen, source=source)
         content = _write(objects, source, changes)
     verified = verify(content, commit=header.commit)
     return SourcePack(
@@ -107,9 +119,22 @@ def build_source_pack(
         state=verified.state,
         limitations=verified.limitations,
         repo_url=strip_credentials(git.find_setting("remote.origin.url") or ""),
-        changed_paths=tuple(_shown(file.path) for file in status.files) if status else (),
+        changed_paths=tuple(_shown(file.path) for file in changed),
         left_out=tuple(map(_shown, status.nested_repositories)) if status else (),
+        untracked_left_out=tuple(_shown(file.path) for file in unwanted),
     )
+
+
+def _sorted_out(
+    files: Iterable[WorkingFile], leave_out: Callable[[bytes], bool]
+) -> tuple[list[WorkingFile], list[WorkingFile]]:
+    """What counts, and what is untracked and unwanted."""
+    counts: list[WorkingFile] = []
+    unwanted: list[WorkingFile] = []
+    for file in files:
+        is_unwanted = file.mode is None and leave_out(file.path)
+        (unwanted if is_unwanted else counts).append(file)
+    return counts, unwanted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

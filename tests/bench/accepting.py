@@ -45,7 +45,7 @@ async def measure_accepting(platform: Platform) -> dict[str, Any]:
         works = {"accept_run": await stack.enter_async_context(_animus(platform))}
         missing: dict[str, Any] = {}
         try:
-            python = _install()
+            python = install_mlflow()
         except (OSError, subprocess.CalledProcessError) as error:
             missing = {MLFLOW_FIGURES: {"unavailable": f"MLflow could not be installed: {error}"}}
         else:
@@ -85,7 +85,7 @@ async def _mlflow(python: Path, platform: Platform) -> AsyncIterator[Work]:
             yield create
 
 
-def _install() -> Path:
+def install_mlflow() -> Path:
     """MLflow in an environment of its own, kept in the cache."""
     home = cache_directory() / "bench" / MLFLOW
     python = home / "bin" / "python"

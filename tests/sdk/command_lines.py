@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,14 +43,14 @@ class CommandLine:
 
     def json(self, *arguments: str, code: int = 0) -> Any:
         """The answer as a program reads it."""
-        done = self(*arguments, "--json")
+        done = self(*asking_for_json(arguments))
         assert done.code == code, done
         assert done.err == ""
         return json.loads(done.out)
 
     def problem(self, *arguments: str) -> tuple[int, dict[str, Any]]:
         """Exit code and problem document of a command that fails."""
-        done = self(*arguments, "--json")
+        done = self(*asking_for_json(arguments))
         assert done.out == ""
         return done.code, json.loads(done.err)
 
@@ -63,6 +63,12 @@ class CommandLine:
     def process(self, *arguments: str, stdin: str = "") -> Finished:
         """As a process, through the installed entry point."""
         return cli(*arguments, environment=self.environment, folder=self.folder, stdin=stdin)
+
+
+def asking_for_json(arguments: Sequence[str]) -> list[str]:
+    """What stands after '--' is not the command line's."""
+    own = list(arguments).index("--") if "--" in arguments else len(arguments)
+    return [*arguments[:own], "--json", *arguments[own:]]
 
 
 @contextmanager

@@ -45,8 +45,7 @@ SCHEMA_NAMES = {
     "WhoAmI": "WhoAmI", "RegisteredCluster": "RegisteredCluster", "RoleBinding": "BindingOut",
     "RunPage": "RunPage", "ArtifactPage": "ArtifactPage", "AuditPage": "AuditPage",
     "Accepted": "Accepted", "StepUploads": "UploadsOut", "ExplainedRun": "RunDetailOut",
-    "Accepted": "Accepted", "StepUploads": "UploadsOut", "DecisionPage": "DecisionPage",
-    "ReviewAnswer": "ReviewOut", "ReviewBeside": "BesideOut",
+    "DecisionPage": "DecisionPage", "ReviewAnswer": "ReviewOut", "ReviewBeside": "BesideOut",
 }  # fmt: skip
 
 

@@ -50,6 +50,11 @@ def read_requirements(path: Path) -> Iterator[dict[str, Any]]:
             yield _package(f"{printable(str(path))}:{number}", line)
 
 
+def pypi_name(name: str) -> str:
+    """As PEP 503 writes it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def _package(place: str, line: str) -> dict[str, Any]:
     found = _REQUIREMENT.match(line)
     if found is None or line.startswith("-"):
@@ -62,7 +67,7 @@ def _package(place: str, line: str) -> dict[str, Any]:
         )
     return {
         "ecosystem": "pypi",
-        "name": re.sub(r"[-_.]+", "-", found.group(1)).lower(),  # PEP 503
+        "name": pypi_name(found.group(1)),
         "version": found.group(2),
         "hashes": sorted(set(hashes)),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.text import Text
@@ -49,6 +49,20 @@ def show_outcome(screen: Screen, preview: Preview) -> None:
     """What comes of it, without what it is about."""
     screen.pairs([("plan", preview["plan_digest"]), ("verdict", _verdict(preview["effect"]))])
     _list(screen, "Approvals needed", [approval_words(one) for one in preview["approvals"]])
+
+
+def show_inferred(screen: Screen, inferred: Iterable[tuple[str, str]]) -> None:
+    """What was found out here before the gateway was asked, a line each."""
+    screen.pairs(inferred)
+
+
+def brief_facts(preview: Preview) -> list[tuple[str, str]]:
+    """Of a plan that nobody else must look at: its digest, what it takes, what weakens it."""
+    simulated = dict(_simulation_facts(preview))
+    facts = [("plan", f"{preview['plan_digest']} ({EFFECTS['allow']})")]
+    facts += [(name, simulated[name]) for name in ("at its peak", "at worst")]
+    codes = sorted({one["code"] for one in preview["limitations"]})
+    return [*facts, *([("limitations", ", ".join(codes))] if codes else [])]
 
 
 def plan_facts(plan: dict[str, Any]) -> list[tuple[str, str]]:

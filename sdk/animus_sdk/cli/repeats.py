@@ -5,16 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from animus_sdk.cli.data_requests import find_paths, read_data
+from animus_sdk.cli.lock_requests import FILE_SUFFIXES, read_lock
+from animus_sdk.cli.one_step_pipelines import StepOptions, find_one_step
+from animus_sdk.cli.pairs import said_pairs
 from animus_sdk.cli.references import run_meant
-from animus_sdk.cli.run_requests import (
-    FILE_SUFFIXES,
-    RunDraft,
-    RunOptions,
-    draft_run,
-    read_data,
-    read_lock,
-    read_pairs,
-)
+from animus_sdk.cli.run_requests import RunDraft, RunOptions, draft_run
 from animus_sdk.cli.sessions import Session
 from animus_sdk.cli.written_files import STDIN, parse_value
 from animus_sdk.errors import SettingsUnfit
@@ -25,10 +21,12 @@ from animus_sdk.wire.views import RunDetail
 PRODUCTION = "production"
 
 
-def draft_wanted(here: Session, said: RunOptions) -> RunDraft:
-    """From a pipeline's file; or from a run, whose source, data and lock go again by digest."""
-    if not is_run_reference(said.file):
-        return draft_run(here.client, said)
+def draft_wanted(here: Session, said: RunOptions, options: StepOptions) -> RunDraft:
+    """From a pipeline's file, or a command in an image; or from a run, whose source, data and lock
+    go again by digest."""
+    step = find_one_step(said.file, options)
+    if step is not None or said.file is None or not is_run_reference(said.file):
+        return draft_run(here.client, said, step)
     _check_same_code(said)
     detail = here.client.runs.get(_run_meant(here, said.file))
     return _changed(here, detail, said)
@@ -74,13 +72,13 @@ def request_of(detail: RunDetail) -> dict[str, Any]:
 
 def _changed(here: Session, detail: RunDetail, said: RunOptions) -> RunDraft:
     request = request_of(detail)
-    references, manifests = read_data(said.data or ())
-    lock, lock_file = read_lock(here.client, said.lock)
-    request["datasets"].update(references)
+    data = read_data(said.data or (), find_paths(here.client, said.data or ()))
+    lock = read_lock(here.client, said.lock)
+    request["datasets"].update(data.references)
     request["parameters"].update(
-        {key: parse_value(value) for key, value in read_pairs(said.param or (), "-p")}
+        {key: parse_value(value) for key, value in said_pairs(said.param or (), "-p")}
     )
-    request["labels"].update(read_pairs(said.label or (), "--label"))
+    request["labels"].update(said_pairs(said.label or (), "--label"))
     request |= {
         "reason": said.reason,
         "ticket": said.ticket,
@@ -88,16 +86,16 @@ def _changed(here: Session, detail: RunDetail, said: RunOptions) -> RunDraft:
     }
     if said.production:
         request["classification"] = PRODUCTION
-    if lock is not None:
-        request["environment_lock"] = lock
+    if lock.reference is not None:
+        request["environment_lock"] = lock.reference
     if said.cluster is not None:
         request["cluster"] = said.cluster
     return RunDraft(
         request=request,
         written=None,
-        lock_file=lock_file,
+        lock=lock,
         pack=None,
-        manifests=manifests,
+        manifests=data.manifests,
         repeats=detail,
     )
 

@@ -12,8 +12,8 @@ import typer
 
 from animus_sdk.cli.code_changes import find_changed_files
 from animus_sdk.cli.differences import show_difference, show_files
+from animus_sdk.cli.lock_requests import FILE_SUFFIXES
 from animus_sdk.cli.references import run_meant
-from animus_sdk.cli.run_requests import FILE_SUFFIXES
 from animus_sdk.cli.sessions import Session
 from animus_sdk.cli.written_files import STDIN
 from animus_sdk.errors import FileUnfit, SettingsUnfit

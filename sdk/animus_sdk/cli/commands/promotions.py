@@ -17,6 +17,7 @@ from animus_sdk.cli.commands.submissions import (
     show_planned,
     submit_previewed,
 )
+from animus_sdk.cli.lock_requests import LockRequest
 from animus_sdk.cli.references import run_meant
 from animus_sdk.cli.repeats import PRODUCTION, request_of
 from animus_sdk.cli.run_requests import RunDraft
@@ -112,7 +113,7 @@ def _draft(detail: RunDetail, said: PromotionOptions) -> RunDraft:
     if said.cluster is not None:
         request["cluster"] = said.cluster
     return RunDraft(
-        request=request, written=None, lock_file=None, pack=None, manifests={}, repeats=detail
+        request=request, written=None, lock=LockRequest(), pack=None, manifests={}, repeats=detail
     )
 
 

@@ -8,9 +8,17 @@ from typing import Annotated, Any
 import typer
 
 from animus_sdk.cli.ci_triggers import find_trigger, trigger_words
+from animus_sdk.cli.commands.artifacts import show_artifacts
 from animus_sdk.cli.differences import markdown_difference, show_difference
 from animus_sdk.cli.exit_codes import ExitCode
-from animus_sdk.cli.previews import markdown, show_outcome, show_preview
+from animus_sdk.cli.one_step_pipelines import StepOptions
+from animus_sdk.cli.previews import (
+    brief_facts,
+    markdown,
+    show_inferred,
+    show_outcome,
+    show_preview,
+)
 from animus_sdk.cli.repeats import draft_wanted
 from animus_sdk.cli.run_requests import RunDraft, RunOptions
 from animus_sdk.cli.sessions import Session, command
@@ -41,26 +49,28 @@ def add_to(group: typer.Typer) -> None:
 def preview_run(
     here: Session,
     said: RunOptions,
+    step: StepOptions,
     *,
     as_markdown: Annotated[
         bool, typer.Option("--markdown", help="A summary for a merge request.")
     ] = False,
 ) -> None:
     """Show what a run would do, what it needs and who must approve. Writes nothing anywhere."""
-    draft = draft_wanted(here, said)
+    draft = draft_wanted(here, said, step)
     preview = preview_draft(here, draft)
-
     difference = _difference(here, preview, draft)
 
     def render() -> None:
         if as_markdown:
             here.screen.raw(markdown(preview) + markdown_difference(difference))
             return
+        show_inferred(here.screen, draft.inferred)
         show_preview(here.screen, preview)
         here.screen.line()
         show_difference(here.screen, difference)
 
-    here.screen.answer({**preview, "difference": difference}, render)
+    document = {**preview, "difference": difference, "inferred": dict(draft.inferred)}
+    here.screen.answer(document, render)
     check_expected(preview, said.expect)
     if preview["effect"] == "deny":
         raise typer.Exit(ExitCode.DENIED)
@@ -69,23 +79,44 @@ def preview_run(
 def submit_run(
     here: Session,
     said: RunOptions,
+    step: StepOptions,
     *,
     priority: Priority = "normal",
     wait_for: WaitFor = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Do not follow it, as runs without FILE are.")
+    ] = False,
 ) -> None:
-    """Preview a run, upload what is missing, and submit exactly the plan that was previewed."""
+    """Preview a run, upload what is missing, and submit exactly the plan that was previewed.
+
+    Of a FILE; or without one, of a command in an image, which is followed to its end:
+    animus run submit --image IMAGE --data churn=churn.csv --out model -- python train.py
+    """
+    if detach and wait_for is not None:
+        raise SettingsUnfit("Say --detach or --wait-for, not both.", code="usage")
     until = checked_until(wait_for) if wait_for is not None else None
-    draft = draft_wanted(here, said)
+    draft = draft_wanted(here, said, step)
     preview = preview_draft(here, draft)
+    if draft.step is not None and until is None and not detach:
+        until = _as_far_as_it_goes(preview)
     show_planned(here, preview, draft)
     check_expected(preview, said.expect)
     _check_submittable(preview, draft)
     sent = _upload_missing(here, preview, draft)
     run = submit_previewed(here, preview, draft, priority)
-    done = {"previewed_plan_digest": preview["plan_digest"], "uploads": sent}
+    done = {
+        "previewed_plan_digest": preview["plan_digest"],
+        "uploads": sent,
+        "inferred": dict(draft.inferred),
+    }
     if draft.repeats is not None:
         done["repeats"] = draft.repeats["id"]
-    finish_submission(here, run, done, until)
+    finish_submission(here, run, done, until, shows_artifacts=draft.step is not None)
+
+
+def _as_far_as_it_goes(preview: Preview) -> Until:
+    """Nobody sits and watches while people think about an approval."""
+    return "approval" if preview["effect"] == "require_approval" else "end"
 
 
 def checked_until(text: str) -> Until:
@@ -103,10 +134,14 @@ def preview_draft(here: Session, draft: RunDraft) -> Preview:
 
 
 def show_planned(here: Session, preview: Preview, draft: RunDraft) -> None:
-    """All of the plan; of a run that is asked for again only what differs."""
+    """All of the plan; of a run that is asked for again only what differs; of the short path a few
+    lines, unless the plan needs more than its author."""
     if here.screen.as_json:
         return
-    if draft.repeats is None:
+    if draft.step is not None and preview["effect"] == "allow":
+        show_inferred(here.screen, [*draft.inferred, *brief_facts(preview)])
+    elif draft.repeats is None:
+        show_inferred(here.screen, draft.inferred)
         show_preview(here.screen, preview)
     else:
         show_difference(here.screen, _difference(here, preview, draft))
@@ -148,7 +183,7 @@ def _can_supply(missing: Missing, draft: RunDraft) -> bool:
         case "source":
             return draft.pack is not None
         case "environment_lock":
-            return draft.lock_file is not None
+            return draft.lock.document is not None
         case "dataset_version":
             return missing["name"] in draft.manifests
         case _:
@@ -178,11 +213,11 @@ def _upload_source(here: Session, draft: RunDraft) -> str:
 
 
 def _register_lock(here: Session, preview: Preview, draft: RunDraft) -> str:
-    """A lock given as a file is one of an environment that is called as the pipeline."""
-    assert draft.lock_file is not None  # or it could not be supplied
+    """A lock that was made or given here is of an environment that is called as the pipeline."""
+    assert draft.lock.document is not None  # or it could not be supplied
     name = preview["plan"]["body"]["pipeline"]
     try:
-        lock = here.client.environments.register_lock(name, draft.lock_file.value)
+        lock = here.client.environments.register_lock(name, draft.lock.document)
     except ApiError as error:
         raise draft.refused(error) from None
     here.screen.note(f"Registered the environment lock as one of {name}.")
@@ -213,7 +248,7 @@ def submit_previewed(here: Session, preview: Preview, draft: RunDraft, priority:
         "expected_plan": preview["plan"],
         "priority": priority,
     }
-    if draft.lock_file is not None:
+    if draft.lock.document is not None:
         request["environment_lock"] = {"digest": body["environment_lock"]}
     trigger = find_trigger(os.environ)
     if trigger is not None:
@@ -225,7 +260,14 @@ def submit_previewed(here: Session, preview: Preview, draft: RunDraft, priority:
         raise draft.refused(error) from None
 
 
-def finish_submission(here: Session, run: Run, done: dict[str, Any], until: Until | None) -> None:
+def finish_submission(
+    here: Session,
+    run: Run,
+    done: dict[str, Any],
+    until: Until | None,
+    *,
+    shows_artifacts: bool = False,
+) -> None:
     """Say what was submitted, and follow it as far as was asked. `done` is for programs."""
     if not here.screen.as_json:
         here.screen.line(f"Submitted {run['name']} ({run['id']}).")
@@ -234,5 +276,13 @@ def finish_submission(here: Session, run: Run, done: dict[str, Any], until: Unti
         here.screen.answer({**run, **done}, lambda: None)
         return
     detail, code = wait_for_run(here, run["id"], until=until)
-    here.screen.answer({**detail, **done}, lambda: explain_run(here, detail))
+    made = here.client.artifacts.of_run(run["id"]) if shows_artifacts else []
+    more = {"artifacts": made} if shows_artifacts else {}
+
+    def render() -> None:
+        explain_run(here, detail)
+        if made:
+            show_artifacts(here.screen, made)
+
+    here.screen.answer({**detail, **done, **more}, render)
     raise typer.Exit(code)

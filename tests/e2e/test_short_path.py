@@ -1,0 +1,153 @@
+"""A first run as people make it: one line in a folder, before a terminal, on the real stack."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shlex
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.installations import Installation
+from tests.sdk.command_lines import asking_for_json
+from tests.sdk.platforms import Finished, cli
+from tests.sdk.terminals import Terminal, terminal
+
+TRAIN = """\
+import json, os, sys
+rows = open('/animus/in/churn/churn.csv').read().splitlines()
+print('rows', len(rows), 'lr', os.environ['ANIMUS_PARAM_LR'], flush=True)
+with open('/animus/out/model', 'w') as file:
+    json.dump({'rows': len(rows), 'lr': os.environ['ANIMUS_PARAM_LR']}, file)
+"""
+SLOW = "import time\nprint('begun', flush=True)\ntime.sleep(3600)\n"
+FAILS = "import sys\nprint('no such column: churned', file=sys.stderr)\nsys.exit(3)\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """An engineer with a token, a project and a folder, and nothing else."""
+
+    folder: Path
+    environment: dict[str, str]
+    image: str
+
+    def write(self, script: str) -> None:
+        (self.folder / "train.py").write_text(script)
+
+    def line(self, *more: str) -> tuple[str, ...]:
+        data = ("--data", "churn=data/churn.csv")
+        said = ("--image", self.image, *data, "--out", "model", *more)
+        return ("run", "submit", *said, "--", "python3", "train.py")
+
+    async def types(self, *words: str, then: Callable[[Terminal], int]) -> tuple[int, str]:
+        """On a terminal; the exit code, and what was shown."""
+        return await asyncio.to_thread(self._types, words, then)
+
+    async def run(self, *words: str) -> Finished:
+        return await asyncio.to_thread(
+            lambda: cli(*words, environment=self.environment, folder=self.folder, timeout=240)
+        )
+
+    async def json(self, *words: str) -> Any:
+        done = await self.run(*asking_for_json(words))
+        assert done.code == 0, done
+        return json.loads(done.out)
+
+    def _types(self, words: tuple[str, ...], then: Callable[[Terminal], int]) -> tuple[int, str]:
+        with terminal(words, environment=self.environment, folder=self.folder) as session:
+            return then(session), session.shown
+
+
+@pytest.fixture
+async def person(installation: Installation, tmp_path: Path) -> Person:
+    project = await installation.create_project(f"first-{tmp_path.name}")
+    name, _, digest = installation.image.partition("@")
+    folder = tmp_path / "churn"
+    (folder / "data").mkdir(parents=True)
+    (folder / "data" / "churn.csv").write_text("id,churned\n1,0\n2,1\n")
+    (folder / "train.py").write_text(TRAIN)
+    _commit(folder)
+    return Person(
+        folder=folder,
+        image=f"{name}:{digest.removeprefix('sha256:')[:12]}",
+        environment={
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "LANG": "C.UTF-8",
+            "PYTHONWARNINGS": "error",
+            "ANIMUS_GATEWAY_URL": installation.stack.site.addresses.api,
+            "ANIMUS_AUTH_TOKEN": installation.engineer.token,
+            "ANIMUS_PROJECT": project.rpartition("/")[2],
+            "ANIMUS_ENGINE": shlex.join(installation.engine.command()),
+        },
+    )
+
+
+def _commit(folder: Path) -> None:
+    for command in (
+        ("init", "-q"),
+        ("add", "train.py"),
+        ("-c", "user.name=ann", "-c", "user.email=a@demo.invalid", "commit", "-qm", "First"),
+    ):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+
+
+async def test_one_line_in_a_folder_ends_in_a_succeeded_run(person: Person) -> None:
+    code, shown = await person.types(*person.line("-p", "lr=0.1"), then=lambda t: t.end())
+    assert code == 0, shown
+    for said in ("the folder's name", "all committed", "podman", "(allowed)", "Submitted ",
+                 "succeeded", "model"):  # fmt: skip
+        assert said in shown, said
+
+    again = await person.json(*person.line("-p", "lr=0.2"))
+    assert again["uploads"] == {"source": None, "environment_lock": None, "datasets": {}}
+    assert again["state"] == "succeeded"
+    (model,) = [one for one in again["artifacts"] if one["name"] == "model"]
+    await person.json("artifact", "download", model["id"], "--to", "model.json")
+    content = json.loads((person.folder / "model.json").read_text())
+    assert content == {"rows": 3, "lr": "0.2"}
+
+
+async def test_ctrl_c_leaves_it_running_and_watch_comes_back(person: Person) -> None:
+    person.write(SLOW)
+
+    def leave(session: Terminal) -> int:
+        session.wait_for("Submitted ")
+        session.wait_for("running")
+        session.interrupt()
+        return session.end()
+
+    code, shown = await person.types(*person.line(), then=leave)
+    assert code == 130, shown
+    run_id = shown.rpartition("animus run watch ")[2].split()[0]
+    assert (await person.json("run", "show", run_id))["state"] == "running"
+    assert f"animus run cancel {run_id}" in shown
+    await person.json("run", "cancel", run_id)
+    watched = await person.run("run", "watch", run_id)
+    assert watched.code == 6, watched
+
+
+async def test_a_script_that_fails_is_told_with_where_its_words_are(person: Person) -> None:
+    person.write(FAILS)
+    done = await person.run(*person.line())
+    assert done.code == 5, done
+    assert "not committed (development takes it): train.py" in done.out
+    assert "exited with 3" in done.out
+    assert "animus run logs" in done.err
+
+
+async def test_an_image_that_the_engine_lacks_is_told_before_anything_is_sent(
+    person: Person,
+) -> None:
+    words = [w.replace(person.image, "localhost/animus-demo:absent") for w in person.line()]
+    done = await person.run(*words)
+    assert done.code == 1
+    assert "There is no image 'localhost/animus-demo:absent': podman has none." in done.err
+    assert (await person.json("run", "list"))["runs"] == []
