@@ -125,7 +125,8 @@ def _builtin_findings(
             yield _builtin("committed-code", "Production refuses uncommitted code. Commit it.")
         present = {limitation.code for limitation in body.limitations}
         for code in sorted((present & PRODUCTION_NEEDS) - accepted):
-            reason = f"{EXPLANATIONS[code]} Production needs it, or a policy that accepts '{code.value}'."
+            needed = f"Production needs it, or a policy that accepts '{code.value}'."
+            reason = f"{EXPLANATIONS[code]} {needed}"
             yield _builtin(f"production-{code}", reason)
     yield from _image_findings(body, lock)
     yield from _executor_findings(body)
