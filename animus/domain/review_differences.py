@@ -119,9 +119,13 @@ def _changed(one: JsonObject) -> Item:
 
 
 def value_words(value: Any) -> str:
-    """A text as it is, everything else as canonical JSON; of a long one the beginning."""
-    text = value if isinstance(value, str) else canonical_bytes(value).decode()
-    return bounded(text, limit=MAX_VALUE)
+    """Of a long one the beginning."""
+    return bounded(plain_words(value), limit=MAX_VALUE)
+
+
+def plain_words(value: Any) -> str:
+    """A text as it is, everything else as canonical JSON."""
+    return value if isinstance(value, str) else canonical_bytes(value).decode()
 
 
 def _data_listings(

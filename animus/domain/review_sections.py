@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from animus.domain.code_refs import CodeState
@@ -10,10 +11,18 @@ from animus.domain.limitations import EXPLANATIONS, Limitation
 from animus.domain.plans import PlannedStep
 from animus.domain.policy_evaluation import PolicyInForce
 from animus.domain.previews import simulate
-from animus.domain.review_differences import data_words, difference_section, value_words
+from animus.domain.review_differences import data_words, plain_words
 from animus.domain.review_facts import Account, Metric, ReviewFacts, Trial
 from animus.domain.review_words import count_words, moment_words, period_words, size_words
-from animus.domain.reviews import Item, Listing, Review, Section, bounded, listing
+from animus.domain.reviews import (
+    Item,
+    Listing,
+    Review,
+    Section,
+    bounded,
+    listing,
+    whole_listing,
+)
 from animus.domain.verdicts import BUILTIN, Finding, RuleName
 
 _CODE_STATES = {
@@ -23,8 +32,9 @@ _CODE_STATES = {
 }
 
 
-def write_review(facts: ReviewFacts) -> Review:
-    """The same facts give the same document, and so the same digest."""
+def write_review(facts: ReviewFacts, difference: Section) -> Review:
+    """The same facts give the same document, and so the same digest. `difference` is that of the
+    plan, and so the same for all gates of a generation."""
     asked = facts.asked
     return Review(
         project_id=str(asked.project_id),
@@ -36,7 +46,7 @@ def write_review(facts: ReviewFacts) -> Review:
             _question(facts),
             _request(facts),
             _authority(facts),
-            difference_section(facts),
+            difference,
             _trials(facts),
             _unproved(facts),
             _consent(facts),
@@ -119,7 +129,8 @@ def _authority(facts: ReviewFacts) -> Section:
     ]  # fmt: skip
     return _section(
         "authority", "Why you", items,
-        listing("What the rules said of this plan", said), listing("Policies in force", asked),
+        whole_listing("What the rules said of this plan", said),
+        whole_listing("Policies in force", asked),
     )  # fmt: skip
 
 
@@ -191,7 +202,7 @@ def _unproved(facts: ReviewFacts) -> Section:
     items.append(Item(label="words of the requester", value=_WORDS))
     limits = [_limitation(one, is_accepted=one.code in accepted) for one in body.limitations]
     return _section(
-        "unproved", "What is not proved", items, listing("Recorded limitations", limits)
+        "unproved", "What is not proved", items, whole_listing("Recorded limitations", limits)
     )
 
 
@@ -233,12 +244,15 @@ def _consent(facts: ReviewFacts) -> Section:
     ]  # fmt: skip
     return _section(
         "consent", "What a yes permits, and until when", items,
-        listing("Steps", [_step(one) for one in body.steps]),
-        listing("Data that it reads", [*_data(facts)]),
-        listing("Parameters", [*_parameters(facts)]),
-        listing("Environment variables", [*_environment(body.steps)]),
-        listing("Network that steps may reach", [*_egress(body.steps)]),
-        listing("Secrets that steps are given", [*_secrets(body.steps)]),
+        whole_listing(
+            "Images", [Item(label=one.name, value=one.spec.image) for one in body.steps]
+        ),
+        whole_listing("Commands", [*_commands(body.steps)]),
+        whole_listing("Data that it reads", [*_data(facts)]),
+        whole_listing("Parameters", [*_parameters(facts)]),
+        whole_listing("Environment variables", [*_environment(body.steps)]),
+        whole_listing("Network that steps may reach", [*_egress(body.steps)]),
+        whole_listing("Secrets that steps are given", [*_secrets(body.steps)]),
     )  # fmt: skip
 
 
@@ -251,9 +265,11 @@ def _until(facts: ReviewFacts) -> str:
     )
 
 
-def _step(step: PlannedStep) -> Item:
-    words = [*step.spec.command, *step.spec.args]
-    return Item(label=step.name, value=step.spec.image, note=bounded(" ".join(words)) or None)
+def _commands(steps: tuple[PlannedStep, ...]) -> Iterator[Item]:
+    """As a shell would be given them, so that no two commands look the same."""
+    for step in steps:
+        words = shlex.join([*step.spec.command, *step.spec.args])
+        yield Item(label=step.name, value=words or "(the image's own)")
 
 
 def _data(facts: ReviewFacts) -> Iterator[Item]:
@@ -263,20 +279,23 @@ def _data(facts: ReviewFacts) -> Iterator[Item]:
 
 def _parameters(facts: ReviewFacts) -> Iterator[Item]:
     for name, value in sorted(facts.plan.document.body.parameters.items()):
-        yield Item(label=name, value=value_words(value))
+        yield Item(label=name, value=plain_words(value))
 
 
 def _environment(steps: tuple[PlannedStep, ...]) -> Iterator[Item]:
     for step in steps:
         for variable in step.spec.env:
-            yield Item(label=f"{step.name}/{variable.name}", value=value_words(variable.value))
+            yield Item(label=f"{step.name}/{variable.name}", value=variable.value)
 
 
 def _egress(steps: tuple[PlannedStep, ...]) -> Iterator[Item]:
+    """Each host once, with the steps that may reach it."""
+    reached: dict[str, list[str]] = {}
     for step in steps:
-        hosts = ", ".join(f"{rule.host}:{rule.port}" for rule in step.spec.egress)
-        if hosts:
-            yield Item(label=step.name, value=bounded(hosts))
+        for rule in step.spec.egress:
+            reached.setdefault(f"{rule.host}:{rule.port}", []).append(step.name)
+    for host, names in sorted(reached.items()):
+        yield Item(label=host, value=", ".join(names))
 
 
 def _secrets(steps: tuple[PlannedStep, ...]) -> Iterator[Item]:

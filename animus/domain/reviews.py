@@ -95,6 +95,11 @@ def listing(title: str, items: Sequence[Item]) -> Listing:
     return long_listing(title, [item.content() for item in items])
 
 
+def whole_listing(title: str, items: Sequence[Item]) -> Listing:
+    """All of them, however many: for what a yes permits, of which nothing may be hidden."""
+    return Listing(title=title, total=len(items), shown=tuple(items))
+
+
 def long_listing(title: str, contents: Sequence[JsonObject]) -> Listing:
     """Of items by their content, without making those that are not shown."""
     is_whole = len(contents) <= MAX_SHOWN

@@ -34,6 +34,7 @@ from animus.domain.ids import (
 )
 from animus.domain.verdicts import GateRule
 from animus.services.calls import Call, record
+from animus.services.frozen_reviews import find_frozen
 from animus.services.secret_checks import check_texts
 from animus.store import approvals, reviews, runs
 from animus.store.database import ReadSession, UnitOfWork
@@ -315,7 +316,7 @@ async def _open_gate(
     session: ReadSession, gate: ApprovalGate, closure: GateClosure | None, run: Run
 ) -> OpenGate:
     project_id, gate_id = ProjectId(gate.project_id), GateId(gate.id)
-    own = await reviews.find_digests(session, project_id, [gate_id])
+    review = await find_frozen(session, project_id, gate_id)
     earlier = await reviews.list_earlier_digests(
         session, project_id, gate.run_id, before=gate.generation
     )
@@ -326,7 +327,7 @@ async def _open_gate(
         deadline=gate.deadline,
         closing=GateClosing(closure.closing) if closure else None,
         decided_by=await _persons(session, project_id, gate_id),
-        review_digest=own.get(gate_id),
+        review_digest=Digest(review.digest) if review is not None else None,
         earlier_reviews=earlier,
         is_superseded=run.generation > gate.generation,
     )

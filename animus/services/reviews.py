@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,9 +11,10 @@ from uuid import UUID
 from animus.domain.access import PrincipalKind
 from animus.domain.canonical import decode_strictly
 from animus.domain.digests import format_digest
-from animus.domain.errors import AnimusError, NotFound
+from animus.domain.errors import NotFound
 from animus.domain.ids import GateId, ProjectId, effect_event_id
 from animus.domain.manifests import MAX_FILES, FileEntry, ManifestDocument
+from animus.domain.review_differences import difference_section
 from animus.domain.review_facts import (
     Account,
     ApprovedPlan,
@@ -29,6 +31,7 @@ from animus.domain.runs import RunState
 from animus.domain.verdicts import GateRule
 from animus.services.approvals import GateView, get_gate
 from animus.services.calls import Call, record
+from animus.services.frozen_reviews import find_frozen
 from animus.services.parsed import run_spec_of
 from animus.services.planning import Planned
 from animus.services.queues import QUEUE_LIFE
@@ -40,12 +43,6 @@ from animus.store.tables import ApprovalGate, GateReview, Run
 
 MAX_COMPARED = 4 * MAX_FILES
 """Files, of both versions of all datasets together; of further datasets only versions are told."""
-
-
-class ReviewDamaged(AnimusError):
-    """The bytes that are stored are not the bytes that were hashed."""
-
-    code = "review_damaged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +87,8 @@ async def freeze(
     data, before = await _data(uow, run, found.last_approved)
     trials = await _trials(uow, run, found)
     trigger = await _trigger(uow, run)
-    for gate in records.gates:
-        facts = ReviewFacts(
+    facts = [
+        ReviewFacts(
             asked=_asked(run, gate, found, trigger=trigger, opened_at=records.read_at),
             plan=planned.plan,
             policies=[judgement.policy for judgement in planned.judgements],
@@ -101,23 +98,27 @@ async def freeze(
             start_within=start_within,
             wait_at_most=QUEUE_LIFE,
         )
-        sealed = seal_review(write_review(facts))
+        for gate in records.gates
+    ]
+    written = await asyncio.to_thread(_write, facts)
+    for gate, sealed in zip(records.gates, written, strict=True):
         uow.add(_row(gate, sealed))
         _record_opened(uow, call, gate, sealed)
+
+
+def _write(facts: Sequence[ReviewFacts]) -> Sequence[SealedReview]:
+    """The difference once: ten thousand files take a third of a second."""
+    difference = difference_section(facts[0])
+    return [seal_review(write_review(one, difference)) for one in facts]
 
 
 async def get_review(session: ReadSession, project_id: ProjectId, gate_id: GateId) -> ReviewView:
     """Raises `ReviewDamaged` where what is stored is not what was frozen."""
     gate = await get_gate(session, project_id, gate_id)
-    row = await reviews.find_review(session, project_id, gate_id)
+    row = await find_frozen(session, project_id, gate_id)
     if row is None:
         raise NotFound("review of the gate", str(gate_id))
     sealed = read_review(row.canonical)
-    if sealed.digest != row.digest:
-        raise ReviewDamaged(
-            "The stored review document does not have its digest any more. Decide nothing on it,"
-            " and tell your operators."
-        )
     run = await runs.find_run(session, project_id, gate.run_id)
     assert run is not None  # a foreign key says so
     newer = await reviews.list_newer_runs(

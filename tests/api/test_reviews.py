@@ -16,7 +16,7 @@ from animus.domain.run_specs import Classification
 from animus.domain.runs import RunState
 from animus.domain.triggers import Trigger
 from animus.services import reviews
-from animus.services.reviews import ReviewDamaged
+from animus.services.frozen_reviews import ReviewDamaged
 from animus.store import reviews as stored
 from tests.api.test_approvals import Gate, check_refused, decide, open_gate, waiting
 from tests.conftest import RecordCases
@@ -265,8 +265,13 @@ async def test_it_is_given_as_text_and_as_a_page_that_loads_nothing(
             assert ("<script" in answer.text) == (media == "text/plain")
 
 
-async def test_a_stored_review_that_was_damaged_is_not_shown(
-    platform: Platform, client: Client, team: Team, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("damage", [b"approver", b"\xff"], ids=["other words", "no text"])
+async def test_a_stored_review_that_was_damaged_is_neither_shown_nor_signed(
+    platform: Platform,
+    client: Client,
+    team: Team,
+    damage: bytes,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What only a superuser could do to the table, done on the way out of it."""
     _, gate = await waiting(platform, client, team)
@@ -275,11 +280,12 @@ async def test_a_stored_review_that_was_damaged_is_not_shown(
     async def damaged(*given: Any) -> Any:
         row = await find_review(*given)
         assert row is not None
-        row.canonical = row.canonical.replace(b"reviewer", b"approver")
+        row.canonical = row.canonical.replace(b"reviewer", damage)
         return row
 
     monkeypatch.setattr(stored, "find_review", damaged)
-    problem = await client.refused(
-        500, f"{team.path}/gates/{gate['id']}/review", team.viewer, method="GET"
-    )
+    path = f"{team.path}/gates/{gate['id']}/review"
+    problem = await client.refused(500, path, team.viewer, method="GET")
     assert problem["code"] == ReviewDamaged.code
+    answer = await decide(client, team, gate, team.reviewer)
+    assert (answer.status_code, answer.json()["code"]) == (500, ReviewDamaged.code)

