@@ -15,6 +15,8 @@ from animus.domain.errors import Fault, InvalidDocument
 
 TAG = "animus.manifest/v1"
 MAX_FILES = 5_000
+MAX_COMPARED = 4 * MAX_FILES
+"""Of all versions that are taken apart for one comparison; of others only the sizes are told."""
 MAX_PATH_BYTES = 1_024
 MAX_DEPTH = 64
 MAX_FILE_BYTES = 5 * 1024**3  # the S3 limit of a single PUT

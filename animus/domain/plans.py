@@ -21,7 +21,7 @@ from animus.domain.limitations import Limitation, LimitationCode
 from animus.domain.pipelines import PipelineSpec, Step
 from animus.domain.placements import SHARE_THE_KERNEL, Placement
 from animus.domain.quotas import UNLIMITED, Ceilings
-from animus.domain.run_specs import Classification, DatasetBinding, RunSpec
+from animus.domain.run_specs import MAX_DATASETS, Classification, DatasetBinding, RunSpec
 from animus.domain.verdicts import GateRule, Verdict
 
 TAG = "animus.plan/v1"
@@ -66,7 +66,7 @@ class PlanBody(SparseDocument):
     environment_lock: DigestText | None = None
     placement: Placement | None = None
     """What the lock asks of a cluster; where the executor is none, limitations say so."""
-    datasets: tuple[DatasetBinding, ...]
+    datasets: Annotated[tuple[DatasetBinding, ...], Field(max_length=MAX_DATASETS)]
     parameters: dict[str, Any]
     steps: Annotated[tuple[PlannedStep, ...], Field(min_length=1)]
     limitations: tuple[Limitation, ...]

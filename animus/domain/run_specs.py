@@ -18,6 +18,7 @@ from animus.domain.suggestions import suggest_or_list
 
 TAG = "animus.run-spec/v1"
 PIPELINE_TAG = "animus.pipeline/v1"
+MAX_DATASETS = 500
 
 
 class Classification(StrEnum):
@@ -35,7 +36,7 @@ class RunSpec(SparseDocument):
     schema_: Annotated[Literal["animus.run-spec/v1"], Field(alias="schema")] = "animus.run-spec/v1"
     classification: Classification
     pipeline_digest: DigestText
-    datasets: Annotated[tuple[DatasetBinding, ...], Field(max_length=500)] = ()
+    datasets: Annotated[tuple[DatasetBinding, ...], Field(max_length=MAX_DATASETS)] = ()
     """In alias order."""
     code: CodeRef | None = None
     environment_lock: DigestText | None = None

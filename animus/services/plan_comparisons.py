@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from animus.domain.canonical import JsonObject, canonical_bytes, decode_strictly
@@ -12,7 +13,7 @@ from animus.domain.documents import decode_document
 from animus.domain.environment_locks import EnvironmentLock
 from animus.domain.errors import InvalidDocument
 from animus.domain.ids import ProjectId, RunId
-from animus.domain.manifests import FileEntry, ManifestDocument
+from animus.domain.manifests import MAX_COMPARED, FileEntry, ManifestDocument
 from animus.domain.plan_items import DataContent, PlanContent
 from animus.domain.plans import TAG, PlanDocument
 from animus.services.parsed import lock_of
@@ -72,7 +73,9 @@ async def compare_plans(
     if older is None:
         return PlanComparison(before=None, after=newer, parts=())
     contents = await _contents(session, project_id, older, newer)
-    return PlanComparison(before=older, after=newer, parts=compare(*contents))
+    return PlanComparison(
+        before=older, after=newer, parts=await asyncio.to_thread(compare, *contents)
+    )
 
 
 async def _read(
@@ -118,15 +121,18 @@ async def _last_let_run(
 async def _contents(
     session: ReadSession, project_id: ProjectId, older: ComparedPlan, newer: ComparedPlan
 ) -> tuple[PlanContent, PlanContent]:
-    """Both with what the project has of what they name. Equal data is not taken apart."""
+    """Both with what the project has of what they name."""
     plans = (older.document, newer.document)
-    bound = [{one.digest for one in plan.body.datasets} for plan in plans]
-    rows = await data.find_manifests(
-        session, project_id, [parse_digest(digest) for digest in bound[0] | bound[1]]
-    )
-    in_both = {parse_digest(digest) for digest in bound[0] & bound[1]}
+    named = {parse_digest(one.digest) for plan in plans for one in plan.body.datasets}
+    sizes = await data.size_manifests(session, project_id, named)
+    apart = _taken_apart(plans, {digest: files for digest, files, _ in sizes})
+    rows = await data.find_manifests(session, project_id, apart)
+    entries = await asyncio.to_thread(_entries, rows)
     known = {
-        format_digest(row.digest): _content(row, listed=row.digest not in in_both) for row in rows
+        format_digest(Digest(digest)): DataContent(
+            files=files, total_bytes=total_bytes, entries=entries.get(digest, ())
+        )
+        for digest, files, total_bytes in sizes
     }
     names = await _policy_names(session, project_id, plans)
     first, second = [
@@ -141,11 +147,23 @@ async def _contents(
     return first, second
 
 
-def _content(row: ManifestRow, *, listed: bool) -> DataContent:
-    entries: tuple[FileEntry, ...] = ()
-    if listed:
-        entries = ManifestDocument.model_validate(decode_strictly(row.canonical)).files
-    return DataContent(files=row.files, total_bytes=row.total_bytes, entries=entries)
+def _taken_apart(
+    plans: tuple[PlanDocument, PlanDocument], files: Mapping[bytes, int]
+) -> Sequence[bytes]:
+    """Both versions behind each alias that has another one now; none where they are too many: a
+    version whose other half was left out would look new."""
+    old, new = [{one.alias: parse_digest(one.digest) for one in p.body.datasets} for p in plans]
+    pairs = [{old[alias], new[alias]} for alias in old.keys() & new.keys()]
+    known = [pair for pair in pairs if len(pair) > 1 and pair <= files.keys()]
+    digests = {digest for pair in known for digest in pair}
+    return sorted(digests) if sum(files[digest] for digest in digests) <= MAX_COMPARED else []
+
+
+def _entries(rows: Sequence[ManifestRow]) -> Mapping[bytes, tuple[FileEntry, ...]]:
+    return {
+        row.digest: ManifestDocument.model_validate(decode_strictly(row.canonical)).files
+        for row in rows
+    }
 
 
 async def _find_lock(

@@ -13,7 +13,7 @@ from animus.domain.canonical import decode_strictly
 from animus.domain.digests import format_digest
 from animus.domain.errors import NotFound
 from animus.domain.ids import GateId, ProjectId, effect_event_id
-from animus.domain.manifests import MAX_FILES, FileEntry, ManifestDocument
+from animus.domain.manifests import MAX_COMPARED, FileEntry, ManifestDocument
 from animus.domain.review_differences import difference_section
 from animus.domain.review_facts import (
     Account,
@@ -40,9 +40,6 @@ from animus.store.database import ReadSession, UnitOfWork
 from animus.store.reviews import BoundVersion, LastApproved, ReviewRecords
 from animus.store.run_records import RunRecords
 from animus.store.tables import ApprovalGate, GateReview, Run
-
-MAX_COMPARED = 4 * MAX_FILES
-"""Files, of both versions of all datasets together; of further datasets only versions are told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +99,7 @@ async def freeze(
     ]
     written = await asyncio.to_thread(_write, facts)
     for gate, sealed in zip(records.gates, written, strict=True):
-        uow.add(_row(gate, sealed))
+        uow.add(_row(run, gate, sealed))
         _record_opened(uow, call, gate, sealed)
 
 
@@ -156,11 +153,12 @@ def _record_opened(uow: UnitOfWork, call: Call, gate: ApprovalGate, sealed: Seal
     )  # fmt: skip
 
 
-def _row(gate: ApprovalGate, sealed: SealedReview) -> GateReview:
+def _row(run: Run, gate: ApprovalGate, sealed: SealedReview) -> GateReview:
     return GateReview(
         gate_id=gate.id,
         project_id=gate.project_id,
         run_id=gate.run_id,
+        pipeline_name=run.pipeline_name,
         digest=sealed.digest,
         canonical=sealed.canonical,
     )

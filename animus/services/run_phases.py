@@ -102,8 +102,8 @@ async def plan_run(
     if run.state == RunState.CREATED and records.cancel is None:
         planned = await _plan(uow, run, judge, await _facts(uow, run))
         records = _keep_plan(uow, call, records, planned, generation=1)
-        await reviews.freeze(uow, call, records, planned, start_within=EXECUTION_START_DEADLINE)
         if await _check_expectation(uow, call, run, planned.plan):
+            await reviews.freeze(uow, call, records, planned, start_within=EXECUTION_START_DEADLINE)
             return position_of(records)
     return await position(uow, project_id, run_id)
 

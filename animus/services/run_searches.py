@@ -37,7 +37,7 @@ async def find_runs(
 ) -> FoundRuns:
     """By `@last`, id, name, plan digest (the newest of that plan), or the end of an id.
 
-    All but whole ids and names are looked for among the newest `run_searches.SEARCHED` of the
+    Ends of ids, and plan digests, are looked for among the newest `run_searches.SEARCHED` of the
     project.
     """
     found = await _list(session, project_id, RunFilter(name=reference))

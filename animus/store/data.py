@@ -42,6 +42,18 @@ async def find_manifest(
     )
 
 
+async def size_manifests(
+    session: ReadSession, project_id: UUID, digests: Collection[bytes]
+) -> Sequence[tuple[bytes, int, int]]:
+    """Digest, files and bytes of each that the project has, in the order of the digests."""
+    return await session.fetch(
+        "SELECT digest, files, total_bytes FROM manifests"
+        " WHERE project_id = %s AND digest = ANY(%s) ORDER BY digest",
+        project_id,
+        list(digests),
+    )
+
+
 async def find_manifests(
     session: ReadSession, project_id: UUID, digests: Collection[bytes]
 ) -> Sequence[ManifestRow]:

@@ -97,11 +97,12 @@ def _last_approved(rows: list[tuple[Any, ...]]) -> LastApproved | None:
 
 _LAST_APPROVED: LiteralString = """
 SELECT g.run_id, r.name, g.generation, p.plan_digest, p.canonical, c.closed_at
-  FROM gate_closures c
-  JOIN approval_gates g ON g.project_id = c.project_id AND g.id = c.gate_id
+  FROM gate_reviews v
+  JOIN approval_gates g ON g.project_id = v.project_id AND g.id = v.gate_id
+  JOIN gate_closures c ON c.project_id = v.project_id AND c.gate_id = v.gate_id
   JOIN runs r ON r.project_id = g.project_id AND r.id = g.run_id
   JOIN execution_plans p ON p.run_id = g.run_id AND p.generation = g.generation
- WHERE c.project_id = %s AND c.closing = 'satisfied' AND r.pipeline_name = %s
+ WHERE v.project_id = %s AND v.pipeline_name = %s AND c.closing = 'satisfied'
    AND p.gates = (SELECT count(*) FROM approval_gates o JOIN gate_closures s ON s.gate_id = o.id
                    WHERE o.run_id = g.run_id AND o.generation = g.generation
                      AND s.closing = 'satisfied')

@@ -1,4 +1,4 @@
-"""Runs found by something else than their ids, among the newest of a project."""
+"""Runs found by something else than their ids."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from animus.store.database import ReadSession
 from animus.store.tables import Revalidation, Run
 
 SEARCHED = 20_000
-"""How many of a project's newest runs are looked through: there may be a million."""
+"""How many of a project's newest runs are looked through where no index helps: there may be a
+million."""
 
 
 async def ids_ending(
@@ -36,7 +37,8 @@ async def find_newest_by(session: ReadSession, project_id: UUID, principal_id: U
 async def find_newest_of_plan(
     session: ReadSession, project_id: UUID, plan_digest: bytes
 ) -> UUID | None:
-    return await _find(session, project_id, col(Run.plan_digest) == plan_digest)
+    among = col(Run.id).in_(_newest(project_id))
+    return await _find(session, project_id, among, col(Run.plan_digest) == plan_digest)
 
 
 async def find_newest_let_run(
@@ -81,7 +83,7 @@ async def _find(
 ) -> UUID | None:
     statement = (
         select(col(Run.id))
-        .where(col(Run.project_id) == project_id, col(Run.id).in_(_newest(project_id)), *wanted)
+        .where(col(Run.project_id) == project_id, *wanted)
         .order_by(col(Run.id).desc())
         .limit(1)
     )

@@ -9,6 +9,7 @@ import pytest
 from animus.domain.ids import DatasetVersionId
 from animus.domain.run_specs import Classification
 from animus.domain.runs import RunState
+from animus.services import plan_comparisons
 from animus.services.run_requests import DatasetReference
 from tests.api.scenes import Scene, run_body
 from tests.support.clients import Client
@@ -60,6 +61,24 @@ async def test_two_runs_differ_in_what_was_changed_and_in_nothing_else(
     assert compared["changed"] == 4
     assert compared["same"] > 20
     assert compared["before"]["run"] == (await first.view()).name
+
+
+async def test_of_too_many_files_only_the_sizes_are_compared(
+    platform: Platform, client: Client, team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan_comparisons, "MAX_COMPARED", 1)
+    first = await make_run(platform, team, RunState.AWAITING_APPROVAL)
+    newer = await make_dataset_version(platform, team, content=b"a,b\n3,4\n5,6\n")
+    bound = {"data": DatasetReference(version_id=DatasetVersionId(newer.id))}
+    changed = await production_request(platform, team, datasets=bound)
+    second = await make_run(platform, team, RunState.AWAITING_APPROVAL, request=changed)
+    compared = await client.post(
+        f"{team.path}/plans:compare", team.viewer,
+        {"before": {"run_id": str(first.id)}, "after": {"run_id": str(second.id)}},
+    )  # fmt: skip
+    data = by_part(compared)["data"]
+    assert data["data: bytes"] == ("8", "12")
+    assert set(data) == {"data", "data: bytes"}
 
 
 async def test_a_preview_is_compared_with_the_last_run_that_was_let_run(

@@ -61,6 +61,8 @@ class Run(SQLModel, table=True):
         ),
         Index("runs_newest", "project_id", "id"),
         Index("runs_of_content", "project_id", "run_spec_digest"),
+        Index("runs_of_pipeline", "project_id", "pipeline_name", "id"),
+        Index("runs_of_requester", "project_id", "requested_by", "id"),
         Index("runs_open", "deadline", postgresql_where="ended_at IS NULL"),
         Index(
             "runs_queued",
@@ -209,12 +211,6 @@ class GateClosure(SQLModel, table=True):
     __table_args__ = (
         of_same_run("gate_id", "approval_gates"),
         one_of("closing", GateClosing),
-        Index(
-            "gate_closures_satisfied",
-            "project_id",
-            "closed_at",
-            postgresql_where=text("closing = 'satisfied'"),
-        ),
     )
     gate_id: UUID = key()
     project_id: UUID
@@ -232,11 +228,13 @@ class GateReview(SQLModel, table=True):
         of_same_run("gate_id", "approval_gates"),
         UniqueConstraint("project_id", "gate_id", "digest"),
         Index("gate_reviews_of_run", "run_id"),
+        Index("gate_reviews_of_pipeline", "project_id", "pipeline_name"),
         digest_size("digest"),
     )
     gate_id: UUID = key()
     project_id: UUID
     run_id: UUID
+    pipeline_name: str
     digest: bytes = content()
     canonical: bytes = content()
     created_at: datetime = recorded()

@@ -1,7 +1,7 @@
 """reviews
 
-One table, one nullable column, two indexes. A version before this one writes no reviews, and its
-decisions on gates that have one are refused. Writes of runs wait while the index is made.
+One table, one nullable column. A version before this one writes no reviews, and its decisions on
+gates that have one are refused. Decisions wait while those that there are are read once.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("gate_id", sa.Uuid(), nullable=False),
         sa.Column("project_id", sa.Uuid(), nullable=False),
         sa.Column("run_id", sa.Uuid(), nullable=False),
+        sa.Column("pipeline_name", sa.String(), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("canonical", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=NOW, nullable=False),
@@ -33,6 +34,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("project_id", "gate_id", "digest"),
     )
     op.create_index("gate_reviews_of_run", "gate_reviews", ["run_id"])
+    op.create_index("gate_reviews_of_pipeline", "gate_reviews", ["project_id", "pipeline_name"])
     op.add_column("decisions", sa.Column("meaning", sa.String(), nullable=True))
     op.execute(
         "ALTER TABLE decisions ADD CONSTRAINT meaning_known "
@@ -46,10 +48,3 @@ def upgrade() -> None:
         ["project_id", "gate_id", "review_digest"],
         ["project_id", "gate_id", "digest"],
     )
-    op.create_index(
-        "gate_closures_satisfied",
-        "gate_closures",
-        ["project_id", "closed_at"],
-        postgresql_where=sa.text("closing = 'satisfied'"),
-    )
-    op.create_index("runs_of_content", "runs", ["project_id", "run_spec_digest"])
