@@ -17,6 +17,7 @@ body { margin: 2rem auto; max-width: 60rem; padding: 0 1rem; color: #111; backgr
   font: 16px/1.45 system-ui, sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; border-bottom: 1px solid #888; }
 h3 { font-size: 1rem; margin-bottom: .3rem; }
+bdi { white-space: pre-wrap; }
 dl { margin: 0 0 1rem; } dt { font-weight: 600; margin-top: .5rem; } dd { margin: 0 0 0 1.5rem; }
 del, ins { text-decoration: none; display: block; padding: 0 .3rem; font-family: monospace; }
 del { background: #fdd; } del::before { content: "- "; }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
 
-_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Control characters, format characters (bidirectional, zero-width, tags), lone surrogates, and the
-separators of lines and paragraphs."""
+MAX_MARKS = 4
+"""On one letter. What people write needs no more; more of them reach into the lines around."""
+_MARKS = frozenset({"Mn", "Me"})
+_FIRST_MARK = "\u0300"
 _BLANK = frozenset(
     (
         *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x2800, 0x3164),
@@ -21,11 +23,32 @@ def visible(text: str) -> str:
     """One line in which every character is either drawn or spelled out, as `\\u202e`."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_spelled(char) if _is_unseen(char) else char for char in text)
+    return "".join(_shown(text))
+
+
+def is_mark(char: str) -> bool:
+    """Whether it is drawn on the letter before it."""
+    return char >= _FIRST_MARK and unicodedata.category(char) in _MARKS
+
+
+def _shown(text: str) -> Iterator[str]:
+    marks = MAX_MARKS  # at the beginning is nothing that one could stand on
+    for char in text:
+        if char == " ":
+            marks = MAX_MARKS
+            yield char
+        elif _is_unseen(char) or (is_mark(char) and marks >= MAX_MARKS):
+            marks = MAX_MARKS
+            yield _spelled(char)
+        else:
+            marks = marks + 1 if is_mark(char) else 0
+            yield char
 
 
 def _is_unseen(char: str) -> bool:
-    return unicodedata.category(char) in _UNSEEN or ord(char) in _BLANK
+    """All of Unicode's categories C (controls, formats, surrogates, private and unassigned) and Z
+    (blanks and separators), but the space."""
+    return not char.isprintable() or ord(char) in _BLANK
 
 
 def _spelled(char: str) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterator
 
-_UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Control characters (C0, DEL, C1), format characters (bidirectional overrides and isolates,
-zero-width characters, tags), lone surrogates, and the separators of lines and paragraphs."""
+MAX_MARKS = 4
+"""On one letter. What people write needs no more; more of them reach into the lines around."""
+_MARKS = frozenset({"Mn", "Me"})
+_FIRST_MARK = "\u0300"
 _BLANK = frozenset(
     (
         *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x2800, 0x3164),
@@ -26,14 +28,32 @@ def printable(text: str, *, lines: bool = False) -> str:
         return text
     if lines:
         text = text.replace("\r\n", "\n")
-    kept = "\n\t" if lines else ""
-    return "".join(
-        char if char in kept or not _is_unseen(char) else _escaped(char) for char in text
-    )
+    return "".join(_shown(text, kept="\n\t" if lines else ""))
+
+
+def is_mark(char: str) -> bool:
+    """Whether it is drawn on the letter before it."""
+    return char >= _FIRST_MARK and unicodedata.category(char) in _MARKS
+
+
+def _shown(text: str, *, kept: str) -> Iterator[str]:
+    marks = MAX_MARKS  # at the beginning is nothing that one could stand on
+    for char in text:
+        if char == " " or char in kept:
+            marks = MAX_MARKS
+            yield char
+        elif _is_unseen(char) or (is_mark(char) and marks >= MAX_MARKS):
+            marks = MAX_MARKS
+            yield _escaped(char)
+        else:
+            marks = marks + 1 if is_mark(char) else 0
+            yield char
 
 
 def _is_unseen(char: str) -> bool:
-    return unicodedata.category(char) in _UNPRINTABLE or ord(char) in _BLANK
+    """All of Unicode's categories C (controls, formats, surrogates, private and unassigned) and Z
+    (blanks and separators), but the space."""
+    return not char.isprintable() or ord(char) in _BLANK
 
 
 def _escaped(char: str) -> str:

@@ -32,6 +32,9 @@ HOSTILE = {
     "tag characters": "a\U000e0041b",
     "line separator": "a\u2028b\u2029c",
     "lone surrogate": "a\udc80b",
+    "blanks that are no space": "a\u00a0b\u3000c\u2003d",
+    "unassigned and not drawn": "a\u2065b\ufff0c\U000e0000d\U000e0080e",
+    "private use": "a\ue000b\U0010fffdc",
     "rich markup": "[red]not red[/red]",
     "rich link": "[link=http://evil.example]x[/link]",
     "emoji code": ":smiley:",
@@ -82,8 +85,19 @@ def test_a_log_keeps_its_lines_and_tabs() -> None:
 
 
 def test_text_of_all_the_world_stays_as_it_is() -> None:
-    text = "Größe 数据 données שלום ½ 🚀"
+    text = "Größe 数据 données שלום ½ 🚀 donne\u0301es हिन्दी ภาษาไทย"
     assert printable(text) == text
+
+
+def test_marks_do_not_pile_up_on_a_letter() -> None:
+    assert printable("a" + "\u0335" * 6 + "b") == "a" + "\u0335" * 4 + "\\u0335\\u0335b"
+
+
+@pytest.mark.parametrize("before", ["", " ", "\n", "\u200b"])
+def test_a_mark_without_a_letter_is_not_drawn_on_what_stands_before_it(before: str) -> None:
+    shown = printable(f"{before}\u0335", lines=True)
+    assert shown.endswith("\\u0335")
+    assert "\u0335" not in shown
 
 
 @pytest.mark.parametrize("text", ["plain", "a`b", "``", "a|b", "`", "x```y", "<b>", "a\nb"])

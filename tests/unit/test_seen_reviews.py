@@ -92,3 +92,6 @@ def test_a_moment_that_could_be_any_is_refused(said: str) -> None:
 def test_both_sides_spell_out_the_same_characters() -> None:
     every = [chr(number) for number in range(0x110000) if not 0xD800 <= number < 0xE000]
     assert [printable(char) for char in every] == [visible(char) for char in every]
+    for text in ("a{}", "a\u0335\u0335\u0335\u0335{}", "a {}", "\u200b{}"):
+        for char in map(chr, range(0x250, 0x3100)):
+            assert printable(text.format(char)) == visible(text.format(char))

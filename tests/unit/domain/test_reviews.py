@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
 
 import pytest
 
 from animus.domain.canonical import decode_strictly
-from animus.domain.digests import format_digest
+from animus.domain.digests import format_digest, sha256
 from animus.domain.review_pages import POLICY, write_page
 from animus.domain.review_texts import WIDTH, write_text
 from animus.domain.reviews import MAX_SHOWN, Listing, Review, read_review
@@ -146,6 +148,16 @@ def test_a_page_is_made_of_our_tags_alone(case: str) -> None:
     assert all(char == "\n" or char.isprintable() for char in body)
     assert "url(" not in page
     assert POLICY.startswith("default-src 'none'; style-src 'sha256-")
+
+
+def test_a_page_keeps_the_blanks_of_a_text_as_they_were_written() -> None:
+    """And its style, which says so, is the one that its policy lets in."""
+    page = write_page(sealed("hostile"))
+    (style,) = re.findall(r"<style>(.*?)</style>", page, flags=re.DOTALL)
+    assert "bdi { white-space: pre-wrap; }" in style
+    assert b64encode(sha256(style.encode())).decode() in POLICY
+    assert f"<bdi>{escape(visible(HOSTILE))}</bdi>" in page
+    assert " " * 300 in page
 
 
 def test_hostile_text_is_kept_as_it_was_said_and_shown_spelled_out() -> None:
