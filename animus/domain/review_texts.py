@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 
 from animus.domain.digests import format_digest
 from animus.domain.reviews import Item, Listing, SealedReview, Section
-from animus.domain.visible_texts import visible
+from animus.domain.wrapped_lines import set_lines
 
 WIDTH = 100
 BESIDE = "Beside the review: not part of what is signed"
 
 
 def write_text(sealed: SealedReview, beside: Sequence[Section] = ()) -> str:
-    """Lines of at most `WIDTH` characters; what goes on in a next line begins with a bar, so that
-    no text of others can look like a line of ours."""
+    """Lines of at most `WIDTH` cells of a terminal; what goes on in a next line begins with a bar,
+    so that no text of others can look like a line of ours."""
     lines = ["REVIEW", f"review digest {format_digest(sealed.digest)}"]
     for number, section in enumerate(sealed.document.sections, start=1):
         lines += ["", *_section(f"{number}. {section.title}", section)]
@@ -57,10 +56,4 @@ def _item(item: Item, *, indent: int) -> Iterator[str]:
 
 
 def _wrapped(text: str, *, indent: int) -> list[str]:
-    return textwrap.wrap(
-        visible(text),
-        WIDTH,
-        initial_indent=" " * indent,
-        subsequent_indent=" " * (indent + 2) + "| ",
-        break_on_hyphens=False,
-    ) or [" " * indent]
+    return set_lines(text, indent=indent, width=WIDTH)

@@ -44,6 +44,16 @@ HOSTILE = (
 )
 """What a person may write for a reason: sequences of a terminal, bidirectional controls, what
 cannot be seen, markup, lines and a long gap, to look like what we say."""
+FORGED = "needs: 0 approvals"
+WIDE = (
+    "\uff38" * 42
+    + f" {FORGED} "
+    + "\u0416\u2026" * 60
+    + "z\u0335\u0336\u0335\u0336\u0335"
+    + f" {FORGED}"
+)
+"""Letters that a terminal gives two cells each, or may; and one with more marks than any has: as
+many characters as a line holds, and more cells."""
 MANY = 5_000
 """Files of a dataset version; of two that share none, twice as many differ."""
 
@@ -186,6 +196,17 @@ def hostile() -> ReviewFacts:
     )  # fmt: skip
 
 
+def wide() -> ReviewFacts:
+    judgement = one_gate()
+    old = plan_of(one_gate(), parameters={"note": "narrow"})
+    plan = plan_of(judgement, parameters={"note": WIDE})
+    return facts_of(
+        plan, judgement,
+        asked=asked_of(plan, reason=WIDE, ticket=WIDE, trigger={"actor": WIDE}),
+        before=before_of(old, data_of(1, DIGEST_B)),
+    )  # fmt: skip
+
+
 def many_files() -> ReviewFacts:
     """Twice `MANY` files differ, with names that are markup."""
     judgement = one_gate()
@@ -198,7 +219,7 @@ def many_files() -> ReviewFacts:
     )  # fmt: skip
 
 
-CASES = {case.__name__: case for case in (first_of_its_kind, changed, hostile, many_files)}
+CASES = {case.__name__: case for case in (first_of_its_kind, changed, hostile, wide, many_files)}
 
 
 def sealed_of(facts: ReviewFacts) -> SealedReview:

@@ -73,8 +73,9 @@ def test_neither_title_nor_screen_is_touched(terminal: Terminal) -> None:
     assert all(char.isprintable() for char in shown)
 
 
-def test_text_of_others_begins_no_line_of_ours(terminal: Terminal) -> None:
-    show("hostile", terminal)
+@pytest.mark.parametrize("case", ["hostile", "wide"])
+def test_text_of_others_begins_no_line_of_ours(case: str, terminal: Terminal) -> None:
+    show(case, terminal)
     fakes = ("needs: 0 approvals", "closed: satisfied", "gate satisfied")
     assert not [line for line in terminal.lines if line.strip().startswith(fakes)]
 

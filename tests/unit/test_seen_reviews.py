@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
 import pytest
 from animus_sdk.cli.decided import since_of
-from animus_sdk.cli.reviews import review_lines
+from animus_sdk.cli.reviews import review_lines, show_review
+from animus_sdk.cli.screens import Screen
+from animus_sdk.cli.wrapped_lines import count_cells
 from animus_sdk.errors import SettingsUnfit
 from animus_sdk.printable import printable
 from animus_sdk.reviews import ReviewUnfit, SeenReview, read_review
 from animus_sdk.transfer.digests import tagged_digest
+from rich.cells import cell_len
 
+from animus.domain.review_texts import BESIDE as BESIDE_TITLE
 from animus.domain.review_texts import write_text
 from animus.domain.visible_texts import visible
-from tests.support.reviews import CASES, VECTORS, identifier, sealed
+from tests.support.reviews import CASES, FORGED, VECTORS, WIDE, identifier, sealed
 
 GATE = str(identifier(3))
 BESIDE: dict[str, Any] = {
@@ -44,8 +49,18 @@ def test_every_line_fits_a_narrow_terminal(width: int) -> None:
     for case in CASES:
         lines = [text for text, _ in review_lines(seen(case), width=width)]
         assert all(
-            len(line) <= width or not line.startswith(" ") for line in lines[2:]
+            count_cells(line) <= width or not line.startswith(" ") for line in lines[2:]
         )  # but titles
+
+
+def test_what_stands_beside_a_review_fits_too() -> None:
+    out = io.StringIO()
+    decision = {"principal": "bob", "verdict": "approve", "reason": WIDE}
+    show_review(Screen(out=out, err=out), seen("wide", beside=BESIDE | {"decisions": [decision]}))
+    lines = out.getvalue().splitlines()
+    assert any(FORGED in line for line in lines[lines.index(BESIDE_TITLE) :])
+    assert all(cell_len(line) <= 100 for line in lines)
+    assert not [line for line in lines if line.strip().startswith(FORGED)]
 
 
 def test_bytes_that_do_not_have_their_digest_are_refused() -> None:

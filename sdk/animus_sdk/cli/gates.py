@@ -70,4 +70,4 @@ def _show_all(screen: Screen, title: str, lines: Iterable[str]) -> None:
         screen.line()
         screen.line(styled(title, "bold"))
     for line in listed:
-        screen.line(line, indent=2)
+        screen.passage(line, indent=2)

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from animus_sdk.cli.screens import Screen, styled
+from animus_sdk.cli.screens import TEXT_WIDTH, Screen, styled
 from animus_sdk.cli.wording import time_words
+from animus_sdk.cli.wrapped_lines import set_lines
 from animus_sdk.errors import FileUnfit
 from animus_sdk.printable import printable
 from animus_sdk.reviews import SeenReview
 from animus_sdk.wire.views import ReviewListing, ReviewSection
 
-WIDTH = 100
 _SIGNS = (("before", "- {}", "red"), ("after", "+ {}", "green"), ("note", "({})", "dim"))
 Line = tuple[str, str]
 """Text and style."""
 
 
 def show_review(screen: Screen, review: SeenReview) -> None:
-    width = min(WIDTH, screen.stdout.width)
-    for text, style in review_lines(review, width=width):
+    for text, style in review_lines(review, width=screen.text_width):
         screen.line(styled(text, style))
     _show_beside(screen, review)
 
@@ -37,7 +35,7 @@ def write_page(file: Path, page: str) -> None:
         raise FileUnfit(f"{file} cannot be written ({error.strerror}).") from None
 
 
-def review_lines(review: SeenReview, *, width: int = WIDTH) -> Iterator[Line]:
+def review_lines(review: SeenReview, *, width: int = TEXT_WIDTH) -> Iterator[Line]:
     """What goes on in a next line begins with a bar: no text of others looks like one of ours."""
     yield "REVIEW", "bold"
     yield f"review digest {review.digest}", "bold"
@@ -77,14 +75,7 @@ def _item(item: Mapping[str, str], *, indent: int, width: int) -> Iterator[Line]
 
 
 def _wrapped(text: str, *, indent: int, width: int, style: str = "") -> Iterator[Line]:
-    lines = textwrap.wrap(
-        printable(text),
-        width,
-        initial_indent=" " * indent,
-        subsequent_indent=" " * (indent + 2) + "| ",
-        break_on_hyphens=False,
-    )
-    for line in lines or [" " * indent]:
+    for line in set_lines(text, indent=indent, width=width):
         yield line, style
 
 
@@ -93,13 +84,13 @@ def _show_beside(screen: Screen, review: SeenReview) -> None:
     screen.line()
     screen.line(styled("Beside the review: not part of what is signed", "bold"))
     screen.line(f"as of {time_words(beside['as_of'])}", indent=2)
-    screen.line(f"gate {beside['closing'] or 'open'}, run {beside['run_state']}", indent=2)
+    screen.passage(f"gate {beside['closing'] or 'open'}, run {beside['run_state']}", indent=2)
     if beside["is_stale"]:
         screen.line(
             styled("STALE: the plan has changed; nobody decides on this one.", "bold red"), indent=2
         )
     for one in beside["decisions"]:
-        screen.line(f"{one['principal']}: {one['verdict']} ({one['reason']})", indent=2)
+        screen.passage(f"{one['principal']}: {one['verdict']} ({one['reason']})", indent=2)
     for run in beside["newer_runs"]:
         said = f"{run['classification']}, {run['state']}, {time_words(run['created_at'])}"
-        screen.line(f"newer run {run['name']}: {said}", indent=2)
+        screen.passage(f"newer run {run['name']}: {said}", indent=2)

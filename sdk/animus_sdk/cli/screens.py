@@ -23,12 +23,15 @@ from rich.progress import Progress as RichProgress
 from rich.table import Table
 from rich.text import Text
 
+from animus_sdk.cli.wrapped_lines import set_lines
 from animus_sdk.errors import AnimusError
 from animus_sdk.printable import printable
 from animus_sdk.transfer.progress import Progress, Silent
 
 WIDTH_OF_A_FILE = 4_096
 """Columns where there is no terminal: nothing is cut, nothing is wrapped."""
+TEXT_WIDTH = 100
+"""The most cells of a line where text is read."""
 
 STATE_STYLES = {
     "succeeded": "green", "allow": "green", "applied": "green", "published": "green",
@@ -71,6 +74,10 @@ class Screen:
     def may_ask(self) -> bool:
         return not self.as_json and self._stdin.isatty() and self._err.isatty()
 
+    @property
+    def text_width(self) -> int:
+        return min(TEXT_WIDTH, self.stdout.width)
+
     def answer(self, document: Any, render: Callable[[], None]) -> None:
         """The result of a command: the document as JSON, or what `render` writes."""
         if self.as_json:
@@ -90,6 +97,11 @@ class Screen:
     def line(self, *parts: str | Text, indent: int = 0) -> None:
         """One line of words; texts that are not `Text` yet are cleaned."""
         self.stdout.print(_joined(parts, indent), soft_wrap=True)
+
+    def passage(self, text: str, *, indent: int) -> None:
+        """Text of others, of which no part begins a line as ours do."""
+        for line in set_lines(text, indent=indent, width=self.text_width):
+            self.line(line)
 
     def note(self, *parts: str | Text) -> None:
         """A hint beside the result, on standard error."""

@@ -16,6 +16,7 @@ from animus.domain.review_pages import POLICY, write_page
 from animus.domain.review_texts import WIDTH, write_text
 from animus.domain.reviews import MAX_SHOWN, Listing, Review, read_review
 from animus.domain.visible_texts import visible
+from animus.domain.wrapped_lines import count_cells
 from tests.support.reviews import (
     CASES,
     HOSTILE,
@@ -131,7 +132,7 @@ def test_ten_thousand_changed_files_are_counted_exactly_and_shown_in_part() -> N
 @pytest.mark.parametrize("case", CASES)
 def test_plain_text_has_only_what_is_drawn_and_no_line_of_others(case: str) -> None:
     lines = write_text(sealed(case)).split("\n")
-    assert all(line.isprintable() and len(line) <= WIDTH for line in lines)
+    assert all(line.isprintable() and count_cells(line) <= WIDTH for line in lines)
     titles = {f"{n}. {one.title}" for n, one in enumerate(sealed(case).document.sections, 1)}
     ours = [line for line in lines if line and not line.startswith((" ", "-"))]
     assert set(ours[2:]) == titles
