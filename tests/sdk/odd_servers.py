@@ -62,13 +62,18 @@ def clock_shifting_proxy(target: str, *, by: timedelta) -> Iterator[str]:
 
 
 @contextmanager
-def greeting_server(*, certificate: Path | None = None) -> Iterator[str]:
-    """Something that answers and is no gateway; with a certificate over TLS."""
+def greeting_server(
+    *, certificate: Path | None = None, encoding: str | None = None
+) -> Iterator[str]:
+    """Something that answers and is no gateway; with a certificate over TLS, and with an encoding
+    that its answer does not have."""
 
     class Handler(_Quiet):
         def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("Content-Length", "5")
+            if encoding is not None:
+                self.send_header("Content-Encoding", encoding)
             self.end_headers()
             self.wfile.write(b"hello")
 

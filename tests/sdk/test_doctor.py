@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -195,6 +196,35 @@ def test_a_server_that_is_no_gateway(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "is no Animus gateway" in found["gateway"][0]["said"]
 
 
+def test_an_answer_that_is_not_what_it_says_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    animus = _animus_alone(tmp_path, capsys)
+    with greeting_server(encoding="gzip") as url:
+        found = findings(animus, "--gateway", url, code=1)
+        done = animus.with_environment(ANIMUS_AUTH_TOKEN="anmp_x")("whoami", "--gateway", url)
+    assert "is not compressed as it says it is" in found["gateway"][0]["said"]
+    assert "not compressed as it says it is" in done.err
+
+
+@pytest.mark.parametrize("url", ["http://a..b", "http://a\u2028b", f"http://{'a' * 300}"])
+def test_what_is_no_url_is_said_to_be_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], url: str
+) -> None:
+    (found,) = findings(_animus_alone(tmp_path, capsys), "--gateway", url, code=1)["gateway"]
+    assert "is no URL of a gateway" in found["said"]
+
+
+@pytest.mark.parametrize("url", ["https://a..b/x?y", "https://store:port/x?y"])
+def test_a_stores_url_that_can_not_be_used_is_a_finding(url: str) -> None:
+    asked = {"content": "x", "upload": {"url": url, "headers": {}}, "download": None}
+    client = SimpleNamespace(store_checks=SimpleNamespace(ask=lambda: asked))
+    (found,) = stores.StoreExamination(client, None).examine()  # type: ignore[arg-type]  # no platform here
+    assert found.state is State.FAULT
+    assert "is no URL that a client can use" in found.said
+    assert "?y" not in found.said
+
+
 def test_a_certificate_that_is_not_accepted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -213,7 +243,9 @@ def test_settings_that_can_not_be_used(tmp_path: Path, capsys: pytest.CaptureFix
     assert states(found, "gateway") == ["skipped"]
 
 
-@pytest.mark.parametrize("proxy", ["socks5://proxy.invalid:1", "ftp://u:hunter2@proxy"])
+@pytest.mark.parametrize(
+    "proxy", ["socks5://proxy.invalid:1", "ftp://u:hunter2@proxy", "http://u:hunter2@proxy:port"]
+)
 def test_a_proxy_that_can_not_be_used_is_named_and_not_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], proxy: str
 ) -> None:
@@ -270,11 +302,44 @@ def test_versions_belong_together_by_their_minor_before_the_first(
 def test_of_a_url_nothing_secret_is_said() -> None:
     url = "https://user:secret@store.example:7070/bucket/key?X-Amz-Signature=abc"
     assert origin_of(url) == "https://store.example:7070"
+    assert origin_of("https://[/bucket?X-Amz-Signature=abc") == "the address"
     said, todo = explain_failure(httpx.ConnectTimeout("x"), url)
     assert "secret" not in said + todo
     assert find_proxy(url, {"HTTPS_PROXY": "http://u:p@proxy"}) == "HTTPS_PROXY"
     assert find_proxy(url, {"HTTPS_PROXY": "", "http_proxy": "http://proxy"}) is None
     assert find_proxy("https://localhost", {"all_proxy": "http://proxy"}) is None
+
+
+@pytest.mark.parametrize(
+    "exempt",
+    [
+        "", "*", "example", ".example", "store.example", "other.example, store.example",
+        "tore.example", "store.example:7070", "store.example:7071", "https://store.example",
+        "http://store.example", "10.0.0.1", "10.0.0.0/8", "2001:db8::1", "localhost", ",",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://store.example", "https://store.example:7070/x", "https://example", "http://10.0.0.1",
+        "https://[2001:db8::1]:7070", "https://a.localhost",
+    ],
+)  # fmt: skip
+def test_the_proxy_that_is_named_is_the_one_that_is_taken(
+    monkeypatch: pytest.MonkeyPatch, exempt: str, url: str
+) -> None:
+    said = {"HTTPS_PROXY": "http://one:1", "ALL_PROXY": "http://two:2", "NO_PROXY": exempt}
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    with store_client(timeout=1) as client:
+        is_proxied = client._transport_for_url(httpx.URL(url)) is not client._transport
+    assert (find_proxy(url, said) is not None) == is_proxied
+
+
+def test_a_proxy_in_small_letters_goes_before_one_in_capitals() -> None:
+    url = "https://store.example"
+    assert find_proxy(url, {"HTTPS_PROXY": "http://a", "https_proxy": "http://b"}) == "https_proxy"
+    assert find_proxy(url, {"HTTPS_PROXY": "http://a", "https_proxy": ""}) is None
 
 
 def _reach_the_store_at(monkeypatch: pytest.MonkeyPatch, address: Address) -> None:
@@ -289,7 +354,7 @@ def _address(url: str) -> Address:
 
 @pytest.fixture(autouse=True)
 def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
 

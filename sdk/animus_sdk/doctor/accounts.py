@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 from animus_sdk.client import Client
 from animus_sdk.doctor.clocks import Reading
-from animus_sdk.doctor.findings import Finding, fault, note, ok, skipped
+from animus_sdk.doctor.findings import Finding, fault, note, ok
 from animus_sdk.doctor.gateways import compare_versions
 from animus_sdk.errors import AnimusError, NotSignedIn
 from animus_sdk.printable import printable
@@ -97,10 +97,6 @@ class AccountExamination:
                 f"In project {name} you hold no role.",
                 todo="Ask an administrator of the project for one: animus role grant",
             )
-
-
-def no_account(why: str) -> Finding:
-    return skipped("token", f"The token was not tried: {why}")
 
 
 def _text(document: WhoAmI, key: str) -> str | None:

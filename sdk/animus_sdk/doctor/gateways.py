@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from animus_sdk.doctor.clocks import Reading, compare_with_gateway, read_clock
-from animus_sdk.doctor.connections import explain_failure, origin_of, proxy_hint
+from animus_sdk.doctor.connections import FAILURES, explain_failure, origin_of, proxy_hint
 from animus_sdk.doctor.findings import Finding, fault, note, ok, skipped
 from animus_sdk.printable import printable
 from animus_sdk.settings import Settings
@@ -50,7 +50,7 @@ class GatewayExamination:
         place = origin_of(self.settings.gateway_url)
         try:
             alive = self._ask(http, ALIVE)
-        except httpx.TransportError as error:
+        except FAILURES as error:
             return self._unreached(error)
         if not _is_ours(alive):
             return fault(
@@ -70,7 +70,7 @@ class GatewayExamination:
         self.clock = read_clock(response, sent=sent, received=datetime.now(timezone.utc))
         return response
 
-    def _unreached(self, error: httpx.TransportError) -> Finding:
+    def _unreached(self, error: Exception) -> Finding:
         said, todo = explain_failure(error, self.settings.gateway_url)
         hint = proxy_hint(self.settings.gateway_url, os.environ)
         return fault(CHECK, said + hint, todo=f"{todo} The URL is from {self._said_by()}.")
@@ -78,7 +78,7 @@ class GatewayExamination:
     def _examine_readiness(self, http: httpx.Client) -> Iterator[Finding]:
         try:
             document = _json(http.get(READY))
-        except httpx.TransportError:
+        except FAILURES:
             yield skipped("platform", "Whether the gateway can work could not be asked.")
             return
         states = document.get("dependencies")

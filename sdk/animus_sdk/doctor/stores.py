@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 
 import httpx
 
 from animus_sdk.client import Client
 from animus_sdk.doctor.clocks import Reading, compare_with_store, read_clock
-from animus_sdk.doctor.connections import explain_failure, origin_of, proxy_hint
+from animus_sdk.doctor.connections import FAILURES, explain_failure, origin_of, proxy_hint
 from animus_sdk.doctor.findings import Finding, fault, note, ok, skipped
 from animus_sdk.errors import AnimusError, ApiError
 from animus_sdk.wire.connections import store_client
@@ -47,10 +48,14 @@ class StoreExamination:
 
     def _try_put(self, http: httpx.Client, asked: StoreCheck) -> _Tried:
         upload = asked["upload"]
-        request = http.build_request(
-            "PUT", upload["url"], headers=upload["headers"], content=asked["content"].encode()
+        build = partial(
+            http.build_request,
+            "PUT",
+            upload["url"],
+            headers=upload["headers"],
+            content=asked["content"].encode(),
         )
-        answer = _send(http, request, what="Uploads")
+        answer = _send(http, build, upload["url"], what="Uploads")
         if isinstance(answer, Finding):
             return _Tried(finding=answer)
         if answer.status < 300 or answer.status == THERE_ALREADY:
@@ -90,8 +95,9 @@ class _Answer:
 
 
 def _compare(http: httpx.Client, download: Download, content: bytes) -> Finding:
-    request = http.build_request("GET", download["url"], headers={"Accept-Encoding": "identity"})
-    answer = _send(http, request, what="Downloads")
+    plain = {"Accept-Encoding": "identity"}
+    build = partial(http.build_request, "GET", download["url"], headers=plain)
+    answer = _send(http, build, download["url"], what="Downloads")
     if isinstance(answer, Finding):
         return answer
     if answer.status >= 300:
@@ -105,17 +111,20 @@ def _compare(http: httpx.Client, download: Download, content: bytes) -> Finding:
     return ok(CHECK, "Downloads come back with every byte.")
 
 
-def _send(http: httpx.Client, request: httpx.Request, *, what: str) -> _Answer | Finding:
+def _send(
+    http: httpx.Client, build: Callable[[], httpx.Request], url: str, *, what: str
+) -> _Answer | Finding:
+    """`build` too raises where `url` can't be used."""
     sent = datetime.now(timezone.utc)
     try:
-        response = http.send(request, stream=True)
+        response = http.send(build(), stream=True)
         received = datetime.now(timezone.utc)
         try:
             content = _read(response)
         finally:
             response.close()
-    except httpx.TransportError as error:
-        return _unreached(error, str(request.url), what)
+    except FAILURES as error:
+        return _unreached(error, url, what)
     clock = read_clock(response, sent=sent, received=received)
     return _Answer(status=response.status_code, content=content, clock=clock)
 
@@ -129,7 +138,7 @@ def _read(response: httpx.Response) -> bytes:
     return content
 
 
-def _unreached(error: httpx.TransportError, url: str, what: str) -> Finding:
+def _unreached(error: Exception, url: str, what: str) -> Finding:
     said, todo = explain_failure(error, url)
     hint = proxy_hint(url, os.environ)
     return fault(

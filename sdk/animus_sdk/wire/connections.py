@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 
 from animus_sdk.errors import SettingsUnfit
+from animus_sdk.printable import printable
 
 Address = tuple[str, int]
 """Host and port."""
@@ -31,6 +32,7 @@ def gateway_client(url: str, *, timeout: float) -> httpx.Client:
     """For `url` as `settings.normal_url` writes it."""
     if url.startswith(SOCKET_SCHEME):
         return _socket_client(url[len(SOCKET_SCHEME) :], timeout=timeout, base_url=SOCKET_BASE)
+    _check_url(url)
     return _network_client(timeout=timeout, base_url=url)
 
 
@@ -94,6 +96,14 @@ def _direct_client(
     )
 
 
+def _check_url(url: str) -> None:
+    """Raises `SettingsUnfit` for what would be refused only when it is asked for."""
+    try:
+        httpx.URL(url).raw_host.decode("ascii").encode("idna")
+    except (httpx.InvalidURL, UnicodeError):
+        raise SettingsUnfit(f"{printable(url)[:200]} is no URL of a gateway.") from None
+
+
 def _network_client(*, timeout: float, base_url: str = "") -> httpx.Client:
     may_need_tls = not base_url.startswith("http://")
     try:
@@ -104,10 +114,10 @@ def _network_client(*, timeout: float, base_url: str = "") -> httpx.Client:
             mounts=dict.fromkeys(_NEVER_PROXIED),
             headers={"User-Agent": user_agent()},
         )
-    except (ImportError, ValueError):  # it knows no such kind of proxy, or that is no URL
+    except (ImportError, ValueError, httpx.InvalidURL):  # no such kind of proxy, or no URL
         raise SettingsUnfit(
             "A proxy that the environment names can't be used. It is written as http://host:port;"
-            " look at HTTP_PROXY, HTTPS_PROXY and ALL_PROXY.",
+            " look at HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, and at NO_PROXY.",
             code="proxy_unfit",
         ) from None
 

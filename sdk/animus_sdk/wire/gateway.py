@@ -131,7 +131,7 @@ class Gateway:
         while True:
             try:
                 response = self._http.send(request)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 repeatable = repeat is not Repeat.UNSENT or isinstance(error, _NOT_SENT)
                 if repeatable and patience.wait():
                     continue
@@ -142,7 +142,7 @@ class Gateway:
             if not patience.wait(at_least=retry_after(response.headers.get("retry-after"))):
                 return response
 
-    def _unreachable(self, error: httpx.TransportError, repeat: Repeat) -> Unreachable:
+    def _unreachable(self, error: httpx.RequestError, repeat: Repeat) -> Unreachable:
         why = explain(error)
         if repeat is Repeat.UNSENT and not isinstance(error, _NOT_SENT):
             return OutcomeUnknown(
@@ -155,12 +155,14 @@ class Gateway:
         )
 
 
-def explain(error: httpx.TransportError) -> str:
-    """A transport error in few words, without the URL that it may hold."""
+def explain(error: httpx.RequestError) -> str:
+    """A request's error in few words, without the URL that it may hold."""
     if isinstance(error, httpx.ConnectError):
         return "no connection"
     if isinstance(error, httpx.TimeoutException):
         return "it took too long"
+    if isinstance(error, httpx.DecodingError):
+        return "the answer is not compressed as it says it is"
     return "the connection was lost"
 
 
