@@ -10,13 +10,8 @@ PAST = {"approve": "Approved", "reject": "Rejected"}
 
 
 def show_receipt(screen: Screen, decision: Decision, gate: Gate) -> None:
-    """`gate` as it is after the decision."""
+    """From the decision's own answer; of the gate what never changes."""
     screen.line(f"{PAST[decision['verdict']]} the plan of {gate['run']}.")
-    if gate["closing"] is None:
-        left = gate["rule"]["quorum"] - len(gate["decisions"])
-        screen.line(f"The gate needs {count_words(left, 'more decision')}.")
-    else:
-        screen.line("The gate is ", state_text(gate["closing"]), ".")
     screen.line()
     screen.line(styled("Receipt", "bold"))
     meaning = decision["meaning"]
@@ -33,3 +28,15 @@ def show_receipt(screen: Screen, decision: Decision, gate: Gate) -> None:
             ("audit event", decision["audit_event_id"]),
         ]
     )
+
+
+def show_after(screen: Screen, gate: Gate | None) -> None:
+    """The gate after the decision, where it is known."""
+    if gate is None:
+        return
+    screen.line()
+    if gate["closing"] is None:
+        left = gate["rule"]["quorum"] - len(gate["decisions"])
+        screen.line(f"The gate needs {count_words(left, 'more decision')}.")
+    else:
+        screen.line("The gate is ", state_text(gate["closing"]), ".")

@@ -75,6 +75,11 @@ class Screen:
         return not self.as_json and self._stdin.isatty() and self._err.isatty()
 
     @property
+    def may_show_and_ask(self) -> bool:
+        """Whether who answers sees what is asked about: it did not go into a file or a program."""
+        return self.may_ask and self.is_terminal
+
+    @property
     def text_width(self) -> int:
         return min(TEXT_WIDTH, self.stdout.width)
 

@@ -12,17 +12,17 @@ import typer
 from animus_sdk.cli.commands.submissions import PlanChanged
 from animus_sdk.cli.decided import show_decided
 from animus_sdk.cli.gates import show_gates, show_plan
-from animus_sdk.cli.receipts import show_receipt
+from animus_sdk.cli.receipts import show_after, show_receipt
 from animus_sdk.cli.references import run_meant
 from animus_sdk.cli.reviews import show_review, write_page
 from animus_sdk.cli.sessions import Session, command, default_command
 from animus_sdk.cli.wording import ago_words
-from animus_sdk.errors import ApiError, SettingsUnfit
+from animus_sdk.errors import AnimusError, ApiError, SettingsUnfit
 from animus_sdk.printable import printable
 from animus_sdk.resources.gates import Verdict
 from animus_sdk.resources.references import SHORTEST_SUFFIX, UnknownReference, is_id, short
 from animus_sdk.reviews import SeenReview
-from animus_sdk.wire.views import Gate, Plan, RunDetail
+from animus_sdk.wire.views import Decision, Gate, Plan, RunDetail
 
 _Reference = Annotated[
     str, typer.Argument(metavar="RUN|GATE", help="A run by name, id or its end; or a gate's id.")
@@ -169,7 +169,8 @@ def reject(here: Session, reference: _Reference, *, said: Said) -> None:
 
 
 def _decide(here: Session, reference: str, verdict: Verdict, said: Said) -> None:
-    if said.review_digest is None and said.plan_digest is None and not here.screen.may_ask:
+    is_said = said.review_digest is not None or said.plan_digest is not None
+    if not is_said and not here.screen.may_show_and_ask:
         raise _review_must_be_said()
     if said.reason is None and not here.screen.may_ask:
         raise SettingsUnfit("Say why: --reason TEXT.", code="usage")
@@ -185,10 +186,25 @@ def _decide(here: Session, reference: str, verdict: Verdict, said: Said) -> None
         meaning=said.meaning.value if said.meaning is not None else None,
         reason=said.reason if said.reason is not None else here.screen.ask("Reason"),
     )
-    after = here.client.gates.get(gate["id"])
+    _give_receipt(here, decision, gate)
+
+
+def _give_receipt(here: Session, decision: Decision, gate: Gate) -> None:
+    """At once: asking how the gate is now may take long, or fail, and changes nothing of it."""
+    if not here.screen.as_json:
+        show_receipt(here.screen, decision, gate)
+    after = _find_gate_after(here, gate["id"])
     here.screen.answer(
-        {"decision": decision, "gate": after}, lambda: show_receipt(here.screen, decision, after)
+        {"decision": decision, "gate": after}, lambda: show_after(here.screen, after)
     )
+
+
+def _find_gate_after(here: Session, gate_id: str) -> Gate | None:
+    try:
+        return here.client.gates.get(gate_id)
+    except AnimusError as error:
+        here.screen.note(f"How the gate is now could not be asked: {error.message}")
+        return None
 
 
 def _reviewed(here: Session, gate: Gate, verdict: Verdict, said: Said) -> str | None:
@@ -199,7 +215,7 @@ def _reviewed(here: Session, gate: Gate, verdict: Verdict, said: Said) -> str | 
         if said.plan_digest is None:
             _ask_for_consent(here, gate, verdict)
         return None
-    if not here.screen.may_ask:
+    if not here.screen.may_show_and_ask:
         raise _review_must_be_said()
     review = here.client.gates.review(gate["id"])
     show_review(here.screen, review)
@@ -209,8 +225,8 @@ def _reviewed(here: Session, gate: Gate, verdict: Verdict, said: Said) -> str | 
 
 def _review_must_be_said() -> SettingsUnfit:
     return SettingsUnfit(
-        "Without a terminal say which review you have read: --review-digest sha256:... (see"
-        " 'animus approvals show').",
+        "Without a terminal that shows it say which review you have read: --review-digest"
+        " sha256:... (see 'animus approvals show').",
         code="usage",
     )
 
