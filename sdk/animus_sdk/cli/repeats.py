@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import Any
 
 from animus_sdk.cli.data_requests import find_paths, read_data
@@ -36,8 +36,8 @@ def is_run_reference(text: str) -> bool:
     """A file has a suffix, or a '/', or is there."""
     if text.startswith("@"):
         return True
-    is_file = text == STDIN or "/" in text or text.endswith(FILE_SUFFIXES) or Path(text).exists()
-    return not is_file
+    is_written_so = text == STDIN or "/" in text or text.endswith(FILE_SUFFIXES)
+    return not (is_written_so or os.path.exists(text))  # also of what can be no file's name
 
 
 def _run_meant(here: Session, reference: str) -> str:

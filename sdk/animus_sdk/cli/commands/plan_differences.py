@@ -12,8 +12,8 @@ import typer
 
 from animus_sdk.cli.code_changes import find_changed_files
 from animus_sdk.cli.differences import show_difference, show_files
-from animus_sdk.cli.lock_requests import FILE_SUFFIXES
 from animus_sdk.cli.references import run_meant
+from animus_sdk.cli.repeats import is_run_reference
 from animus_sdk.cli.sessions import Session
 from animus_sdk.cli.written_files import STDIN
 from animus_sdk.errors import FileUnfit, SettingsUnfit
@@ -73,8 +73,7 @@ def _plan_of(here: Session, side: dict[str, Any]) -> dict[str, Any]:
 
 def _plan_meant(here: Session, said: str) -> dict[str, Any]:
     """As the gateway reads it: a run by its id, or the plan itself."""
-    is_file = said == STDIN or "/" in said or said.endswith(FILE_SUFFIXES) or Path(said).exists()
-    if not is_file:
+    if is_run_reference(said):
         return {"run_id": run_meant(here, said)}
     return {"plan": _plan_in(said)}
 
