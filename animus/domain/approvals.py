@@ -130,7 +130,8 @@ def _check_review(gate: OpenGate, seen: bytes | None) -> None:
         )
     if seen is None:
         raise ReviewDigestRequired(
-            "Say which review document you read: send its digest as 'review_digest'."
+            "Say which review document you read: send its digest as 'review_digest', or upgrade the"
+            " command line, which shows it."
         )
     if seen != gate.review_digest:
         raise ReviewMismatch(

@@ -161,6 +161,11 @@ def test_a_decision_on_what_is_not_shown_is_refused(case: str) -> None:
     assert refused.value.is_denial == (seen is not None)
 
 
+def test_a_command_line_that_knows_no_reviews_is_told_to_be_upgraded() -> None:
+    with pytest.raises(ReviewDigestRequired, match="or upgrade the command line"):
+        check_decision(REVIEWED, reviewer(), plan_digest=DIGEST, now=NOW)
+
+
 def test_whoever_may_not_decide_learns_nothing_of_reviews() -> None:
     with pytest.raises(NotAnApprover):
         check_decision(REVIEWED, reviewer(roles=frozenset()), plan_digest=DIGEST, now=NOW)
