@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Generic, LiteralString, Protocol, TypeAlias, TypeVar
@@ -297,7 +298,13 @@ class Database(Plain):
     async def _session(self, engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
         try:
             async with AsyncSession(engine, expire_on_commit=False, autoflush=False) as session:
-                yield session
+                try:
+                    yield session
+                except asyncio.CancelledError:
+                    # Answers that were on their way, and statements that were being prepared, would
+                    # be taken for those of whoever has the connection next.
+                    await session.invalidate()
+                    raise
         except AllInUse as error:
             raise _busy(error) from error
         except (OperationalError, InterfaceError, TimeoutError, psycopg.OperationalError) as error:
