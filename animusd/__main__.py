@@ -15,7 +15,7 @@ from animusd.settings import SettingsUnfit
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     try:
         return 0 if options.run(options) else 1
     except (SettingsUnfit, AnimusError) as error:
@@ -23,7 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="animusd", description=__doc__)
     parser.add_argument("--version", action="version", version=f"animusd {_version()}")
     commands = parser.add_subparsers(required=True, metavar="PROCESS")
