@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deploy.demo.handover import hand_over
+from deploy.demo.scenes import Scene, say
 from deploy.demo.stages import STATES, WORK, Executor, Stage, clear_stages, set_stage
-from deploy.demo.walk import Scene, say, walk
+from deploy.demo.walk import walk
 from deploy.embedded.addresses import loopback_addresses
 from deploy.embedded.console import Console
 from deploy.embedded.daemon import bring_up, take_down

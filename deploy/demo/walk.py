@@ -1,106 +1,74 @@
-"""The walk: what an engineer and a reviewer do, through the command line they would use."""
+"""The walk: what an engineer and a reviewer do, through the command line they would use.
+
+Twice: the second time with another parameter and a new version of the data, so that the reviewer
+reads a difference.
+"""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
+from deploy.demo.projects import DATA, LOCK, PIPELINE, prepare_project, withdraw_patients
+from deploy.demo.scenes import Cli, Scene, say
 from deploy.embedded.errors import StackError
-from deploy.images.builds import BuiltImage
-from deploy.local.accounts import Accounts
 
-PROJECT_SOURCE = Path(__file__).parent / "project"
-DATA = "data"
-COMMIT_TIME = dict.fromkeys(("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"), "2026-01-01T00:00:00Z")
-"""The same files give the same commit, and so the same plan digest, each time."""
 PARAMETERS = {"C": 1.0, "seed": 7, "test_size": 0.25}
+CHANGED_C = 0.3
+WITHDRAWN = 12
 PLAN_SECONDS = 60.0
 RUN_SECONDS = 600.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
-    """Where the walk happens and with what."""
-
-    url: str
-    accounts: Accounts
-    image: BuiltImage
-    dataset: Path
-    work: Path
-    """An own directory for the demo's project, made anew."""
-    temporal_ui: str | None
-
-
-def say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
-class Cli:
-    """The `animus` command as one account: shown as a person would type it, read as JSON."""
-
-    def __init__(self, scene: Scene, account: str, *, project: str | None = None) -> None:
-        self._scene = scene
-        self._account = account
-        self._project = project
-
-    def __call__(self, *arguments: str, shown: bool = True) -> Any:
-        if shown:
-            say(f"    {self._account}$ animus {' '.join(_brief(word) for word in arguments)}")
-        done = self._run(*arguments, "--json")
-        if done.returncode not in (0, 3):  # 3: waits for approval
-            raise StackError(f"'animus {' '.join(arguments)}' failed: {_problem(done.stderr)}")
-        return json.loads(done.stdout)
-
-    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {
-            **os.environ,
-            "ANIMUS_GATEWAY_URL": self._scene.url,
-            "ANIMUS_AUTH_TOKEN": self._scene.accounts.token_of(self._account),
-            "NO_COLOR": "1",
-        }
-        if self._project is not None:
-            environment["ANIMUS_PROJECT"] = self._project
-        return subprocess.run(
-            [Path(sys.executable).parent / "animus", *arguments],
-            env=environment,
-            cwd=self._scene.work,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
+_BOUND = f"cancer=./{DATA}"
 
 Artifacts = Mapping[tuple[str, str], str]
 """SHA-256 by step and name."""
 
 
-def walk(scene: Scene) -> Artifacts:
-    """From an empty project to registered artifacts. Raises `StackError` where anything fails."""
+def walk(scene: Scene) -> tuple[Artifacts, Artifacts]:
+    """From an empty project to the artifacts of two runs. Raises `StackError` where anything
+    fails."""
     admin = Cli(scene, "admin")
     say("==> create project")
     project = _create_project(admin)
     engineer, reviewer = (
         Cli(scene, name, project=project["id"]) for name in ("engineer", "reviewer")
     )
+    first = _first_run(scene, engineer, reviewer)
+    second = _second_run(scene, engineer, reviewer)
+    say("==> demo complete")
+    say("    the first run")
+    made = _show_result(scene, engineer, first)
+    say("    the second run")
+    return made, _show_result(scene, engineer, second)
+
+
+def _first_run(scene: Scene, engineer: Cli, reviewer: Cli) -> dict[str, Any]:
     say("==> create run")
-    _prepare_project(scene)
-    run = _submit(scene, engineer)
+    prepare_project(scene)
+    run = _submit(engineer, _run_arguments(), reason="first model")
     say("==> dry-run")
     plan = _show_plan(engineer, run)
     say("==> userspace execution (data plane surface)")
-    _approve(reviewer, run, plan)
-    ended = _follow(engineer, run)
-    return _show_result(scene, engineer, ended)
+    _approve(reviewer, run, plan, reason="data, code and limits read")
+    return _follow(engineer, run)
+
+
+def _second_run(scene: Scene, engineer: Cli, reviewer: Cli) -> dict[str, Any]:
+    say(f"==> second run: {WITHDRAWN} patients withdrew their data, and C is {CHANGED_C}")
+    withdraw_patients(scene.work, WITHDRAWN)
+    changed = ["@last", "--data", _BOUND, "-p", f"C={json.dumps(CHANGED_C)}"]
+    run = _submit(engineer, changed, reason=f"{WITHDRAWN} patients withdrew their data")
+    engineer("run", "wait", run["id"], "--for", "approval", "--timeout", str(PLAN_SECONDS))
+    say("==> what the reviewer reads")
+    say(reviewer.page("approvals", "show", run["name"]).rstrip("\n"))
+    _check_difference(reviewer, run)
+    say("==> userspace execution (data plane surface)")
+    plan = engineer("run", "plan", run["id"], shown=False)
+    _approve(reviewer, run, plan, reason="only C and the withdrawn rows differ")
+    return _follow(engineer, run)
 
 
 def _create_project(admin: Cli) -> dict[str, Any]:
@@ -112,71 +80,22 @@ def _create_project(admin: Cli) -> dict[str, Any]:
     return project
 
 
-def _prepare_project(scene: Scene) -> None:
-    """A folder with the pipeline and its code under git, as an engineer has one."""
-    shutil.copytree(PROJECT_SOURCE, scene.work, dirs_exist_ok=True)
-    pipeline = scene.work / "pipeline.yaml"
-    pipeline.write_text(pipeline.read_text().replace("IMAGE", scene.image.reference))
-    (scene.work / "environment-lock.json").write_text(json.dumps(_lock(scene.image)))
-    _place_data(scene)
-    identity = ("-c", "user.name=engineer", "-c", "user.email=engineer@demo.invalid")
-    for command in (
-        ("init", "-q"),
-        ("add", "."),
-        (*identity, "commit", "-q", "-m", "The breast-cancer pipeline"),
-    ):
-        subprocess.run(["git", *command], cwd=scene.work, env=os.environ | COMMIT_TIME, check=True)
-
-
-def _place_data(scene: Scene) -> None:
-    """Beside the code and not under git: data is known by its own digest."""
-    data = scene.work / DATA
-    data.mkdir()
-    shutil.copyfile(scene.dataset, data / "breast_cancer.csv")
-    (scene.work / ".gitignore").write_text(f"{DATA}/\n")
-
-
-def _lock(image: BuiltImage) -> Mapping[str, Any]:
-    ecosystems = {"deb": "deb", "wheel": "pypi"}
-    locked = {
-        "name": "demo",
-        "repository": image.reference.partition("@")[0],
-        "platform": image.platform,
-        "manifest_digest": image.manifest_digest,
-        "config_digest": image.config_digest,
-    }
-    packages = [
-        {
-            "ecosystem": ecosystems[package.kind],
-            "name": package.name,
-            "version": package.version,
-            "hashes": [f"sha256:{package.sha256.removeprefix('sha256:')}"],
-        }
-        for package in image.packages
-    ]
-    return {"images": [locked], "packages": packages}
-
-
-def _submit(scene: Scene, engineer: Cli) -> dict[str, Any]:
-    arguments = _run_arguments(scene)
+def _submit(engineer: Cli, arguments: Sequence[str], *, reason: str) -> dict[str, Any]:
     preview = engineer("run", "preview", *arguments)
     missing = ", ".join(one["what"] for one in preview["missing"]) or "nothing"
     say(f"    preview: {preview['effect']}, plan {preview['plan_digest']}")
     say(f"    the server lacks: {missing}")
     submitted: dict[str, Any] = engineer(
-        "run", "submit", *arguments, "--expect", preview["plan_digest"], "--reason", "first model"
+        "run", "submit", *arguments, "--expect", preview["plan_digest"], "--reason", reason
     )
     say(f"    run {submitted['name']} ({submitted['id']})")
     return submitted
 
 
-def _run_arguments(scene: Scene) -> list[str]:
+def _run_arguments() -> list[str]:
     parameters = [f"{name}={json.dumps(value)}" for name, value in PARAMETERS.items()]
     flags = [word for parameter in parameters for word in ("-p", parameter)]
-    return [
-        "pipeline.yaml", "--production", "--data", f"cancer=./{DATA}",
-        "--lock", "environment-lock.json", *flags,
-    ]  # fmt: skip
+    return [PIPELINE, "--production", "--data", _BOUND, "--lock", LOCK, *flags]
 
 
 def _show_plan(engineer: Cli, run: Mapping[str, Any]) -> dict[str, Any]:
@@ -195,15 +114,32 @@ def _show_plan(engineer: Cli, run: Mapping[str, Any]) -> dict[str, Any]:
     return plan
 
 
-def _approve(reviewer: Cli, run: Mapping[str, Any], plan: Mapping[str, Any]) -> None:
+def _check_difference(reviewer: Cli, run: Mapping[str, Any]) -> None:
+    """The page names what was changed, and nothing else."""
+    sections = _review(reviewer, run)["document"]["sections"]
+    (difference,) = (one for one in sections if one["name"] == "difference")
+    named = {item["label"] for listing in difference["listings"] for item in listing["shown"]}
+    if named != {"/body/parameters/C", "cancer", "breast_cancer.csv"}:
+        raise StackError(f"The reviewer was told another difference: {', '.join(sorted(named))}")
+
+
+def _approve(
+    reviewer: Cli, run: Mapping[str, Any], plan: Mapping[str, Any], *, reason: str
+) -> None:
     digest = plan["plan_digest"]
-    shown: dict[str, Any] = reviewer("approvals", "show", run["id"], shown=False)
-    (review,) = shown["reviews"]
+    review = _review(reviewer, run)
     say(f"    review digest {review['review_digest']}")
     reviewer(
         "approve", run["id"], "--plan-digest", digest, "--review-digest", review["review_digest"],
-        "--reason", "data, code and limits read",
+        "--reason", reason,
     )  # fmt: skip
+
+
+def _review(reviewer: Cli, run: Mapping[str, Any]) -> dict[str, Any]:
+    shown: dict[str, Any] = reviewer("approvals", "show", run["id"], shown=False)
+    reviews: list[dict[str, Any]] = shown["reviews"]
+    (review,) = reviews
+    return review
 
 
 def _follow(engineer: Cli, run: Mapping[str, Any]) -> dict[str, Any]:
@@ -225,10 +161,9 @@ def _follow(engineer: Cli, run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _show_result(scene: Scene, engineer: Cli, run: Mapping[str, Any]) -> Artifacts:
-    gates = engineer("approvals", "show", run["id"])["gates"]
+    gates = engineer("approvals", "show", run["id"], shown=False)["gates"]
     decisions = [decision for gate in gates for decision in gate["decisions"]]
-    artifacts = engineer("run", "artifacts", run["id"])["artifacts"]
-    say("==> demo complete")
+    artifacts = engineer("run", "artifacts", run["name"])["artifacts"]
     say(f"    plan digest   {run['plan_digest']}")
     for decision in decisions:
         say(f"    {decision['verdict']:<13} {decision['principal']}: {decision['reason']}")
@@ -237,7 +172,8 @@ def _show_result(scene: Scene, engineer: Cli, run: Mapping[str, Any]) -> Artifac
     for artifact in sorted(artifacts, key=lambda one: (one["step"], one["name"])):
         say(f"    artifact      {artifact['name']:<24} {artifact['sha256']}")
     metrics = _download_json(scene, engineer, artifacts, "metrics")
-    say(f"    accuracy      {metrics['accuracy']:.4f} on {metrics['test_rows']} test rows")
+    judged = f"on {metrics['test_rows']} test rows, C={run['spec']['parameters']['C']}"
+    say(f"    accuracy      {metrics['accuracy']:.4f} {judged}")
     if scene.temporal_ui is not None:
         say(f"    workflow      {scene.temporal_ui}/namespaces/animus/workflows/{run['id']}")
     return {(one["step"], one["name"]): one["sha256"] for one in artifacts}
@@ -253,19 +189,7 @@ def _download_json(
     scene: Scene, engineer: Cli, artifacts: Sequence[Mapping[str, Any]], name: str
 ) -> dict[str, Any]:
     artifact = next(one for one in artifacts if one["name"] == name)
-    target = scene.work / f"{name}.downloaded"
-    engineer("artifact", "download", artifact["id"], "--to", str(target))
+    target = scene.work / f"{artifact['id']}.json"
+    engineer("artifact", "download", artifact["id"], "--to", str(target), shown=False)
     content: dict[str, Any] = json.loads(target.read_text())
     return content
-
-
-def _brief(word: str) -> str:
-    return word if len(word) <= 60 else f"{word[:57]}..."
-
-
-def _problem(stderr: str) -> str:
-    try:
-        problem = json.loads(stderr)
-        return f"{problem['detail']} ({problem['code']})"
-    except (ValueError, KeyError, TypeError):
-        return stderr.strip()[-2_000:]

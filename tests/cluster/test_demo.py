@@ -1,4 +1,4 @@
-"""The demo's run as pods, beside the same run as containers: what comes out is the same."""
+"""The demo's runs as pods, beside the same runs as containers: what comes out is the same."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from animus.adapters.kubernetes.names import CLUSTER
-from deploy.demo.walk import Artifacts, Scene, walk
+from deploy.demo.scenes import Scene
+from deploy.demo.walk import Artifacts, walk
 from deploy.dev_cluster.clusters import Cluster
 from deploy.embedded.addresses import loopback_addresses
 from deploy.embedded.configuration import StackConfig
@@ -39,13 +40,14 @@ OUTPUTS = {
 def test_the_demo_runs_on_kubernetes(cluster: Cluster, tmp_path: Path) -> None:
     in_pods = _walk_in_pods(cluster, tmp_path / "kubernetes")
     in_containers = _walk_in_containers(tmp_path / "container")
-    assert in_pods.keys() == in_containers.keys() >= OUTPUTS
-    assert {each: in_pods[each] for each in OUTPUTS} == {
-        each: in_containers[each] for each in OUTPUTS
-    }
+    for pods, containers in zip(in_pods, in_containers, strict=True):
+        assert pods.keys() == containers.keys() >= OUTPUTS
+        assert [pods[each] for each in OUTPUTS] == [containers[each] for each in OUTPUTS]
+    first, second = in_pods
+    assert first["train", "model"] != second["train", "model"]
 
 
-def _walk_in_pods(cluster: Cluster, folder: Path) -> Artifacts:
+def _walk_in_pods(cluster: Cluster, folder: Path) -> tuple[Artifacts, Artifacts]:
     prepared = prepare_on_cluster(
         folder / "stack", free_ports(), cluster=cluster, console=Console()
     )
@@ -69,7 +71,7 @@ async def _is_clean(cluster: Cluster) -> bool:
     return cluster.kubectl("get", kinds, "--namespace", NAMESPACE, ours, "--output=name") == ""
 
 
-def _walk_in_containers(folder: Path) -> Artifacts:
+def _walk_in_containers(folder: Path) -> tuple[Artifacts, Artifacts]:
     folder.mkdir()
     prepared = prepare(folder / "stack", free_ports(), console=Console())
     with Stack(prepared.config) as stack:
@@ -85,7 +87,7 @@ def _walk_in_containers(folder: Path) -> Artifacts:
 
 def _walk(
     config: StackConfig, image: BuiltImage, *, executor: str, runtime: str, work: Path
-) -> Artifacts:
+) -> tuple[Artifacts, Artifacts]:
     work.mkdir()
     return walk(
         Scene(

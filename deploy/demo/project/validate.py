@@ -8,7 +8,7 @@ from dataset import CLASSES, OUTPUT, load
 
 features, labels = load()
 checks = {
-    "rows": len(labels) == 569,
+    "rows": len(labels) >= 500,
     "columns": features.shape[1] == 30,
     "no missing values": bool(np.isfinite(features).all()),
     "no negative measurements": bool((features >= 0).all()),
