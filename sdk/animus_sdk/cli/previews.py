@@ -8,9 +8,10 @@ from typing import Any
 from rich.text import Text
 
 from animus_sdk.cli.screens import STATE_STYLES, Screen, styled
+from animus_sdk.cli.step_groups import FEW, group_words, step_lines, wave_words
 from animus_sdk.cli.wording import count_words, duration_words, size_words
 from animus_sdk.printable import printable
-from animus_sdk.wire.views import Approval, Preview
+from animus_sdk.wire.views import Approval, Limitation, Preview
 
 EFFECTS = {
     "allow": "allowed",
@@ -19,7 +20,8 @@ EFFECTS = {
 }
 
 
-def show_preview(screen: Screen, preview: Preview) -> None:
+def show_preview(screen: Screen, preview: Preview, *, every: bool = False) -> None:
+    """Of many steps one line for each kind; with `every` each of them."""
     screen.pairs(
         [
             ("plan", preview["plan_digest"]),
@@ -28,21 +30,36 @@ def show_preview(screen: Screen, preview: Preview) -> None:
             *_simulation_facts(preview),
         ]
     )
+    show_many_steps(screen, preview["plan"], every=every, more="animus run preview … --all")
     show_findings(screen, preview["plan"])
     _list(screen, "Approvals needed", [approval_words(one) for one in preview["approvals"]])
-    _list(
-        screen,
-        "Limitations",
-        [
-            f"{one['code']}{_about(one['subject'])}: {one['explanation']}"
-            for one in preview["limitations"]
-        ],
-    )
+    _list(screen, "Limitations", _limitation_lines(preview["limitations"]))
     _list(
         screen,
         "Missing on the server",
         [f"{m['what'].replace('_', ' ')} {m['name']}: {m['todo']}" for m in preview["missing"]],
     )
+
+
+def show_many_steps(screen: Screen, plan: dict[str, Any], *, every: bool, more: str) -> None:
+    """Nothing where their names have been said; `more` is the command that shows each of them."""
+    steps = plan["body"]["steps"]
+    if len(steps) <= FEW and not every:
+        return
+    _list(screen, "Steps", step_lines(steps, every=every))
+    if not every:
+        screen.line(f"each of them: {more}", indent=2)
+
+
+def _limitation_lines(limitations: Sequence[Limitation]) -> list[str]:
+    """What holds of many steps is said once."""
+    subjects: dict[tuple[str, str], list[str]] = {}
+    for one in limitations:
+        subjects.setdefault((one["code"], one["explanation"]), []).append(one["subject"])
+    return [
+        f"{code}{_about(', '.join(group_words(about)))}: {explanation}"
+        for (code, explanation), about in subjects.items()
+    ]
 
 
 def show_outcome(screen: Screen, preview: Preview) -> None:
@@ -121,7 +138,7 @@ def markdown(preview: Preview) -> str:
             [f"{one['code']}{_about(one['subject'])}" for one in preview["limitations"]],
         ),
         ("Missing", [f"{one['what']} {one['name']}" for one in preview["missing"]]),
-        ("Steps", [" + ".join(wave) for wave in simulation["waves"]]),
+        ("Steps", [" + ".join(group_words(wave)) for wave in simulation["waves"]]),
     ]
     for title, items in sections:
         if items:
@@ -151,9 +168,8 @@ def _simulation_facts(preview: Preview) -> list[tuple[str, str]]:
     simulation = preview["simulation"]
     peak = simulation["peak"]
     gpus = f", {count_words(peak['gpus'], 'GPU')}" if peak["gpus"] else ""
-    waves = " → ".join(" + ".join(wave) for wave in simulation["waves"])
     return [
-        ("steps", waves),
+        ("steps", wave_words(simulation["waves"])),
         (
             "at worst",
             f"{count_words(simulation['worst_case_attempts'], 'attempt')},"

@@ -17,10 +17,11 @@ from animus_sdk.cli.commands.promotions import promote_run
 from animus_sdk.cli.commands.run_logs import show_logs
 from animus_sdk.cli.commands.submissions import checked_until
 from animus_sdk.cli.measurements import show_usage
-from animus_sdk.cli.previews import plan_facts, show_findings
+from animus_sdk.cli.previews import plan_facts, show_findings, show_many_steps
 from animus_sdk.cli.references import run_meant
 from animus_sdk.cli.screens import state_text
 from animus_sdk.cli.sessions import Session, command
+from animus_sdk.cli.step_groups import FEW, group_words
 from animus_sdk.cli.watching import UNTIL, explain_run, steps_table, wait_for_run
 from animus_sdk.cli.wording import ago_words, time_words
 from animus_sdk.resources.references import short
@@ -163,6 +164,9 @@ def show_plan(
     reference: _Reference,
     *,
     generation: Annotated[int | None, typer.Option(min=1, help="Default: the newest.")] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Each step, also of many that are alike.")
+    ] = False,
 ) -> None:
     """The plan that the run's workflow stored: what is approved and executed."""
     run_id = run_meant(here, reference)
@@ -179,12 +183,17 @@ def show_plan(
             ]
         )
         show_findings(here.screen, document)
+        steps = document["body"]["steps"]
+        if len(steps) > FEW and not every:
+            more = f"animus run plan {reference} --all"
+            show_many_steps(here.screen, document, every=False, more=more)
+            return
         here.screen.line()
         here.screen.table(
             ["step", "after", "image"],
             [
-                [one["spec"]["name"], ", ".join(one["after"]), one["spec"]["image"]]
-                for one in document["body"]["steps"]
+                [one["spec"]["name"], ", ".join(group_words(one["after"])), one["spec"]["image"]]
+                for one in steps
             ],
         )
 

@@ -54,6 +54,9 @@ def preview_run(
     as_markdown: Annotated[
         bool, typer.Option("--markdown", help="A summary for a merge request.")
     ] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Each step, also of many that are alike.")
+    ] = False,
 ) -> None:
     """Show what a run would do, what it needs and who must approve. Writes nothing anywhere."""
     draft = draft_wanted(here, said, step)
@@ -65,7 +68,7 @@ def preview_run(
             here.screen.raw(markdown(preview) + markdown_difference(difference))
             return
         show_inferred(here.screen, draft.inferred)
-        show_preview(here.screen, preview)
+        show_preview(here.screen, preview, every=every)
         here.screen.line()
         show_difference(here.screen, difference)
 
