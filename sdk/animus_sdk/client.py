@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import datetime
 from types import TracebackType
 
 from animus_sdk.errors import SettingsUnfit
@@ -96,6 +97,10 @@ class Client:
     def close(self) -> None:
         self._gateway.close()
         self._store.close()
+
+    def now(self) -> datetime:
+        """By the gateway's clock as its answers tell it; by this machine's before the first."""
+        return self._gateway.clock.now()
 
     def project_id(self) -> str:
         """The id of the project that is meant; a name is looked up once."""

@@ -7,7 +7,7 @@ import re
 
 import pytest
 from animus_sdk.cli.gates import show_gates
-from animus_sdk.cli.screens import Screen
+from animus_sdk.cli.screens import TEXT_WIDTH, Passage, Screen
 from animus_sdk.cli.wrapped_lines import count_cells, set_lines
 from animus_sdk.printable import printable
 from rich.cells import cell_len
@@ -68,3 +68,13 @@ def test_the_reason_of_a_decision_begins_no_line_of_a_gate() -> None:
     assert any(FORGED in line for line in lines)
     assert all(cell_len(line) <= 100 for line in lines)
     assert not [line for line in lines if line.strip().startswith(FORGED)]
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
+def test_a_value_beside_its_name_goes_on_behind_a_bar(text: str) -> None:
+    out = io.StringIO()
+    Screen(out=out).pairs([("reason", Passage(text)), ("name", "x")])
+    first, *more, last = out.getvalue().splitlines() if text else ["reason  ", "name    x"]
+    assert (first.startswith("reason  "), last) == (True, "name    x")
+    assert all(line.startswith(" " * 10 + "| ") for line in more)
+    assert all(count_cells(line) <= TEXT_WIDTH for line in (first, *more))

@@ -43,6 +43,10 @@ STATE_STYLES = {
 }  # fmt: skip
 
 
+class Passage(str):
+    """Text of others that may be long, as a value of `pairs`: set in lines."""
+
+
 class NoTerminal(AnimusError):
     """Something would have to be asked, and nobody is there to answer."""
 
@@ -144,9 +148,16 @@ class Screen:
     def pairs(self, pairs: Iterable[tuple[str, str | Text | None]]) -> None:
         """Names and values, one a line; what has no value is left out."""
         kept = [(name, value) for name, value in pairs if value not in (None, "")]
-        width = max((len(name) for name, _ in kept), default=0)
+        width = max((len(name) for name, _ in kept), default=0) + 2
         for name, value in kept:
-            self.line(styled(name.ljust(width + 2), "dim"), value or "")
+            named = styled(name.ljust(width), "dim")
+            if isinstance(value, Passage):
+                first, *more = set_lines(value, indent=width, width=self.text_width)
+                self.line(named, first[width:])
+                for line in more:
+                    self.line(line)
+            else:
+                self.line(named, value or "")
 
     def confirm(self, question: str) -> bool:
         """Only 'y' and 'yes' say yes."""

@@ -13,6 +13,7 @@ import typer
 from animus_sdk.cli.exit_codes import ExitCode
 from animus_sdk.cli.failures import report
 from animus_sdk.cli.screens import Screen
+from animus_sdk.cli.wording import CLOCK
 from animus_sdk.client import Client
 from animus_sdk.errors import AnimusError
 from animus_sdk.settings import Given, Settings, load_settings
@@ -80,6 +81,7 @@ class Session:
     def client(self) -> Client:
         if self._client is None:
             self._client = Client(settings=self.settings, retries=RETRIES)
+            CLOCK.go_by(self._client.now)
         return self._client
 
 

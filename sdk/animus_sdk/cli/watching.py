@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timezone
 from typing import Literal, Protocol
 
 import typer
@@ -16,7 +15,7 @@ from animus_sdk.cli.exit_codes import ExitCode, code_of_run
 from animus_sdk.cli.failed_steps import tell_failed_steps
 from animus_sdk.cli.screens import Screen, state_text, styled
 from animus_sdk.cli.sessions import Session
-from animus_sdk.cli.wording import ago_words, duration_words, parse_time
+from animus_sdk.cli.wording import CLOCK, ago_words, duration_words, parse_time
 from animus_sdk.following import follow_run
 from animus_sdk.resources.runs import ENDED
 from animus_sdk.wire.views import Attempt, RunDetail
@@ -66,10 +65,10 @@ def explain_run(here: Session, detail: RunDetail) -> None:
     screen = here.screen
     screen.line(styled(detail["name"], "bold"), " is ", state_text(detail["state"]), _why(detail))
     if detail["explanation"] is not None:
-        screen.line(detail["explanation"], indent=2)
+        screen.passage(detail["explanation"], indent=2)
     tell_failed_steps(here, detail)
     for incident in detail["incidents"]:
-        screen.line(f"incident {incident['kind']}: {incident['message']}", indent=2)
+        screen.passage(f"incident {incident['kind']}: {incident['message']}", indent=2)
     for hint in _next(detail):
         screen.note(hint)
 
@@ -175,7 +174,7 @@ def _time_taken(attempt: Attempt | None) -> str:
     if attempt is None:
         return ""
     closed = attempt["closed_at"]
-    end = parse_time(closed) if closed else datetime.now(timezone.utc)
+    end = parse_time(closed) if closed else CLOCK.now()
     return duration_words((end - parse_time(attempt["opened_at"])).total_seconds())
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from collections.abc import Callable
+from datetime import datetime
+
+from animus_sdk.wire.clocks import own_time
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _PERIODS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
@@ -37,8 +40,25 @@ def time_words(text: str) -> str:
     return parse_time(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
+class Clock:
+    """What people are told the time by: the platform's clock, once a gateway is asked."""
+
+    def __init__(self) -> None:
+        self._now: Callable[[], datetime] = own_time
+
+    def go_by(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+
+    def now(self) -> datetime:
+        return self._now()
+
+
+CLOCK = Clock()
+"""One process is one command, and asks one gateway."""
+
+
 def ago_words(text: str, *, now: datetime | None = None) -> str:
-    seconds = ((now or datetime.now(timezone.utc)) - parse_time(text)).total_seconds()
+    seconds = ((now or CLOCK.now()) - parse_time(text)).total_seconds()
     if seconds < 0:
         return f"in {duration_words(-seconds)}"
     return "now" if seconds < 1 else f"{duration_words(seconds)} ago"

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from animus_sdk.client import Client
-from animus_sdk.doctor.clocks import Reading
 from animus_sdk.doctor.findings import Finding, fault, note, ok
 from animus_sdk.doctor.gateways import compare_versions
 from animus_sdk.errors import AnimusError, NotSignedIn
 from animus_sdk.printable import printable
+from animus_sdk.wire.clocks import Reading
 from animus_sdk.wire.views import Token, WhoAmI
 
 HINT_LENGTH = 12

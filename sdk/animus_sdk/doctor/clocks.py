@@ -1,4 +1,4 @@
-"""Clocks of three machines compared by what HTTP answers say in `Date`: this one, gateway, store.
+"""Clocks of three machines compared: this one's, the gateway's, the store's.
 
 The platform lets clocks of its own machines differ by 30 s; presigned URLs live ten minutes by
 the gateway's clock, and are judged by the store's.
@@ -7,13 +7,10 @@ the gateway's clock, and are judged by the store's.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
-from email.utils import parsedate_to_datetime
-
-import httpx
+from datetime import timedelta
 
 from animus_sdk.doctor.findings import Finding, fault, note, ok
+from animus_sdk.wire.clocks import Reading, beyond_doubt
 
 CHECK = "clock"
 TOLERANCE = timedelta(seconds=30)
@@ -26,41 +23,20 @@ _SYNCHRONISE = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """How far another machine's clock is ahead of this one's; `error` at most, either way."""
-
-    ahead: timedelta
-    error: timedelta
-
-
-def read_clock(response: httpx.Response, *, sent: datetime, received: datetime) -> Reading | None:
-    """None for an answer that tells no time. `Date` has whole seconds."""
-    try:
-        told = parsedate_to_datetime(response.headers.get("date", ""))
-    except (TypeError, ValueError):
-        return None
-    if told.tzinfo is None:
-        told = told.replace(tzinfo=timezone.utc)
-    half = (received - sent) / 2
-    return Reading(
-        ahead=told + timedelta(seconds=0.5) - (sent + half),
-        error=half + timedelta(seconds=0.5),
-    )
-
-
 def compare_with_gateway(gateway: Reading | None) -> Iterator[Finding]:
     if gateway is None:
         yield note(CHECK, "The gateway's answers tell no time, so the clocks are not compared.")
         return
-    by = _beyond_doubt(gateway)
+    by = beyond_doubt(gateway)
     said = f"This machine's clock is {_words(-gateway.ahead)} the gateway's."
     if by <= TOLERANCE:
         yield ok(CHECK, f"This machine's clock and the gateway's agree{_AGREE}")
     elif by <= TOO_MUCH:
-        yield note(CHECK, f"{said} Times that are shown are off by that.", todo=_SYNCHRONISE)
+        yield note(
+            CHECK, f"{said} How long ago something was is told by the gateway's.", todo=_SYNCHRONISE
+        )
     else:
-        what = "Times that are shown, --since, and certificates that are judged by it are wrong."
+        what = "Certificates are judged by this machine's; how long ago something was is not."
         yield fault(CHECK, f"{said} {what}", todo=_SYNCHRONISE)
 
 
@@ -69,7 +45,7 @@ def compare_with_store(gateway: Reading | None, store: Reading | None) -> Iterat
     if gateway is None or store is None:
         return
     between = Reading(ahead=store.ahead - gateway.ahead, error=store.error + gateway.error)
-    by = _beyond_doubt(between)
+    by = beyond_doubt(between)
     said = f"The object store's clock is {_words(between.ahead)} the gateway's."
     todo = "Tell the operators: both clocks are to be set by the network."
     if by <= TOLERANCE:
@@ -78,11 +54,6 @@ def compare_with_store(gateway: Reading | None, store: Reading | None) -> Iterat
         yield note(CHECK, f"{said} URLs live ten minutes, and lose that much.", todo=todo)
     else:
         yield fault(CHECK, f"{said} The store refuses URLs for it.", todo=todo)
-
-
-def _beyond_doubt(reading: Reading) -> timedelta:
-    """How far apart they are at least."""
-    return max(timedelta(0), abs(reading.ahead) - reading.error)
 
 
 def _words(ahead: timedelta) -> str:

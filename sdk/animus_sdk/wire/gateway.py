@@ -11,6 +11,7 @@ from urllib.parse import quote
 import httpx
 
 from animus_sdk.errors import NotSignedIn, OutcomeUnknown, Unreachable
+from animus_sdk.wire.clocks import OtherClock, own_time
 from animus_sdk.wire.connections import SOCKET_SCHEME, gateway_client
 from animus_sdk.wire.decoding import decode
 from animus_sdk.wire.operations import Operation, Repeat
@@ -44,6 +45,7 @@ class Gateway:
         self._token = token
         self._retries = retries or RetryPolicy()
         self._http = http or gateway_client(url, timeout=timeout)
+        self.clock = OtherClock()
 
     def __repr__(self) -> str:
         return f"Gateway({self.url!r})"
@@ -129,6 +131,7 @@ class Gateway:
     def _send(self, request: httpx.Request, repeat: Repeat) -> httpx.Response:
         patience = self._retries.begin()
         while True:
+            sent = own_time()
             try:
                 response = self._http.send(request)
             except httpx.RequestError as error:
@@ -136,6 +139,7 @@ class Gateway:
                 if repeatable and patience.wait():
                     continue
                 raise self._unreachable(error, repeat) from None
+            self.clock.hear(response, sent=sent)
             statuses = _NOTHING_DONE if repeat is Repeat.UNSENT else _TRY_AGAIN
             if response.status_code not in statuses:
                 return response

@@ -76,7 +76,7 @@ class _Page:
             why = f": {kind}{run['failure_code'].replace('_', ' ')}"
         self._screen.line(styled(run["name"], "bold"), " is ", state_text(run["state"]), why)
         if run["explanation"] is not None:
-            self._screen.line(run["explanation"], indent=2)
+            self._screen.passage(run["explanation"], indent=2)
         for gate in self._found["gates"]:
             self._screen.line(
                 f"gate {gate['name']} needs {gate['quorum']} × {gate['role']}, until"
@@ -84,7 +84,7 @@ class _Page:
                 indent=2,
             )
         for incident in run["incidents"]:
-            self._screen.line(f"incident {incident['kind']}: {incident['message']}", indent=2)
+            self._screen.passage(f"incident {incident['kind']}: {incident['message']}", indent=2)
 
     def _facts(self) -> Iterator[tuple[str, str | None]]:
         run, found = self._run, self._found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -13,7 +13,7 @@ import typer
 from animus_sdk.cli.references import run_meant
 from animus_sdk.cli.screens import Screen, styled
 from animus_sdk.cli.sessions import Session
-from animus_sdk.cli.wording import parse_time
+from animus_sdk.cli.wording import CLOCK, parse_time
 from animus_sdk.errors import SettingsUnfit
 from animus_sdk.log_following import WantedLogs, choose_attempts, follow_logs, read_attempt
 from animus_sdk.resources.references import UnknownReference
@@ -116,7 +116,7 @@ def _since(text: str | None) -> datetime | None:
         return None
     if (ago := _AGO.fullmatch(text)) is not None:
         seconds = int(ago[1]) * _SECONDS[ago[2]]
-        return datetime.now(timezone.utc) - timedelta(seconds=seconds)
+        return CLOCK.now() - timedelta(seconds=seconds)
     try:
         time = parse_time(text)
     except ValueError:

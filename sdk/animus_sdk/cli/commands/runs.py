@@ -19,7 +19,7 @@ from animus_sdk.cli.commands.submissions import checked_until
 from animus_sdk.cli.measurements import show_usage
 from animus_sdk.cli.previews import plan_facts, show_findings, show_many_steps
 from animus_sdk.cli.references import run_meant
-from animus_sdk.cli.screens import state_text
+from animus_sdk.cli.screens import Passage, state_text
 from animus_sdk.cli.sessions import Session, command
 from animus_sdk.cli.step_groups import FEW, group_words
 from animus_sdk.cli.watching import UNTIL, explain_run, steps_table, wait_for_run
@@ -239,11 +239,11 @@ def _show_detail(here: Session, detail: RunDetail) -> None:
             ("id", detail["id"]),
             ("pipeline", f"{detail['pipeline']} ({detail['classification']})"),
             ("asked by", detail["requester"]),
-            ("reason", detail["reason"]),
-            ("ticket", detail["ticket"]),
-            ("started by", _trigger(detail)),
+            ("reason", Passage(detail["reason"])),
+            ("ticket", Passage(detail["ticket"])),
+            ("started by", Passage(_trigger(detail))),
             ("priority", detail["priority"] if detail["priority"] != "normal" else None),
-            ("labels", ", ".join(f"{k}={v}" for k, v in detail["labels"].items())),
+            ("labels", Passage(", ".join(f"{k}={v}" for k, v in detail["labels"].items()))),
             ("plan", detail["plan_digest"]),
             ("made", time_words(detail["created_at"])),
             ("ended", time_words(detail["ended_at"]) if detail["ended_at"] else None),
@@ -258,6 +258,6 @@ def _show_detail(here: Session, detail: RunDetail) -> None:
     explain_run(here, detail)
 
 
-def _trigger(detail: RunDetail) -> str | None:
+def _trigger(detail: RunDetail) -> str:
     trigger = detail["trigger"]
-    return f"{trigger_words(trigger)} (as it says itself)" if trigger is not None else None
+    return f"{trigger_words(trigger)} (as it says itself)" if trigger is not None else ""

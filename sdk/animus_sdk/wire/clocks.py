@@ -1,0 +1,69 @@
+"""Another machine's clock as its HTTP answers tell it in `Date`; and so its time here."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+
+import httpx
+
+SAME = timedelta(seconds=5)
+"""Servers make `Date` once in a while, and not for each answer: a little apart is not another."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How far another machine's clock is ahead of this one's; `error` at most, either way."""
+
+    ahead: timedelta
+    error: timedelta
+
+
+def read_clock(response: httpx.Response, *, sent: datetime, received: datetime) -> Reading | None:
+    """None for an answer that tells no time. `Date` has whole seconds."""
+    try:
+        told = parsedate_to_datetime(response.headers.get("date", ""))
+    except (TypeError, ValueError):
+        return None
+    if told.tzinfo is None:
+        told = told.replace(tzinfo=timezone.utc)
+    half = (received - sent) / 2
+    return Reading(
+        ahead=told + timedelta(seconds=0.5) - (sent + half),
+        error=half + timedelta(seconds=0.5),
+    )
+
+
+def beyond_doubt(reading: Reading) -> timedelta:
+    """How far apart they are at least."""
+    return max(timedelta(0), abs(reading.ahead) - reading.error)
+
+
+def own_time() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+class OtherClock:
+    """This machine's clock, corrected where the other one's is beyond doubt another. Safe to use
+    from several threads."""
+
+    def __init__(self, own: Callable[[], datetime] = own_time) -> None:
+        self._own = own
+        self._lock = threading.Lock()
+        self._best: Reading | None = None
+
+    def now(self) -> datetime:
+        with self._lock:
+            best = self._best
+        is_another = best is not None and beyond_doubt(best) > SAME
+        return self._own() + best.ahead if best is not None and is_another else self._own()
+
+    def hear(self, response: httpx.Response, *, sent: datetime) -> None:
+        """Of all answers the quickest tells it best."""
+        reading = read_clock(response, sent=sent, received=self._own())
+        with self._lock:
+            if reading is not None and (self._best is None or reading.error < self._best.error):
+                self._best = reading
