@@ -39,7 +39,7 @@ from animus.ports import ObjectStore, RuleJudge, Signer
 from animus.services import attempts, registration, run_phases, run_watch, start_checks
 from animus.services.attempts import OpenedAttempt
 from animus.services.registration import Answer
-from animus.services.run_phases import Position
+from animus.services.run_positions import Position
 from animus.store.database import Database, UnitOfWork
 
 

@@ -154,8 +154,13 @@ def closing_of(
     rule: GateRule, verdicts: Sequence[DecisionVerdict], *, now: datetime, deadline: datetime
 ) -> GateClosing | None:
     """How the gate closes with these decisions at `now`; None while it stays open."""
+    return settled_by(rule, verdicts) or (GateClosing.EXPIRED if now >= deadline else None)
+
+
+def settled_by(rule: GateRule, verdicts: Sequence[DecisionVerdict]) -> GateClosing | None:
+    """What these decisions alone, without the clock, say of the gate."""
     if DecisionVerdict.REJECT in verdicts:
         return GateClosing.REJECTED
     if sum(1 for verdict in verdicts if verdict is DecisionVerdict.APPROVE) >= rule.quorum:
         return GateClosing.SATISFIED
-    return GateClosing.EXPIRED if now >= deadline else None
+    return None

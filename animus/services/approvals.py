@@ -45,6 +45,17 @@ from animus.store.tables import ApprovalGate, Decision, GateClosure, Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawalView:
+    """That a decision was taken back, by whom and why."""
+
+    reason: str
+    principal_id: PrincipalId
+    principal: str
+    withdrawn_at: datetime
+    audit_event_id: EventId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionView:
     id: DecisionId
     gate_id: GateId
@@ -60,6 +71,8 @@ class DecisionView:
     """None for a decision of before there were reviews; so are the next two."""
     review_digest: Digest | None
     audit_event_id: EventId | None
+    withdrawal: WithdrawalView | None
+    """Then it counts no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +89,7 @@ class DecisionRecord:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionFilter:
     person_id: PersonId | None = None
+    run_id: RunId | None = None
     since: datetime | None = None
     before: DecisionId | None = None
 
@@ -119,7 +133,7 @@ async def list_gates(
 ) -> Sequence[GateView]:
     rows = await approvals.list_gates(session, project_id, run_id=run_id, only_open=only_open)
     ids = [gate.id for gate, _, _ in rows]
-    decided = await _decisions(session, project_id, ids)
+    decided = await decisions_on(session, project_id, ids)
     shown = await reviews.find_digests(session, project_id, ids)
     return [
         _gate_view(gate, closure, run, decided[gate.id], review=shown.get(gate.id))
@@ -135,13 +149,18 @@ def decidable_by(gates: Iterable[GateView], actor: Actor) -> Sequence[GateView]:
         if gate.rule.role in actor.roles
         and gate.requester_person_id != actor.person_id
         and (actor.kind == "person" or actor.name in gate.rule.service_accounts)
-        and all(decision.person_id != actor.person_id for decision in gate.decisions)
+        and all(one.person_id != actor.person_id for one in standing(gate.decisions))
     ]
 
 
+def standing(decisions: Iterable[DecisionView]) -> Sequence[DecisionView]:
+    """Those that were not withdrawn."""
+    return [one for one in decisions if one.withdrawal is None]
+
+
 async def get_gate(session: ReadSession, project_id: ProjectId, gate_id: GateId) -> GateView:
-    gate, closure, run = await _get_rows(session, project_id, gate_id)
-    decided = await _decisions(session, project_id, [gate.id])
+    gate, closure, run = await get_rows(session, project_id, gate_id)
+    decided = await decisions_on(session, project_id, [gate.id])
     shown = await reviews.find_digests(session, project_id, [gate.id])
     return _gate_view(gate, closure, run, decided[gate.id], review=shown.get(gate.id))
 
@@ -159,19 +178,20 @@ async def decide(
     verdict, meaning = said.verdict, meaning_of(said.verdict, said.meaning)
     check_texts(reason=said.reason)
     await uow.lock(*approvals.gate_lock(gate_id))
-    gate, closure, run = await _get_rows(uow, project_id, gate_id)
+    gate, closure, run = await get_rows(uow, project_id, gate_id)
     if run.ended_at is not None:
         raise GateClosed(f"The run has ended: it is {run.state}.")
-    decided = (await _decisions(uow, project_id, [gate_id]))[gate_id]
+    made = (await decisions_on(uow, project_id, [gate_id]))[gate_id]
     now = await runs.database_time(uow)
     check_decision(
-        await _open_gate(uow, gate, closure, run),
+        await _open_gate(uow, gate, closure, run, decided=standing(made)),
         call.by,
         plan_digest=said.plan_digest,
         review_digest=said.review_digest,
         now=now,
     )
     row = _decision(call, gate, said, meaning=meaning)
+    row.number = 1 + sum(one.person_id == row.person_id for one in made)
     uow.add(row)
     await uow.flush()
     record(
@@ -184,10 +204,10 @@ async def decide(
         },
         event_id=_event_of(row.id),
     )  # fmt: skip
-    await _settle(uow, call, gate, [*(d.verdict for d in decided), verdict], now=now)
+    await settle(uow, call, gate, [*(one.verdict for one in standing(made)), verdict], now=now)
     runs.add_outbox(uow, project_id, gate.run_id, "wake")
     await uow.flush()
-    return _decision_view(row, call.by.name)
+    return _decision_view(row, call.by.name, None)
 
 
 async def get_decision(
@@ -197,7 +217,8 @@ async def get_decision(
     if row is None:
         raise NotFound("decision", str(decision_id))
     names = await names_of(session, [row.principal_id])
-    return _decision_view(row, names[row.principal_id])
+    withdrawn = await _withdrawals(session, project_id, [row.id])
+    return _decision_view(row, names[row.principal_id], withdrawn.get(row.id))
 
 
 async def list_decisions(
@@ -208,13 +229,15 @@ async def list_decisions(
         session,
         project_id,
         person_id=wanted.person_id,
+        run_id=wanted.run_id,
         since=wanted.since,
         before=wanted.before,
         limit=limit,
     )
+    withdrawn = await _withdrawals(session, project_id, [row.id for row, *_ in rows])
     return [
         DecisionRecord(
-            decision=_decision_view(row, principal),
+            decision=_decision_view(row, principal, withdrawn.get(row.id)),
             gate=gate,
             run_id=RunId(row.run_id),
             run=run,
@@ -249,14 +272,14 @@ def _open_gates(records: RunRecords) -> list[ApprovalGate]:
 
 async def _settle_one(uow: UnitOfWork, call: Call, project_id: ProjectId, gate_id: GateId) -> None:
     await uow.lock(*approvals.gate_lock(gate_id))
-    gate, closure, _ = await _get_rows(uow, project_id, gate_id)
+    gate, closure, _ = await get_rows(uow, project_id, gate_id)
     if closure is None:
-        decided = (await _decisions(uow, project_id, [gate_id]))[gate_id]
+        made = (await decisions_on(uow, project_id, [gate_id]))[gate_id]
         now = await runs.database_time(uow)
-        await _settle(uow, call, gate, [d.verdict for d in decided], now=now)
+        await settle(uow, call, gate, [one.verdict for one in standing(made)], now=now)
 
 
-async def _settle(
+async def settle(
     uow: UnitOfWork,
     call: Call,
     gate: ApprovalGate,
@@ -264,7 +287,8 @@ async def _settle(
     *,
     now: datetime,
 ) -> None:
-    closing = closing_of(_rule(gate), verdicts, now=now, deadline=gate.deadline)
+    """Close a gate that is open, if these verdicts or the clock settle it. Call under its lock."""
+    closing = closing_of(rule_of(gate), verdicts, now=now, deadline=gate.deadline)
     if closing is not None:
         project_id, run_id = ProjectId(gate.project_id), RunId(gate.run_id)
         await _close(uow, call, project_id, run_id, GateId(gate.id), closing)
@@ -286,7 +310,7 @@ async def _close(
         )  # fmt: skip
 
 
-async def _get_rows(
+async def get_rows(
     session: ReadSession, project_id: ProjectId, gate_id: GateId
 ) -> tuple[ApprovalGate, GateClosure | None, Run]:
     found = await approvals.find_gate(session, project_id, gate_id)
@@ -296,24 +320,44 @@ async def _get_rows(
     return gate, closure, run
 
 
-async def _decisions(
+async def decisions_on(
     session: ReadSession, project_id: ProjectId, gate_ids: Sequence[UUID]
 ) -> Mapping[UUID, tuple[DecisionView, ...]]:
+    """All that were made, oldest first, by gate."""
+    rows = await approvals.list_decisions(session, project_id, gate_ids)
+    withdrawn = await _withdrawals(session, project_id, [row.id for row, _ in rows])
     by_gate: dict[UUID, tuple[DecisionView, ...]] = defaultdict(tuple)
-    for row, name in await approvals.list_decisions(session, project_id, gate_ids):
-        by_gate[row.gate_id] = (*by_gate[row.gate_id], _decision_view(row, name))
+    for row, name in rows:
+        view = _decision_view(row, name, withdrawn.get(row.id))
+        by_gate[row.gate_id] = (*by_gate[row.gate_id], view)
     return by_gate
 
 
-async def _persons(
-    session: ReadSession, project_id: ProjectId, gate_id: GateId
-) -> frozenset[PersonId]:
-    rows = await approvals.list_decisions(session, project_id, [gate_id])
-    return frozenset(PersonId(row.person_id) for row, _ in rows)
+async def _withdrawals(
+    session: ReadSession, project_id: ProjectId, decision_ids: Sequence[UUID]
+) -> Mapping[UUID, WithdrawalView]:
+    """By decision."""
+    if not decision_ids:
+        return {}
+    return {
+        row.decision_id: WithdrawalView(
+            reason=row.reason,
+            principal_id=PrincipalId(row.principal_id),
+            principal=name,
+            withdrawn_at=row.withdrawn_at,
+            audit_event_id=withdrawal_event_of(row.decision_id),
+        )
+        for row, name in await approvals.list_withdrawals(session, project_id, decision_ids)
+    }
 
 
 async def _open_gate(
-    session: ReadSession, gate: ApprovalGate, closure: GateClosure | None, run: Run
+    session: ReadSession,
+    gate: ApprovalGate,
+    closure: GateClosure | None,
+    run: Run,
+    *,
+    decided: Sequence[DecisionView],
 ) -> OpenGate:
     project_id, gate_id = ProjectId(gate.project_id), GateId(gate.id)
     review = await find_frozen(session, project_id, gate_id)
@@ -321,25 +365,29 @@ async def _open_gate(
         session, project_id, gate.run_id, before=gate.generation
     )
     return OpenGate(
-        rule=_rule(gate),
+        rule=rule_of(gate),
         plan_digest=gate.plan_digest,
         requester=PersonId(gate.requester_person_id),
         deadline=gate.deadline,
         closing=GateClosing(closure.closing) if closure else None,
-        decided_by=await _persons(session, project_id, gate_id),
+        decided_by=frozenset(one.person_id for one in decided),
         review_digest=Digest(review.digest) if review is not None else None,
         earlier_reviews=earlier,
         is_superseded=run.generation > gate.generation,
     )
 
 
-def _rule(gate: ApprovalGate) -> GateRule:
+def rule_of(gate: ApprovalGate) -> GateRule:
     return GateRule.model_validate(decode_strictly(gate.rule))
 
 
 def _event_of(decision_id: UUID) -> EventId:
     """The audit event of a decision, so that a receipt can name it."""
     return effect_event_id("decision", decision_id)
+
+
+def withdrawal_event_of(decision_id: UUID) -> EventId:
+    return effect_event_id("decision", decision_id, "withdrawn")
 
 
 def _written(digest: Digest | None) -> str | None:
@@ -379,7 +427,7 @@ def _gate_view(
         run=run.name,
         generation=gate.generation,
         name=gate.name,
-        rule=_rule(gate),
+        rule=rule_of(gate),
         plan_digest=Digest(gate.plan_digest),
         requester_person_id=PersonId(gate.requester_person_id),
         opened_at=gate.opened_at,
@@ -391,7 +439,9 @@ def _gate_view(
     )
 
 
-def _decision_view(row: Decision, principal: str) -> DecisionView:
+def _decision_view(
+    row: Decision, principal: str, withdrawal: WithdrawalView | None
+) -> DecisionView:
     return DecisionView(
         id=DecisionId(row.id),
         gate_id=GateId(row.gate_id),
@@ -406,4 +456,5 @@ def _decision_view(row: Decision, principal: str) -> DecisionView:
         meaning=Meaning(row.meaning) if row.meaning is not None else None,
         review_digest=Digest(row.review_digest) if row.review_digest is not None else None,
         audit_event_id=_event_of(row.id) if row.meaning is not None else None,
+        withdrawal=withdrawal,
     )

@@ -12,18 +12,18 @@ from datetime import timedelta
 from uuid import UUID
 
 from animus.domain.canonical import canonical_bytes
-from animus.domain.ids import ProjectId, effect_event_id
+from animus.domain.ids import EventId, ProjectId, effect_event_id
 from animus.domain.queues import Block, Priority, Queue, Use, Waiting, find_unfit, take_turns
 from animus.domain.quotas import Ceilings, Quantities, total
-from animus.domain.runs import FailureClass, RunState
+from animus.domain.runs import QUEUED, FailureClass, RunState
 from animus.services.calls import Call, record
 from animus.services.incidents import IncidentReport
 from animus.services.parsed import limits_in, peak_in
 from animus.store import queues, runs
 from animus.store.database import ReadSession, UnitOfWork
 from animus.store.queues import QueueRows, WaitingRow
-from animus.store.run_records import RunRecords
-from animus.store.tables import Admission, QueueEntry, Run
+from animus.store.run_records import QueuePlace, RunRecords
+from animus.store.tables import Admission, QueueDeparture, QueueEntry, Run
 
 QUEUE_LIFE = timedelta(days=7)
 """How long a run may wait to be let in."""
@@ -45,10 +45,15 @@ class Look:
 
 
 def is_waiting(records: RunRecords) -> bool:
+    """One that had to leave does not: it may come back to the place that it had."""
+    place = find_place(records)
+    return place is not None and not place.is_admitted and records.run.waiting_for in QUEUED
+
+
+def find_place(records: RunRecords) -> QueuePlace | None:
+    """For the plan that the run has now."""
     place = records.place
-    return (
-        place is not None and place.generation == records.run.generation and not place.is_admitted
-    )
+    return place if place is not None and place.generation == records.run.generation else None
 
 
 async def enter(
@@ -59,32 +64,52 @@ async def enter(
     Where there are no limits this costs one row; nobody is counted or waited for. One that waits
     already keeps its place, and is counted once.
     """
-    run, place = records.run, records.place
-    if place is not None and (place.generation, place.is_admitted) == (run.generation, True):
+    run, place = records.run, find_place(records)
+    if place is not None and place.is_admitted:
         return None
     if ceilings.is_unlimited:
-        _let_in(uow, run.id, run.project_id, run.generation, peak)
+        _let_in_now(uow, call, run, place, peak)
         return None
     await queues.hold_queue(uow)
     queue = queue_of(await queues.read_queue(uow))
-    known = next((one for one in queue.waiting if one.run_id == run.id), None)
     own = Waiting(
         run_id=run.id,
         project_id=run.project_id,
         cluster_id=run.cluster_id,
         priority=priority_of(run.priority),
-        enqueued_at=known.enqueued_at if known is not None else records.read_at,
+        enqueued_at=place.since if place is not None else records.read_at,
         peak=peak,
     )
     others = [one for one in queue.waiting if one.run_id != run.id]
     turns = take_turns(replace(queue, waiting=[*others, own]))
     block = turns.blocked.get(run.id)
     if block is None:
-        _let_in(uow, run.id, run.project_id, run.generation, peak)
+        _let_in_now(uow, call, run, place, peak)
         return None
     if not is_waiting(records):
-        _enqueue(uow, call, run, peak, block)
+        _enqueue(uow, call, run, place, peak, block)
     return block
+
+
+def leave(uow: UnitOfWork, call: Call, records: RunRecords) -> bool:
+    """Give back the place, or what the run was let in with; False where it has neither. Its row is
+    moved next, and then the queue woken."""
+    run, place = records.run, find_place(records)
+    if place is None or not (place.is_admitted or is_waiting(records)):
+        return False
+    begin_to_leave(uow)
+    uow.add(
+        QueueDeparture(
+            run_id=run.id, project_id=run.project_id, generation=run.generation, stay=place.stay
+        )
+    )
+    record(
+        uow, call, "run.left_queue",
+        project_id=ProjectId(run.project_id), subjects={"run": run.id},
+        payload={"generation": run.generation, "stay": place.stay},
+        event_id=effect_event_id("run", run.id, "left_queue", run.generation, place.stay),
+    )  # fmt: skip
+    return True
 
 
 async def find_dead_end(
@@ -171,45 +196,75 @@ def _used(peaks: Sequence[tuple[UUID, UUID, bytes]]) -> list[Use]:
 
 
 def _admit(uow: UnitOfWork, call: Call, row: WaitingRow, peak: Quantities) -> None:
-    _let_in(uow, row.run_id, row.project_id, row.generation, peak)
-    record(
-        uow, call, "run.admitted",
-        project_id=ProjectId(row.project_id), subjects={"run": row.run_id},
-        payload={"generation": row.generation, "peak": dict(peak)},
-        event_id=effect_event_id("run", row.run_id, "admitted", row.generation),
-    )  # fmt: skip
+    admission = Admission(
+        run_id=row.run_id,
+        project_id=row.project_id,
+        generation=row.generation,
+        stay=row.stay,
+        peak=canonical_bytes(dict(peak)),
+    )
+    uow.add(admission)
+    _record_admitted(uow, call, admission, peak)
     runs.add_outbox(uow, row.project_id, row.run_id, queues.ADMITTED_WAKE)
 
 
-def _let_in(
-    uow: UnitOfWork, run_id: UUID, project_id: UUID, generation: int, peak: Quantities
+def _let_in_now(
+    uow: UnitOfWork, call: Call, run: Run, place: QueuePlace | None, peak: Quantities
 ) -> None:
-    uow.add(
-        Admission(
-            run_id=run_id,
-            project_id=project_id,
-            generation=generation,
-            peak=canonical_bytes(dict(peak)),
-        )
+    """Without waiting, or without waiting any longer."""
+    admission = Admission(
+        run_id=run.id,
+        project_id=run.project_id,
+        generation=run.generation,
+        stay=place.stay if place is not None else 1,
+        peak=canonical_bytes(dict(peak)),
     )
+    uow.add(admission)
+    if place is not None:
+        _record_admitted(uow, call, admission, peak)
 
 
-def _enqueue(uow: UnitOfWork, call: Call, run: Run, peak: Quantities, block: Block) -> None:
-    uow.add(
-        QueueEntry(
-            run_id=run.id,
-            project_id=run.project_id,
-            generation=run.generation,
-            peak=canonical_bytes(dict(peak)),
-        )
-    )
+def _record_admitted(uow: UnitOfWork, call: Call, one: Admission, peak: Quantities) -> None:
     record(
-        uow, call, "run.queued",
+        uow, call, "run.admitted",
+        project_id=ProjectId(one.project_id), subjects={"run": one.run_id},
+        payload={"generation": one.generation, "peak": dict(peak)},
+        event_id=_event_of(one.run_id, "admitted", one.generation, one.stay),
+    )  # fmt: skip
+
+
+def _enqueue(
+    uow: UnitOfWork,
+    call: Call,
+    run: Run,
+    place: QueuePlace | None,
+    peak: Quantities,
+    block: Block,
+) -> None:
+    """At the end; or, where it waited before, at the place that it had."""
+    if place is None:
+        uow.add(
+            QueueEntry(
+                run_id=run.id,
+                project_id=run.project_id,
+                generation=run.generation,
+                peak=canonical_bytes(dict(peak)),
+            )
+        )
+    action, stay = ("requeued", place.stay) if place is not None else ("queued", 1)
+    record(
+        uow, call, f"run.{action}",
         project_id=ProjectId(run.project_id), subjects={"run": run.id},
         payload={
             "generation": run.generation, "peak": dict(peak), "reason": str(block.reason),
             "priority": str(priority_of(run.priority)),
         },
-        event_id=effect_event_id("run", run.id, "queued", run.generation),
+        event_id=_event_of(run.id, action, run.generation, stay),
     )  # fmt: skip
     runs.add_outbox(uow, run.project_id, run.id, queues.QUEUE_WAKE)
+
+
+def _event_of(run_id: UUID, effect: str, generation: int, stay: int) -> EventId:
+    """Of the first stay as it was named when there was only one."""
+    again = (stay,) if stay > 1 else ()
+    return effect_event_id("run", run_id, effect, generation, *again)

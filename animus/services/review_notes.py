@@ -5,7 +5,7 @@ from __future__ import annotations
 from animus.domain.digests import format_digest
 from animus.domain.review_words import moment_words
 from animus.domain.reviews import Item, Section, listing
-from animus.services.approvals import DecisionView
+from animus.services.approvals import DecisionView, WithdrawalView
 from animus.services.reviews import NewerRunView, ReviewView
 
 
@@ -40,8 +40,14 @@ def _decision(one: DecisionView) -> Item:
     return Item(
         label=one.principal,
         value=f"{one.verdict}{meaning}: {one.reason}",
-        note=f"{moment_words(one.decided_at)}{review}",
+        note=f"{moment_words(one.decided_at)}{review}{_withdrawn(one.withdrawal)}",
     )
+
+
+def _withdrawn(one: WithdrawalView | None) -> str:
+    if one is None:
+        return ""
+    return f"; withdrawn by {one.principal}, {moment_words(one.withdrawn_at)}: {one.reason}"
 
 
 def _newer(one: NewerRunView) -> Item:

@@ -7,17 +7,16 @@ where the run stands. Whatever Temporal says, what is written here obeys the row
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from animus.domain.canonical import canonical_bytes, decode_strictly
-from animus.domain.derived_state import Derived, GateClosing, RunFacts, derive_state
+from animus.domain.derived_state import Derived, derive_state
 from animus.domain.differences import differences
-from animus.domain.digests import Digest, format_digest
+from animus.domain.digests import format_digest
 from animus.domain.ids import ProjectId, RunId, effect_event_id
 from animus.domain.plan_peaks import peak_of
-from animus.domain.plans import ExecutionPlan, Facts, PlannedStep
+from animus.domain.plans import ExecutionPlan, Facts
 from animus.domain.previews import simulate
 from animus.domain.queues import Block
 from animus.domain.runs import TERMINAL, FailureClass, RunState, WaitingFor
@@ -30,6 +29,7 @@ from animus.services.incidents import IncidentReport
 from animus.services.parsed import lock_of, pipeline_of, run_spec_of
 from animus.services.planning import Planned, make_plan
 from animus.services.run_facts import derive, facts_of, get_records, hold_run
+from animus.services.run_positions import Position, Standing, position, position_of
 from animus.services.run_requests import ceilings_of, execution_of
 from animus.services.run_watch import note_execution
 from animus.services.start_checks import find_obstacle
@@ -56,26 +56,6 @@ _DRIFT = "The plan is not the one that was expected. Preview again and compare."
 _UNSEEN = (
     " What differs is not known here: only a digest was expected. Send 'expected_plan' with it."
 )
-
-
-class Standing(StrEnum):
-    """What comes next for a run, by its records."""
-
-    APPROVE = "approve"
-    QUEUE = "queue"
-    REVALIDATE = "revalidate"
-    EXECUTE = "execute"
-    FINISH = "finish"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
-    standing: Standing
-    state: RunState
-    generation: int
-    plan_digest: Digest | None = None
-    steps: Sequence[PlannedStep] = ()
-    seconds_left: float = 0.0
 
 
 async def plan_run(
@@ -105,6 +85,8 @@ async def plan_run(
         if await _check_expectation(uow, call, run, planned.plan):
             await reviews.freeze(uow, call, records, planned, start_within=EXECUTION_START_DEADLINE)
             return position_of(records)
+    else:
+        _go_back_to_approval(uow, call, records)
     return await position(uow, project_id, run_id)
 
 
@@ -116,7 +98,7 @@ async def settle_gates(
     if records.plan is not None and records.plan.generation == generation:
         await approvals.settle_gates(uow, call, records)
         await uow.flush()
-        _wait_for_the_rest(uow, await get_records(uow, project_id, run_id))
+        _wait_for_the_rest(uow, call, await get_records(uow, project_id, run_id))
     return await position(uow, project_id, run_id)
 
 
@@ -131,13 +113,15 @@ async def revalidate_run(
 ) -> Position:
     """Plan again with the facts of now. The same digest starts execution, another one new gates.
 
-    A run that there is no room for goes into the queue instead. A retired cluster, or
-    `lost_inputs` that the store has no more, ends it.
+    A run that there is no room for goes into the queue instead, and one whose approval was
+    withdrawn back to its gates. A retired cluster, or `lost_inputs` that the store has no more,
+    ends it.
     """
     records = await hold_run(uow, project_id, run_id)
     here = position_of(records)
     if here.standing not in (Standing.REVALIDATE, Standing.QUEUE):
-        return here
+        _go_back_to_approval(uow, call, records)
+        return await position(uow, project_id, run_id)
     run, old = records.run, records.plan
     assert old is not None  # the standing says so
     obstacle, is_stuck = await find_obstacle(uow, run, lost_inputs), False
@@ -216,45 +200,6 @@ async def report_incident(
     if records.run.state not in TERMINAL and not (said.ends_as and said.kind in known):
         await incidents.report(uow, call, project_id, run_id, said, occurrence=occurrence)
     return await position(uow, project_id, run_id)
-
-
-async def position(uow: UnitOfWork, project_id: ProjectId, run_id: RunId) -> Position:
-    """Where the run stands with what this transaction has written."""
-    await uow.flush()
-    return position_of(await get_records(uow, project_id, run_id))
-
-
-def position_of(records: RunRecords) -> Position:
-    """Where the records say that the run stands."""
-    run, facts = records.run, facts_of(records)
-    return Position(
-        standing=_standing(records, facts),
-        state=RunState(run.state),
-        generation=run.generation,
-        plan_digest=facts.plan.digest if facts.plan else None,
-        steps=facts.plan.document.body.steps if facts.plan else (),
-        seconds_left=_seconds_left(run, now=records.read_at),
-    )
-
-
-def _standing(records: RunRecords, facts: RunFacts) -> Standing:
-    run = records.run
-    if run.state in TERMINAL:
-        return Standing.FINISH
-    derived = derive_state(facts)
-    if facts.started and derived.state not in TERMINAL:
-        return Standing.EXECUTE
-    if derived.state in TERMINAL or facts.plan is None:
-        return Standing.FINISH
-    if any(closing is not GateClosing.SATISFIED for closing in facts.gates):
-        return Standing.APPROVE
-    return Standing.QUEUE if queues.is_waiting(records) else Standing.REVALIDATE
-
-
-def _seconds_left(run: Run, *, now: datetime) -> float:
-    if run.deadline is None:
-        return 0.0
-    return max(0.0, (run.deadline - now).total_seconds())
 
 
 async def _plan(session: ReadSession, run: Run, judge: RuleJudge, facts: Facts) -> Planned:
@@ -387,12 +332,25 @@ def _move_to_plan(
         })  # fmt: skip
 
 
-def _wait_for_the_rest(uow: UnitOfWork, records: RunRecords) -> None:
+def _go_back_to_approval(uow: UnitOfWork, call: Call, records: RunRecords) -> None:
+    """Where it waits for something that comes after, and a decision was withdrawn since."""
+    waits_for = records.run.waiting_for
+    if position_of(records).standing is Standing.APPROVE and waits_for != WaitingFor.APPROVAL:
+        _wait_for_the_rest(uow, call, records)
+
+
+def _wait_for_the_rest(uow: UnitOfWork, call: Call, records: RunRecords) -> None:
     """For the gates that are still open, until the first of them expires; else to be started."""
     match position_of(records).standing:
         case Standing.APPROVE:
             still_open = [one for one in records.gates if one.id not in records.closures]
-            _move(uow, records.run, {"deadline": min(gate.deadline for gate in still_open)})
+            has_left = queues.leave(uow, call, records)
+            _move(uow, records.run, {
+                "waiting_for": WaitingFor.APPROVAL,
+                "deadline": min(gate.deadline for gate in still_open),
+            })  # fmt: skip
+            if has_left:
+                queues.wake(uow)
         case Standing.REVALIDATE:
             _move(uow, records.run, {
                 "waiting_for": WaitingFor.EXECUTION,
@@ -431,10 +389,12 @@ async def _check_expectation(uow: UnitOfWork, call: Call, run: Run, plan: Execut
 
 
 def _wait_in_queue(uow: UnitOfWork, records: RunRecords, block: Block) -> None:
-    """One that waits already does not wait longer for that."""
+    """One that waits already, or has waited before, does not wait longer for that."""
     changes: dict[str, object] = {"waiting_for": block.reason}
     if not queues.is_waiting(records):
-        changes["deadline"] = records.read_at + queues.QUEUE_LIFE
+        place = queues.find_place(records)
+        since = place.since if place is not None else records.read_at
+        changes["deadline"] = since + queues.QUEUE_LIFE
     _move(uow, records.run, changes)
 
 

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import LiteralString
 from uuid import UUID
 
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, and_, exists, select
 from sqlmodel import col
 
 from animus.store.database import AnyRow, ReadSession, UnitOfWork
 from animus.store.scope import scoped
-from animus.store.tables import ApprovalGate, Decision, GateClosure, Principal, Run
+from animus.store.tables import (
+    ApprovalGate,
+    Decision,
+    DecisionWithdrawal,
+    GateClosure,
+    Principal,
+    Run,
+)
+
+IN_FORCE: LiteralString = """NOT EXISTS (
+  SELECT FROM decision_withdrawals w
+   WHERE w.gate_id = gate_closures.gate_id AND w.reopens = gate_closures.number)"""
+"""Of a row of `gate_closures`: nobody has reopened the gate since."""
 
 
 def gate_lock(gate_id: UUID) -> tuple[str, UUID]:
@@ -20,11 +32,21 @@ def gate_lock(gate_id: UUID) -> tuple[str, UUID]:
     return ("gate", gate_id)
 
 
+def _closing() -> ColumnElement[bool]:
+    """The closure in force of a gate, to be joined."""
+    reopened = exists().where(
+        col(DecisionWithdrawal.gate_id) == col(GateClosure.gate_id),
+        col(DecisionWithdrawal.reopens) == col(GateClosure.number),
+    )
+    return and_(col(GateClosure.gate_id) == col(ApprovalGate.id), ~reopened)
+
+
 async def find_gate(session: ReadSession, project_id: UUID, gate_id: UUID) -> AnyRow | None:
     """(gate, closure or None, run)."""
     statement = (
         select(ApprovalGate, GateClosure, Run)
-        .outerjoin(GateClosure, col(GateClosure.gate_id) == col(ApprovalGate.id))
+        .select_from(ApprovalGate)
+        .outerjoin(GateClosure, _closing())
         .join(Run, col(Run.id) == col(ApprovalGate.run_id))
         .where(col(ApprovalGate.project_id) == project_id, col(ApprovalGate.id) == gate_id)
     )
@@ -37,7 +59,8 @@ async def list_gates(
     """(gate, closure or None, run): of one run in order, or of the project by deadline."""
     statement = (
         select(ApprovalGate, GateClosure, Run)
-        .outerjoin(GateClosure, col(GateClosure.gate_id) == col(ApprovalGate.id))
+        .select_from(ApprovalGate)
+        .outerjoin(GateClosure, _closing())
         .join(Run, col(Run.id) == col(ApprovalGate.run_id))
         .where(col(ApprovalGate.project_id) == project_id)
     )
@@ -69,6 +92,7 @@ async def list_decisions_of(
     project_id: UUID,
     *,
     person_id: UUID | None,
+    run_id: UUID | None,
     since: datetime | None,
     before: UUID | None,
     limit: int,
@@ -85,6 +109,8 @@ async def list_decisions_of(
     )
     if person_id is not None:
         statement = statement.where(col(Decision.person_id) == person_id)
+    if run_id is not None:
+        statement = statement.where(col(Decision.run_id) == run_id)
     if since is not None:
         statement = statement.where(col(Decision.decided_at) >= since)
     if before is not None:
@@ -98,14 +124,30 @@ async def find_decision(
     return await session.first(scoped(Decision, project_id).where(col(Decision.id) == decision_id))
 
 
+async def list_withdrawals(
+    session: ReadSession, project_id: UUID, decision_ids: Sequence[UUID]
+) -> Sequence[AnyRow]:
+    """(withdrawal, name of who withdrew)."""
+    return await session.rows(
+        select(DecisionWithdrawal, col(Principal.name))
+        .join(Principal, col(Principal.id) == col(DecisionWithdrawal.principal_id))
+        .where(
+            col(DecisionWithdrawal.project_id) == project_id,
+            col(DecisionWithdrawal.decision_id).in_(decision_ids),
+        )
+    )
+
+
 async def close_gate(
     uow: UnitOfWork, project_id: UUID, run_id: UUID, gate_id: UUID, *, closing: str
 ) -> bool:
-    """False where the gate was closed before. Call under `gate_lock`."""
-    statement = (
-        insert(GateClosure)
-        .values(gate_id=gate_id, project_id=project_id, run_id=run_id, closing=closing)
-        .on_conflict_do_nothing()
-        .returning(col(GateClosure.gate_id))
-    )
-    return len(await uow.execute(statement)) == 1
+    """False where the gate is closed. Call under `gate_lock`."""
+    return bool(await uow.fetch(_CLOSE, gate_id, gate_id, project_id, run_id, closing, gate_id))
+
+
+_CLOSE: LiteralString = f"""
+INSERT INTO gate_closures (gate_id, number, project_id, run_id, closing)
+SELECT %s, (SELECT count(*) + 1 FROM gate_closures WHERE gate_id = %s), %s, %s, %s
+ WHERE NOT EXISTS (SELECT FROM gate_closures WHERE gate_id = %s AND {IN_FORCE})
+RETURNING number
+"""

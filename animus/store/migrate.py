@@ -32,6 +32,8 @@ _GUARDS = {
     "runs": ("animus_check_run", "INSERT OR UPDATE"),
     "attempts": ("animus_check_attempt", "INSERT"),
     "decisions": ("animus_check_decision", "INSERT"),
+    "decision_withdrawals": ("animus_check_withdrawal", "INSERT"),
+    "gate_closures": ("animus_check_closure", "INSERT"),
 }
 """Triggers beyond immutability: table to function and event."""
 LOCK_TIMEOUT = "2s"

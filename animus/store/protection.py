@@ -60,14 +60,16 @@ PROTECTIONS: tuple[Protection, ...] = (
     *_immutable(
         "projects", "changes", "change_decisions", "datasets", "dataset_versions", "sources",
         "environments", "environment_locks", "pipelines", "policies", "policy_versions",
-        "policy_publications", "run_datasets", "run_triggers", "decisions", "cancel_requests",
-        "attempt_claims", "project_quotas", "cluster_capacities", "project_clusters",
+        "policy_publications", "run_datasets", "run_triggers", "decisions", "decision_withdrawals",
+        "cancel_requests", "attempt_claims", "project_quotas", "cluster_capacities",
+        "project_clusters",
         writers=(API,),
     ),
     *_immutable(
         "order_keys", "execution_plans", "verdicts", "approval_gates", "gate_reviews",
         "revalidations", "incidents", "workflow_executions", "attempts", "work_orders",
         "attempt_outcomes", "stop_receipts", "audit_index", "queue_entries", "admissions",
+        "queue_departures",
         writers=(WORKER,),
     ),
     *_immutable(

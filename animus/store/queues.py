@@ -35,6 +35,7 @@ class WaitingRow:
     peak: bytes
     waiting_for: str
     generation: int
+    stay: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +60,11 @@ async def read_queue(session: ReadSession) -> QueueRows:
             WaitingRow(
                 run_id=run_id, project_id=project_id, cluster_id=cluster_id, run=run,
                 project=project, priority=priority, enqueued_at=enqueued_at, peak=peak,
-                waiting_for=waiting_for, generation=generation,
+                waiting_for=waiting_for, generation=generation, stay=stay,
             )
             for (
                 run_id, project_id, cluster_id, run, project, priority, enqueued_at, peak,
-                waiting_for, generation,
+                waiting_for, generation, stay,
             ) in waiting.value
         ],
         used=[(project_id, cluster_id, peak) for project_id, cluster_id, peak in used.value],
@@ -72,21 +73,26 @@ async def read_queue(session: ReadSession) -> QueueRows:
     )  # fmt: skip
 
 
-_WAITING: LiteralString = """
+_HOLDS: LiteralString = """NOT EXISTS (
+  SELECT FROM queue_departures d
+   WHERE d.run_id = a.run_id AND d.generation = a.generation AND d.stay = a.stay)"""
+_WAITING: LiteralString = f"""
 SELECT r.id, r.project_id, r.cluster_id, r.name, p.name, r.priority, e.enqueued_at, e.peak,
-       r.waiting_for, r.generation
+       r.waiting_for, r.generation,
+       (SELECT count(*) + 1 FROM queue_departures d
+         WHERE d.run_id = r.id AND d.generation = r.generation)
   FROM runs r
   JOIN projects p ON p.id = r.project_id
   JOIN queue_entries e ON e.run_id = r.id AND e.generation = r.generation
  WHERE r.waiting_for IN ('quota_exceeded', 'queue_blocked')
    AND NOT EXISTS (SELECT FROM admissions a
-                    WHERE a.run_id = r.id AND a.generation = r.generation)
+                    WHERE a.run_id = r.id AND a.generation = r.generation AND {_HOLDS})
    AND NOT EXISTS (SELECT FROM cancel_requests c WHERE c.run_id = r.id)
 """
-_USED: LiteralString = """
+_USED: LiteralString = f"""
 SELECT r.project_id, r.cluster_id, a.peak
   FROM runs r JOIN admissions a ON a.run_id = r.id AND a.generation = r.generation
- WHERE r.ended_at IS NULL
+ WHERE r.ended_at IS NULL AND {_HOLDS}
 """
 _QUOTAS: LiteralString = """
 SELECT DISTINCT ON (project_id) project_id, limits FROM project_quotas

@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from animus.domain.approvals import AlreadyDecided, GateClosed
 from animus.domain.errors import AnimusError, Conflict, Refused, SelfApproval, Unavailable
 from animus.domain.runs import IllegalTransition
+from animus.domain.withdrawals import AlreadyWithdrawn, WithdrawalTooLate
 
 _UNIQUE_VIOLATION = "23505"
 _CHECK_VIOLATION = "23514"
@@ -43,8 +44,10 @@ def translate(error: DBAPIError | psycopg.Error) -> Exception:
 
 
 def _already_there(constraint: str) -> AnimusError:
-    if constraint == "decisions_gate_id_person_id_key":
+    if constraint == "decisions_gate_id_person_id_number_key":
         return AlreadyDecided("You, or an account you answer for, have decided on this gate.")
+    if constraint == "decision_withdrawals_pkey":
+        return AlreadyWithdrawn("This decision was withdrawn before.")
     return AlreadyExists("Something with this name or content is there already.", detail=constraint)
 
 
@@ -59,5 +62,7 @@ def _raised_by_trigger(state: str, error: psycopg.Error) -> AnimusError | None:
             return Conflict("Another attempt of this step is open.", detail=detail)
         case "AN006":
             return GateClosed("The gate takes no decision any more.", detail=detail)
+        case "AN008":
+            return WithdrawalTooLate("Execution has begun, or the run has ended.", detail=detail)
         case _:
             return None

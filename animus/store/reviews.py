@@ -100,12 +100,16 @@ SELECT g.run_id, r.name, g.generation, p.plan_digest, p.canonical, c.closed_at
   FROM gate_reviews v
   JOIN approval_gates g ON g.project_id = v.project_id AND g.id = v.gate_id
   JOIN gate_closures c ON c.project_id = v.project_id AND c.gate_id = v.gate_id
+   AND NOT EXISTS (SELECT FROM decision_withdrawals w
+                    WHERE w.gate_id = c.gate_id AND w.reopens = c.number)
   JOIN runs r ON r.project_id = g.project_id AND r.id = g.run_id
   JOIN execution_plans p ON p.run_id = g.run_id AND p.generation = g.generation
  WHERE v.project_id = %s AND v.pipeline_name = %s AND c.closing = 'satisfied'
    AND p.gates = (SELECT count(*) FROM approval_gates o JOIN gate_closures s ON s.gate_id = o.id
                    WHERE o.run_id = g.run_id AND o.generation = g.generation
-                     AND s.closing = 'satisfied')
+                     AND s.closing = 'satisfied'
+                     AND NOT EXISTS (SELECT FROM decision_withdrawals w
+                                      WHERE w.gate_id = s.gate_id AND w.reopens = s.number))
  ORDER BY c.closed_at DESC, c.gate_id DESC LIMIT 1
 """
 _OF_CONTENT: LiteralString = (

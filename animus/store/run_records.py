@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, LiteralString
 from uuid import UUID
 
+from animus.store.approvals import IN_FORCE
 from animus.store.database import ReadSession
 from animus.store.execution import run_lock
 from animus.store.tables import (
@@ -28,9 +29,15 @@ _OF_RUN = "project_id = %s AND run_id = %s"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuePlace:
+    """Where a run is in the queue, was before it had to leave it, or was let in."""
+
     generation: int
     peak: bytes
     is_admitted: bool
+    since: datetime
+    """Of one that is not let in: when it came first."""
+    stay: int
+    """From 1; who had to leave comes for the next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +47,7 @@ class RunRecords:
     """The newest; the gates are of its generation."""
     gates: Sequence[ApprovalGate]
     closures: Mapping[UUID, GateClosure]
-    """By gate."""
+    """In force, by gate."""
     revalidations: Sequence[Revalidation]
     """Of every generation, in order."""
     cancel: CancelRequest | None
@@ -69,14 +76,14 @@ async def find_records(
             ExecutionPlanRow, _OF_RUN + " ORDER BY generation DESC LIMIT 1", *key
         )
         gates = await asked.pick(ApprovalGate, _OF_RUN + " ORDER BY name", *key)
-        closures = await asked.pick(GateClosure, _OF_RUN, *key)
+        closures = await asked.pick(GateClosure, _OF_RUN + " AND " + IN_FORCE, *key)
         revalidations = await asked.pick(Revalidation, _OF_RUN + " ORDER BY generation", *key)
         cancels = await asked.pick(CancelRequest, _OF_RUN, *key)
         attempts = await asked.pick(Attempt, _OF_RUN + " ORDER BY step, number", *key)
         outcomes = await asked.pick(AttemptOutcomeRow, _OF_RUN, *key)
         incidents = await asked.pick(Incident, _OF_RUN + " ORDER BY id", *key)
         executions = await asked.pick(WorkflowExecution, _OF_RUN + " ORDER BY first_seen_at", *key)
-        places = await asked.fetch(_PLACE, *key, *key)
+        places = await asked.fetch(_PLACE, *key, *key, *key)
         clock = await asked.fetch("SELECT clock_timestamp()")
     if not run.value:
         return None
@@ -123,13 +130,24 @@ _IS_CANCELED: LiteralString = (
 
 
 def _place(rows: Sequence[tuple[Any, ...]]) -> QueuePlace | None:
-    for generation, peak, is_admitted in rows:
-        return QueuePlace(generation=generation, peak=peak, is_admitted=is_admitted)
+    for generation, peak, is_admitted, since, stay in rows:
+        return QueuePlace(
+            generation=generation, peak=peak, is_admitted=is_admitted, since=since, stay=stay
+        )
     return None
 
 
 _PLACE: LiteralString = f"""
-SELECT generation, peak, true FROM admissions WHERE {_OF_RUN}
-UNION ALL SELECT generation, peak, false FROM queue_entries WHERE {_OF_RUN}
-ORDER BY 1 DESC, 3 DESC LIMIT 1
+WITH places AS (
+  SELECT generation, peak, true AS is_admitted, admitted_at AS since, stay
+    FROM admissions WHERE {_OF_RUN}
+  UNION ALL SELECT generation, peak, false, enqueued_at, NULL
+    FROM queue_entries WHERE {_OF_RUN}
+), departures AS (
+  SELECT generation, count(*) AS number FROM queue_departures WHERE {_OF_RUN} GROUP BY generation
+)
+SELECT generation, peak, is_admitted, since, coalesce(number, 0) + 1
+  FROM places LEFT JOIN departures USING (generation)
+ WHERE stay IS NULL OR stay > coalesce(number, 0)
+ ORDER BY 1 DESC, 3 DESC LIMIT 1
 """

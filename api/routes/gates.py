@@ -7,8 +7,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
-from animus.domain.ids import DecisionId, GateId, ProjectId
-from animus.services import approvals, reviews
+from animus.domain.ids import DecisionId, GateId, ProjectId, RunId
+from animus.services import approvals, reviews, withdrawals
 from animus.services.approvals import DecisionFilter, DecisionView
 from animus.store.database import ReadSession
 from api.callers import Reader
@@ -24,6 +24,7 @@ from api.schemas.runs import (
     DecisionQuery,
     DecisionRecordOut,
     GateOut,
+    WithdrawalIn,
 )
 
 router = APIRouter(prefix="/projects/{project_id}", tags=["approvals"], route_class=StrictRoute)
@@ -52,6 +53,7 @@ async def list_decisions(
     """Newest first: what was decided, on which plan and review, by whom and what it meant."""
     wanted = DecisionFilter(
         person_id=call.by.person_id if query.mine else None,
+        run_id=RunId(query.run_id) if query.run_id else None,
         since=query.since,
         before=DecisionId(query.before) if query.before else None,
     )
@@ -100,3 +102,24 @@ async def decide(
         entity_id=lambda view: view.id,
     )
     return DecisionOut.model_validate(created)
+
+
+@router.post("/decisions/{decision_id}/withdrawal", status_code=201, openapi_extra=IDEMPOTENT)
+async def withdraw_decision(
+    call: Reader, request: Request, project_id: UUID, decision_id: UUID, body: WithdrawalIn
+) -> DecisionOut:
+    """Take back what you decided, or a service account that you answer for, before execution
+    begins. The decision stays on record, and a gate that it had closed is open again."""
+    project, decision = ProjectId(project_id), DecisionId(decision_id)
+
+    async def rebuild(session: ReadSession, entity_id: str) -> DecisionView:
+        return await approvals.get_decision(session, project, DecisionId(UUID(entity_id)))
+
+    withdrawn = await creating(
+        request,
+        call,
+        lambda uow: withdrawals.withdraw(uow, call, project, decision, reason=body.reason),
+        rebuild=rebuild,
+        entity_id=lambda view: view.id,
+    )
+    return DecisionOut.model_validate(withdrawn)

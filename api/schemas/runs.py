@@ -382,6 +382,18 @@ class DecisionIn(Body):
         )
 
 
+class WithdrawalIn(Body):
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
+
+
+class WithdrawalOut(View):
+    reason: str
+    principal_id: UUID
+    principal: str
+    withdrawn_at: datetime
+    audit_event_id: UUID
+
+
 class DecisionOut(View):
     id: UUID
     gate_id: UUID
@@ -396,6 +408,8 @@ class DecisionOut(View):
     """Null for a decision of before there were reviews; so are the next two."""
     review_digest: DigestOut | None
     audit_event_id: UUID | None
+    withdrawal: WithdrawalOut | None
+    """Null while the decision counts."""
 
 
 class DecisionRecordOut(View):
@@ -417,6 +431,7 @@ class DecisionQuery(Body):
 
     mine: bool = False
     """Only your own, and those of accounts that you answer for."""
+    run_id: UUID | None = None
     since: AwareDatetime | None = None
     before: UUID | None = None
     limit: PageLimit = 100
@@ -434,6 +449,7 @@ class GateOut(View):
     opened_at: datetime
     deadline: datetime
     closing: GateClosing | None
+    """How it is closed now; a withdrawal may open it again."""
     closed_at: datetime | None
     decisions: tuple[DecisionOut, ...]
     review_digest: DigestOut | None

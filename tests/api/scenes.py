@@ -39,6 +39,7 @@ _IDS: dict[str, LiteralString] = {
     "source_id": "SELECT id FROM sources WHERE project_id = %s LIMIT 1",
     "version_id": "SELECT id FROM dataset_versions WHERE project_id = %s LIMIT 1",
     "source_upload_id": "SELECT id FROM uploads WHERE project_id = %s AND kind = 'source'",
+    "decision_id": "SELECT id FROM decisions WHERE project_id = %s LIMIT 1",
     "declared_id": "SELECT id FROM uploads WHERE project_id = %s AND kind = 'artifact'",
     "dataset_upload_id": "SELECT id FROM uploads WHERE project_id = %s "
     "AND kind = 'dataset_version' LIMIT 1",
@@ -235,5 +236,6 @@ def bodies(ids: Mapping[str, str]) -> dict[str, dict[str, Any]]:
                 "system": "gitlab", "pipeline_url": "https://ci.example/7", "job": "train",
             },
         },
+        "withdraw_decision": {"reason": "read again"},
         "withdraw_policy": {"reason": "now"},
     }  # fmt: skip

@@ -19,7 +19,15 @@ from animus.adapters.rules.judge import ProcessRuleJudge
 from animus.domain.ids import AttemptId, ProjectId, RunId
 from animus.domain.work_orders import RESULT_TAG, AttemptResult, order_digest, sealed
 from animus.ledger.signatures import key_id
-from animus.services import agents, attempts, audit_events, incidents, registration, run_phases
+from animus.services import (
+    agents,
+    attempts,
+    audit_events,
+    incidents,
+    registration,
+    run_phases,
+    run_positions,
+)
 from animus.services.attempts import OpenedAttempt
 from animus.services.calls import Call
 from animus.services.registration import Answer
@@ -152,7 +160,7 @@ class Driver:
 
     async def _begin(self, project_id: ProjectId, run_id: RunId) -> str:
         async with self._database.write() as uow:
-            here = await run_phases.position(uow, project_id, run_id)
+            here = await run_positions.position(uow, project_id, run_id)
             await run_phases.settle_gates(
                 uow, _call(), project_id, run_id, generation=here.generation
             )

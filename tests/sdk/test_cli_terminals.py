@@ -72,6 +72,41 @@ def test_whatever_is_not_yes_decides_nothing(
         assert client.runs.gates(waiting)[0]["decisions"] == []
 
 
+def test_a_decision_is_taken_back_and_made_again(
+    platform: Platform, command_line_of: CommandLineOf, waiting: str
+) -> None:
+    reviewer = command_line_of("reviewer")
+    read = reviewer.json("approvals", "show", waiting)["reviews"][0]["review_digest"]
+    approving = ("approve", waiting, "--review-digest", read, "--reason", "read it")
+    first = reviewer.json(*approving)
+    assert reviewer("approvals", "withdraw", waiting).code == 2  # no reason, and nobody to ask
+    with reviewer.on_terminal("approvals", "withdraw", waiting[-12:]) as person:
+        person.wait_for("That is: approve on gate")
+        person.wait_for("Reason:")
+        person.type("[bold]wrong[/bold] run\n")
+        assert person.end() == 0
+        assert "Withdrew the approval of the plan of" in person.shown
+        assert "[bold]wrong[/bold] run" in person.shown
+        assert "The gate needs 1 more decision." in person.shown
+    shown = reviewer("approvals", "show", waiting).out
+    assert "withdrawn by" in shown
+    assert "[bold]wrong[/bold] run" in shown
+    second = reviewer.json(*approving)
+    assert second["gate"]["closing"] == "satisfied"
+    assert [one["withdrawal"] is None for one in second["gate"]["decisions"]] == [False, True]
+    code, problem = reviewer.problem(
+        "approvals", "withdraw", first["decision"]["id"], "--reason", "again"
+    )
+    assert (code, problem["code"]) == (1, "already_withdrawn")
+    taken = reviewer.json("approvals", "withdraw", f"{waiting}/reviewer", "--reason", "again")
+    assert taken["decision"]["id"] == second["decision"]["id"]
+    assert taken["gate"]["closing"] is None
+    code, problem = reviewer.problem("approvals", "withdraw", waiting, "--reason", "again")
+    assert (code, problem["code"]) == (2, "not_found")
+    own = reviewer("approvals", "--decided", "--mine").out
+    assert "approve, withdrawn" in own
+
+
 def test_without_a_terminal_nobody_approves_what_he_has_not_seen(
     command_line_of: CommandLineOf, waiting: str
 ) -> None:

@@ -75,6 +75,16 @@ def next_plan(effect: LiteralString, gates: LiteralString) -> LiteralString:
     )
 
 
+def withdrawal(reopens: LiteralString = "1") -> LiteralString:
+    """Of every decision on the run."""
+    return (
+        "INSERT INTO decision_withdrawals (decision_id, project_id, gate_id, run_id, "
+        "principal_id, person_id, reopens, reason) "
+        f"SELECT id, project_id, gate_id, run_id, principal_id, person_id, {reopens}, 'forged' "
+        "FROM decisions WHERE run_id = %(run)s"
+    )
+
+
 LET_IN: LiteralString = (
     "INSERT INTO admissions (run_id, project_id, generation, peak) "
     "SELECT id, project_id, generation, 'forged' FROM runs WHERE id = %(run)s"
@@ -100,6 +110,12 @@ FORGERIES: dict[str, tuple[LiteralString, ...]] = {
     "another plan was revalidated": (decision(), closure(), revalidation(digest="sha256('x')")),
     "approved in the generation before": (
         decision(), closure(), next_plan("require_approval", "gates"), revalidation(),
+    ),
+    "the approval was withdrawn, and the gate is closed": (
+        decision(), closure(), withdrawal("NULL"), revalidation(),
+    ),
+    "the approval was withdrawn, and the gate is open": (
+        decision(), closure(), withdrawal(), revalidation(),
     ),
     "the plan is denied": (decision(), closure(), next_plan("deny", "0"), revalidation()),
     "the run names a plan that is not there": (*ALL, OTHER_PLAN),

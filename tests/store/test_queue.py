@@ -13,7 +13,7 @@ from animus.domain.queues import Priority
 from animus.domain.runs import RunState, WaitingFor
 from animus.services import queues, quotas, runs
 from animus.services.quotas import LimitsChanged, SetLimits
-from animus.services.run_phases import Position, Standing
+from animus.services.run_positions import Position, Standing
 from animus.store.protection import WORKER
 from tests.support.databases import connected, state_of
 from tests.support.documents import rule

@@ -27,6 +27,7 @@ ABOVE_PROJECTS = ("projects", "principals", "clusters", "order_keys")
 """What is of no project, or of one only sometimes: persons act in many."""
 PINNED = {
     ("change_decisions", "change_id"), ("approval_gates", "run_id"), ("decisions", "gate_id"),
+    ("decision_withdrawals", "decision_id"), ("decision_withdrawals", "gate_id"),
 }  # fmt: skip
 """Columns with a second foreign key, over what must agree as well."""
 UNREFERENCED = {
@@ -39,6 +40,7 @@ UNREFERENCED = {
 OF_ONE_RUN = {
     ("gate_closures", "gate_id"), ("gate_reviews", "gate_id"), ("attempt_tokens", "attempt_id"),
     ("attempt_outcomes", "attempt_id"), ("artifacts", "attempt_id"),
+    ("decision_withdrawals", "decision_id"), ("decision_withdrawals", "gate_id"),
 }  # fmt: skip
 """Columns beside a `run_id` that must be the run of what they name."""
 

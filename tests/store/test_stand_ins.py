@@ -65,6 +65,7 @@ def test_a_run_does_not_start_on_plans_and_gates_that_were_made_up(
         "FROM public.execution_plans",
         "approval_gates": "SELECT * FROM public.approval_gates WHERE false",
         "decisions": "SELECT * FROM public.decisions WHERE false",
+        "decision_withdrawals": "SELECT * FROM public.decision_withdrawals WHERE false",
         "gate_closures": "SELECT * FROM public.gate_closures WHERE false",
         "revalidations": "SELECT id AS run_id, generation, plan_digest, 'same' AS outcome "
         "FROM public.runs",

@@ -87,10 +87,22 @@ async def _wait(platform: Platform, team: Team) -> None:
     made = [await submit(platform, team) for _ in range(2)]
     for run in made:
         await start(run)
+    made.append(await _leave(platform, team))
     await limit_project(platform, team, {})
     for run in made:
         await run.cancel()
         await run.finalise()
+
+
+async def _leave(platform: Platform, team: Team) -> DrivenRun:
+    """A run that waited with an approval, which was withdrawn."""
+    run = await make_run(platform, team, RunState.AWAITING_APPROVAL)
+    await run.decide()
+    await run.settle()
+    await run.revalidate()
+    await run.withdraw()
+    await run.revalidate()
+    return run
 
 
 async def _lose_an_agent(platform: Platform) -> None:

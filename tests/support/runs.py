@@ -39,12 +39,13 @@ from animus.services import (
     run_watch,
     runs,
     start_checks,
+    withdrawals,
 )
 from animus.services.approvals import GateView, MakeDecision
 from animus.services.attempts import OpenedAttempt
 from animus.services.claims import Claim
 from animus.services.registration import Answer, Closed
-from animus.services.run_phases import Position
+from animus.services.run_positions import Position
 from animus.services.run_requests import DatasetReference, LockReference, RunRequest
 from animus.services.runs import RunView
 from animusd.wiring import utc_now
@@ -162,6 +163,15 @@ class DrivenRun:
                     review_digest=gate.review_digest,
                 ),
             )  # fmt: skip
+
+    async def withdraw(self, by: Member | None = None) -> None:
+        """What was decided last and counts; by the team's reviewer."""
+        made = [one for gate in await self.gates() for one in approvals.standing(gate.decisions)]
+        call = await self.platform.call(by or self.team.reviewer, self.team.project_id)
+        async with self.platform.api.write() as uow:
+            await withdrawals.withdraw(
+                uow, call, self.team.project_id, made[-1].id, reason="read again"
+            )
 
     async def settle(self) -> Position:
         generation = (await self.view()).generation

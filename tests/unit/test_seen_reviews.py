@@ -55,7 +55,10 @@ def test_every_line_fits_a_narrow_terminal(width: int) -> None:
 
 def test_what_stands_beside_a_review_fits_too() -> None:
     out = io.StringIO()
-    decision = {"principal": "bob", "verdict": "approve", "reason": WIDE}
+    withdrawal = {"principal": "bob", "withdrawn_at": "2026-03-14T10:00:00Z", "reason": WIDE}
+    decision = {
+        "principal": "bob", "verdict": "approve", "reason": WIDE, "withdrawal": withdrawal,
+    }  # fmt: skip
     show_review(Screen(out=out, err=out), seen("wide", beside=BESIDE | {"decisions": [decision]}))
     lines = out.getvalue().splitlines()
     assert any(FORGED in line for line in lines[lines.index(BESIDE_TITLE) :])

@@ -61,7 +61,14 @@ def test_the_reason_of_a_decision_begins_no_line_of_a_gate() -> None:
     gate = {
         "name": "reviewers", "generation": 1, "closing": "rejected",
         "rule": {"quorum": 2, "role": "reviewer"},
-        "decisions": [{"principal": "bob", "verdict": "approve", "reason": WIDE}],
+        "decisions": [
+            {
+                "principal": "bob", "verdict": "approve", "reason": WIDE,
+                "withdrawal": {
+                    "principal": "bob", "withdrawn_at": "2026-03-14T10:00:00Z", "reason": WIDE,
+                },
+            }
+        ],
     }  # fmt: skip
     show_gates(Screen(out=out, err=out), [gate])  # type: ignore[list-item]  # as much as is shown
     lines = out.getvalue().splitlines()

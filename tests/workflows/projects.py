@@ -185,6 +185,13 @@ class Project:
         )  # fmt: skip
         return decided
 
+    async def withdraw(self, decision: Look, *, by: Caller | None = None) -> Look:
+        caller = by or self.platform.persons["reviewer"]
+        withdrawn: Look = await caller.post(
+            f"{self.path}/decisions/{decision['id']}/withdrawal", {"reason": CANARY_REASON}
+        )
+        return withdrawn
+
     async def review(self, gate: Look) -> Look:
         found: Look = await self.platform.engineer.get(f"{self.path}/gates/{gate['id']}/review")
         return found

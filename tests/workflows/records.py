@@ -158,6 +158,11 @@ COUNTS = """
     UNION ALL SELECT 'run.incident', count(*) FROM incidents WHERE run_id = %s
     UNION ALL SELECT 'gate.opened', count(*) FROM gate_reviews WHERE run_id = %s
     UNION ALL SELECT 'gate.closed', count(*) FROM gate_closures WHERE run_id = %s
+    UNION ALL SELECT 'gate.decision_withdrawn', count(*) FROM decision_withdrawals
+      WHERE run_id = %s
+    UNION ALL SELECT 'gate.reopened', count(*) FROM decision_withdrawals
+      WHERE run_id = %s AND reopens IS NOT NULL
+    UNION ALL SELECT 'run.left_queue', count(*) FROM queue_departures WHERE run_id = %s
     UNION ALL SELECT 'gate.approved', count(*) FROM decisions
       WHERE run_id = %s AND verdict = 'approve'
     UNION ALL SELECT 'gate.rejected', count(*) FROM decisions

@@ -82,6 +82,26 @@ async def _waits_for_its_turn(project: Project) -> str:
     return run
 
 
+async def _is_withdrawn(project: Project) -> str:
+    """Approved, taken back while it waits for room, approved again, and let in."""
+    await project.limit(runs=1)
+    project.script(train=HANG)
+    ahead = await project.submit()
+    await project.approve(ahead)
+    await project.executing(ahead, "train")
+    run = await project.submit()
+    gate = await project.gate(run)
+    decision = await project.decide(gate)
+    await project.queued(run)
+    await project.withdraw(decision)
+    await project.until(run, lambda said: said["waiting_for"] == "approval", "goes back")
+    await project.decide(gate)
+    await project.queued(run)
+    project.script(train=SUCCEED)
+    project.platform.machine.release(ahead)
+    return run
+
+
 async def _is_canceled_in_temporal(project: Project) -> str:
     project.script(train=HANG)
     run = await project.submit()
@@ -97,6 +117,7 @@ STORIES = (
     Story(name="expiry", live=_expires, ends_as="expired", code="approval_expired"),
     Story(name="cancel", live=_is_canceled, ends_as="canceled", code="canceled", gated=False),
     Story(name="drift", live=_drifts, ends_as="succeeded"),
+    Story(name="withdrawal", live=_is_withdrawn, ends_as="succeeded"),
     Story(name="queue", live=_waits_for_its_turn, ends_as="succeeded", gated=False),
     Story(
         name="operator-cancel", live=_is_canceled_in_temporal, ends_as="canceled",

@@ -118,7 +118,10 @@ BEGIN
     IF (EXISTS (SELECT FROM public.project_quotas q WHERE q.project_id = NEW.project_id)
         OR EXISTS (SELECT FROM public.cluster_capacities c WHERE c.cluster_id = NEW.cluster_id))
        AND NOT EXISTS (SELECT FROM public.admissions a
-                        WHERE a.run_id = NEW.id AND a.generation = NEW.generation) THEN
+                        WHERE a.run_id = NEW.id AND a.generation = NEW.generation
+                          AND NOT EXISTS (SELECT FROM public.queue_departures d
+                                           WHERE d.run_id = a.run_id AND d.stay = a.stay
+                                             AND d.generation = a.generation)) THEN
       RAISE EXCEPTION 'run % was not let in, and there are limits', NEW.id USING ERRCODE = 'AN004';
     END IF;
     PERFORM public.animus_check_cluster_of_project(NEW.id, NEW.project_id, NEW.cluster_id);
@@ -144,6 +147,17 @@ BEGIN
   END IF;
 END $$;
 
+-- A decision counts, and a closing is in force, until it is taken back.
+CREATE OR REPLACE FUNCTION public.animus_is_withdrawn(decision uuid) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+RETURN EXISTS (SELECT FROM public.decision_withdrawals w WHERE w.decision_id = decision);
+
+CREATE OR REPLACE FUNCTION public.animus_is_reopened(gate uuid, closing_number integer)
+RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+RETURN EXISTS (SELECT FROM public.decision_withdrawals w
+                WHERE w.gate_id = gate AND w.reopens = closing_number);
+
 -- Every gate of the generation satisfied by decisions on this very plan digest, and the plan
 -- revalidated: whatever an activity answered, without these rows nothing runs.
 CREATE OR REPLACE FUNCTION public.animus_check_permission_to_run(
@@ -165,12 +179,15 @@ BEGIN
   IF EXISTS (
     SELECT FROM public.approval_gates g
      WHERE g.run_id = run AND g.generation = gen
-       AND (EXISTS (SELECT FROM public.decisions d WHERE d.gate_id = g.id AND d.verdict = 'reject')
+       AND (EXISTS (SELECT FROM public.decisions d WHERE d.gate_id = g.id AND d.verdict = 'reject'
+                       AND NOT public.animus_is_withdrawn(d.id))
             OR (SELECT count(DISTINCT d.person_id) FROM public.decisions d
-                 WHERE d.gate_id = g.id AND d.plan_digest = digest AND d.verdict = 'approve')
+                 WHERE d.gate_id = g.id AND d.plan_digest = digest AND d.verdict = 'approve'
+                   AND NOT public.animus_is_withdrawn(d.id))
                < g.quorum
             OR NOT EXISTS (SELECT FROM public.gate_closures c
-                            WHERE c.gate_id = g.id AND c.closing = 'satisfied'))
+                            WHERE c.gate_id = g.id AND c.closing = 'satisfied'
+                              AND NOT public.animus_is_reopened(c.gate_id, c.number)))
   ) THEN
     RAISE EXCEPTION 'run % has a gate that is not satisfied', run USING ERRCODE = 'AN004';
   END IF;
@@ -202,16 +219,51 @@ END $$;
 CREATE OR REPLACE FUNCTION public.animus_check_decision() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-  IF EXISTS (SELECT FROM public.gate_closures c WHERE c.gate_id = NEW.gate_id)
+  IF EXISTS (SELECT FROM public.gate_closures c WHERE c.gate_id = NEW.gate_id
+                AND NOT public.animus_is_reopened(c.gate_id, c.number))
      OR EXISTS (SELECT FROM public.approval_gates g
                  WHERE g.id = NEW.gate_id AND g.deadline <= clock_timestamp()) THEN
     RAISE EXCEPTION 'gate % takes no decision any more', NEW.gate_id USING ERRCODE = 'AN006';
+  END IF;
+  -- That nobody has two first ones, a constraint says.
+  IF NEW.number > 1
+     AND NOT EXISTS (SELECT FROM public.decisions d
+                      WHERE d.gate_id = NEW.gate_id AND d.person_id = NEW.person_id
+                        AND d.number = NEW.number - 1 AND public.animus_is_withdrawn(d.id)) THEN
+    RAISE EXCEPTION 'the decision before on gate % stands', NEW.gate_id USING ERRCODE = 'AN006';
   END IF;
   -- That the digest is this gate's review, a foreign key says.
   IF NEW.review_digest IS NULL
      AND EXISTS (SELECT FROM public.gate_reviews r WHERE r.gate_id = NEW.gate_id) THEN
     RAISE EXCEPTION 'the decision on gate % does not say which review it is about', NEW.gate_id
       USING ERRCODE = 'AN004';
+  END IF;
+  RETURN NEW;
+END $$;
+
+-- A gate is closed again only after the closing before was taken back.
+CREATE OR REPLACE FUNCTION public.animus_check_closure() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF NEW.number > 1 AND NOT public.animus_is_reopened(NEW.gate_id, NEW.number - 1) THEN
+    RAISE EXCEPTION 'gate % is closed', NEW.gate_id USING ERRCODE = 'AN006';
+  END IF;
+  RETURN NEW;
+END $$;
+
+-- Taken back is a decision before execution begins, and what reopens a gate is what closed it.
+CREATE OR REPLACE FUNCTION public.animus_check_withdrawal() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF EXISTS (SELECT FROM public.runs r WHERE r.id = NEW.run_id
+              AND (r.state = 'running' OR r.ended_at IS NOT NULL)) THEN
+    RAISE EXCEPTION 'run % has begun or ended', NEW.run_id USING ERRCODE = 'AN008';
+  END IF;
+  IF NEW.reopens IS NOT NULL
+     AND NOT EXISTS (SELECT FROM public.gate_closures c
+                      WHERE c.gate_id = NEW.gate_id AND c.number = NEW.reopens
+                        AND c.closing IN ('satisfied', 'rejected')) THEN
+    RAISE EXCEPTION 'gate % stays closed', NEW.gate_id USING ERRCODE = 'AN006';
   END IF;
   RETURN NEW;
 END $$;

@@ -31,7 +31,13 @@ from animus.store.tables.execution import (
     StopReceiptRow,
     WorkOrderRow,
 )
-from animus.store.tables.queues import Admission, ClusterCapacity, ProjectQuota, QueueEntry
+from animus.store.tables.queues import (
+    Admission,
+    ClusterCapacity,
+    ProjectQuota,
+    QueueDeparture,
+    QueueEntry,
+)
 from animus.store.tables.records import (
     AuditEvent,
     AuditIndexEntry,
@@ -46,6 +52,7 @@ from animus.store.tables.runs import (
     ApprovalGate,
     CancelRequest,
     Decision,
+    DecisionWithdrawal,
     ExecutionPlanRow,
     GateClosure,
     GateReview,
@@ -82,6 +89,7 @@ __all__ = [
     "Dataset",
     "DatasetVersion",
     "Decision",
+    "DecisionWithdrawal",
     "Environment",
     "EnvironmentLockRow",
     "ExecutionPlanRow",
@@ -101,6 +109,7 @@ __all__ = [
     "Project",
     "ProjectClusters",
     "ProjectQuota",
+    "QueueDeparture",
     "QueueEntry",
     "Revalidation",
     "RoleBinding",

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint
-from sqlmodel import SQLModel
+from sqlmodel import Field, SQLModel
 
 from animus.store.columns import content, in_project, key, recorded, within_project
 
@@ -58,12 +58,27 @@ class QueueEntry(SQLModel, table=True):
 
 
 class Admission(SQLModel, table=True):
-    """A run was let in: what it has at its peak is in use until it ends, or is planned anew."""
+    """A run was let in: what it has at its peak is in use until it ends, is planned anew, or has
+    to leave what it was let in with."""
 
     __tablename__ = "admissions"
     __table_args__ = (within_project("run_id", "runs"),)
     run_id: UUID = key()
     generation: int = key()
+    stay: int = Field(default=1, primary_key=True)
     project_id: UUID
     peak: bytes = content()
     admitted_at: datetime = recorded()
+
+
+class QueueDeparture(SQLModel, table=True):
+    """A run had to leave, waiting or let in, before it began: a decision was withdrawn. If it comes
+    back it is where it was by the time that it came first, and is let in anew: the next stay."""
+
+    __tablename__ = "queue_departures"
+    __table_args__ = (within_project("run_id", "runs"),)
+    run_id: UUID = key()
+    generation: int = key()
+    stay: int = key()
+    project_id: UUID
+    left_at: datetime = recorded()

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, text
-from sqlmodel import SQLModel
+from sqlmodel import Field, SQLModel
 
 from animus.domain.access import Role
 from animus.domain.approvals import DecisionVerdict, Meaning
@@ -207,12 +207,16 @@ class ApprovalGate(SQLModel, table=True):
 
 
 class GateClosure(SQLModel, table=True):
+    """In force unless a withdrawal says that it reopens the gate; closed again, it is the next."""
+
     __tablename__ = "gate_closures"
     __table_args__ = (
         of_same_run("gate_id", "approval_gates"),
         one_of("closing", GateClosing),
+        CheckConstraint("number >= 1", name="number_positive"),
     )
     gate_id: UUID = key()
+    number: int = Field(default=1, primary_key=True)
     project_id: UUID
     run_id: UUID
     closing: str
@@ -247,7 +251,8 @@ class Decision(SQLModel, table=True):
     __tablename__ = "decisions"
     __table_args__ = (
         UniqueConstraint("project_id", "id"),
-        UniqueConstraint("gate_id", "person_id"),
+        UniqueConstraint("id", "gate_id", "run_id", "person_id"),
+        UniqueConstraint("gate_id", "person_id", "number"),
         within_project("gate_id", "approval_gates"),
         ForeignKeyConstraint(
             ["gate_id", "run_id", "generation", "plan_digest", "requester_person_id"],
@@ -267,6 +272,7 @@ class Decision(SQLModel, table=True):
         one_of("verdict", DecisionVerdict),
         one_of("meaning", Meaning),
         CheckConstraint("person_id <> requester_person_id", name="four_eyes"),
+        CheckConstraint("number >= 1", name="number_positive"),
     )
     id: UUID = key()
     project_id: UUID
@@ -277,6 +283,8 @@ class Decision(SQLModel, table=True):
     requester_person_id: UUID
     principal_id: UUID
     person_id: UUID
+    number: int = 1
+    """The person's how many-th on this gate: who has withdrawn may decide again."""
     roles_held: list[str] = words()
     verdict: str
     reason: str
@@ -284,6 +292,38 @@ class Decision(SQLModel, table=True):
     """Null, from a version before there was one, is not known."""
     review_digest: bytes | None = optional_content()
     decided_at: datetime = recorded()
+
+
+class DecisionWithdrawal(SQLModel, table=True):
+    """Somebody took back what was decided, before execution began. The decision stays, and counts
+    no more."""
+
+    __tablename__ = "decision_withdrawals"
+    __table_args__ = (
+        within_project("decision_id", "decisions"),
+        ForeignKeyConstraint(
+            ["decision_id", "gate_id", "run_id", "person_id"],
+            ["decisions.id", "decisions.gate_id", "decisions.run_id", "decisions.person_id"],
+        ),
+        of_same_run("gate_id", "approval_gates"),
+        ForeignKeyConstraint(
+            ["gate_id", "reopens"], ["gate_closures.gate_id", "gate_closures.number"]
+        ),
+        UniqueConstraint("gate_id", "reopens"),
+        by_whom("principal_id", "person_id"),
+        Index("decision_withdrawals_of_gate", "gate_id"),
+        Index("decision_withdrawals_of_run", "run_id"),
+    )
+    decision_id: UUID = key()
+    project_id: UUID
+    gate_id: UUID
+    run_id: UUID
+    principal_id: UUID
+    person_id: UUID
+    reopens: int | None = None
+    """The closure that is not in force any more without this decision."""
+    reason: str
+    withdrawn_at: datetime = recorded()
 
 
 class Revalidation(SQLModel, table=True):

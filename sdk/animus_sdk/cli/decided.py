@@ -33,7 +33,7 @@ def _row(record: DecisionRecord) -> list[str]:
         record["run"],
         record["gate"],
         decision["principal"],
-        decision["verdict"],
+        decision["verdict"] + (", withdrawn" if decision["withdrawal"] else ""),
         (decision["meaning"] or "").replace("_", " "),
         decision["reason"],
         (decision["review_digest"] or "")[:19],

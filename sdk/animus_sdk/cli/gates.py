@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from animus_sdk.cli.previews import plan_facts, show_findings
 from animus_sdk.cli.screens import Screen, styled
-from animus_sdk.cli.wording import ago_words, count_words
-from animus_sdk.wire.views import Gate, Plan, RunDetail
+from animus_sdk.cli.wording import ago_words, count_words, time_words
+from animus_sdk.wire.views import Decision, Gate, Plan, RunDetail
 
 
 def show_plan(screen: Screen, gates: list[Gate], detail: RunDetail, plan: Plan) -> None:
@@ -42,9 +42,25 @@ def _show_gate(screen: Screen, gate: Gate) -> None:
         f"Gate {gate['name']} of generation {gate['generation']}",
         [
             f"{needs}: {state}",
-            *(f"{d['principal']}: {d['verdict']} ({d['reason']})" for d in gate["decisions"]),
+            *map(decision_words, gate["decisions"]),
         ],
     )
+
+
+def decision_words(decision: Decision) -> str:
+    """Who said what and why; and that it was taken back, where it was."""
+    said = f"{decision['principal']}: {decision['verdict']} ({decision['reason']})"
+    withdrawal = decision["withdrawal"]
+    if withdrawal is None:
+        return said
+    when = time_words(withdrawal["withdrawn_at"])
+    by = withdrawal["principal"]
+    return f"{said}, withdrawn by {by} at {when} ({withdrawal['reason']})"
+
+
+def count_standing(gate: Gate) -> int:
+    """How many decisions count: those that were not withdrawn."""
+    return sum(1 for one in gate["decisions"] if one["withdrawal"] is None)
 
 
 def _show_steps(screen: Screen, plan: Plan) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from animus_sdk.cli.gates import decision_words
 from animus_sdk.cli.screens import TEXT_WIDTH, Screen, styled
 from animus_sdk.cli.wording import time_words
 from animus_sdk.cli.wrapped_lines import set_lines
@@ -90,7 +91,7 @@ def _show_beside(screen: Screen, review: SeenReview) -> None:
             styled("STALE: the plan has changed; nobody decides on this one.", "bold red"), indent=2
         )
     for one in beside["decisions"]:
-        screen.passage(f"{one['principal']}: {one['verdict']} ({one['reason']})", indent=2)
+        screen.passage(decision_words(one), indent=2)
     for run in beside["newer_runs"]:
         said = f"{run['classification']}, {run['state']}, {time_words(run['created_at'])}"
         screen.passage(f"newer run {run['name']}: {said}", indent=2)

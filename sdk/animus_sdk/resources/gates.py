@@ -27,10 +27,13 @@ class Gates:
     def get(self, gate_id: str) -> Gate:
         return self._scope.call(operations.GET_GATE, Gate, gate_id=gate_id)
 
-    def decided(self, *, mine: bool = False, since: str | None = None) -> Iterator[DecisionRecord]:
+    def decided(
+        self, *, mine: bool = False, since: str | None = None, run_id: str | None = None
+    ) -> Iterator[DecisionRecord]:
         """What was decided, newest first; `since` is RFC 3339 with a zone."""
         query: dict[str, Any] = {
             "mine": str(mine).lower(),
+            "run_id": run_id,
             "since": since,
             "limit": PAGE,
             "before": None,
@@ -73,3 +76,12 @@ class Gates:
         if meaning is not None:
             body["meaning"] = meaning
         return self._scope.call(operations.DECIDE, Decision, body=body, gate_id=gate_id)
+
+    def withdraw(self, decision_id: str, *, reason: str) -> Decision:
+        """Take back what you decided, before execution begins; it stays on record."""
+        return self._scope.call(
+            operations.WITHDRAW_DECISION,
+            Decision,
+            body={"reason": reason},
+            decision_id=decision_id,
+        )

@@ -130,6 +130,7 @@ GET_GATE = _read(f"{_PROJECT}/gates/{{gate_id}}")
 LIST_DECISIONS = _read(f"{_PROJECT}/decisions")
 GET_REVIEW = _read(f"{_PROJECT}/gates/{{gate_id}}/review")
 DECIDE = _create(f"{_PROJECT}/gates/{{gate_id}}/decisions")
+WITHDRAW_DECISION = _create(f"{_PROJECT}/decisions/{{decision_id}}/withdrawal")
 
 LIST_ARTIFACTS = _read(f"{_PROJECT}/artifacts")
 GET_ARTIFACT = _read(f"{_PROJECT}/artifacts/{{artifact_id}}")

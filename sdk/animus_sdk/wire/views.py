@@ -412,6 +412,13 @@ class Preview(TypedDict):
     digest_is_expected: bool | None
 
 
+class Withdrawal(TypedDict):
+    reason: str
+    principal: str
+    withdrawn_at: str
+    audit_event_id: str
+
+
 class Decision(TypedDict):
     id: str
     gate_id: str
@@ -423,6 +430,7 @@ class Decision(TypedDict):
     meaning: str | None
     review_digest: str | None
     audit_event_id: str | None
+    withdrawal: Withdrawal | None
 
 
 class DecisionRecord(TypedDict):

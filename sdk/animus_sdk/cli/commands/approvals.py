@@ -9,15 +9,16 @@ from typing import Annotated
 
 import typer
 
+from animus_sdk.cli.commands import withdrawals
 from animus_sdk.cli.commands.submissions import PlanChanged
 from animus_sdk.cli.decided import show_decided
-from animus_sdk.cli.gates import show_gates, show_plan
-from animus_sdk.cli.receipts import show_after, show_receipt
+from animus_sdk.cli.gates import count_standing, show_gates, show_plan
+from animus_sdk.cli.receipts import find_gate_after, show_after, show_receipt
 from animus_sdk.cli.references import run_meant
 from animus_sdk.cli.reviews import show_review, write_page
 from animus_sdk.cli.sessions import Session, command, default_command
 from animus_sdk.cli.wording import ago_words
-from animus_sdk.errors import AnimusError, ApiError, SettingsUnfit
+from animus_sdk.errors import ApiError, SettingsUnfit
 from animus_sdk.printable import printable
 from animus_sdk.resources.gates import Verdict
 from animus_sdk.resources.references import SHORTEST_SUFFIX, UnknownReference, is_id, short
@@ -76,6 +77,7 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(group, name="approvals", help="What waits for your decision.")
     default_command(group)(list_approvals)
     command(group, "show")(show_approval)
+    withdrawals.add_to(group)
     command(app, "approve")(approve)
     command(app, "reject")(reject)
 
@@ -116,7 +118,7 @@ def list_approvals(
                     short(gate["id"]),
                     gate["run"],
                     gate["name"],
-                    f"{len(gate['decisions'])} of {gate['rule']['quorum']}",
+                    f"{count_standing(gate)} of {gate['rule']['quorum']}",
                     gate["rule"]["role"],
                     ago_words(gate["deadline"]),
                 ]
@@ -193,18 +195,10 @@ def _give_receipt(here: Session, decision: Decision, gate: Gate) -> None:
     """At once: asking how the gate is now may take long, or fail, and changes nothing of it."""
     if not here.screen.as_json:
         show_receipt(here.screen, decision, gate)
-    after = _find_gate_after(here, gate["id"])
+    after = find_gate_after(here, gate["id"])
     here.screen.answer(
         {"decision": decision, "gate": after}, lambda: show_after(here.screen, after)
     )
-
-
-def _find_gate_after(here: Session, gate_id: str) -> Gate | None:
-    try:
-        return here.client.gates.get(gate_id)
-    except AnimusError as error:
-        here.screen.note(f"How the gate is now could not be asked: {error.message}")
-        return None
 
 
 def _reviewed(here: Session, gate: Gate, verdict: Verdict, said: Said) -> str | None:

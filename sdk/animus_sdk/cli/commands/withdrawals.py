@@ -1,0 +1,85 @@
+"""approvals withdraw: taking back what one has decided, before execution begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from animus_sdk.cli.receipts import find_gate_after, show_after, show_withdrawal
+from animus_sdk.cli.references import run_meant
+from animus_sdk.cli.sessions import Session, command
+from animus_sdk.cli.wording import ago_words
+from animus_sdk.errors import SettingsUnfit
+from animus_sdk.resources.references import UnknownReference, is_id
+from animus_sdk.wire.views import DecisionRecord
+
+
+def add_to(group: typer.Typer) -> None:
+    command(group, "withdraw")(withdraw)
+
+
+def withdraw(
+    here: Session,
+    reference: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN[/GATE]|DECISION",
+            help="A run, with the gate's name where you decided on several; or a decision's id.",
+        ),
+    ],
+    *,
+    reason: Annotated[
+        str | None, typer.Option(help="Why; kept with it. Asked for on a terminal.")
+    ] = None,
+) -> None:
+    """Take back your decision, or that of an account you answer for, before execution begins.
+
+    It stays on record and counts no more: a gate that it had closed is open again.
+    """
+    if reason is None and not here.screen.may_ask:
+        raise SettingsUnfit("Say why: --reason TEXT.", code="usage")
+    record = _get_own(here, reference)
+    made = record["decision"]
+    here.screen.note(
+        f"That is: {made['verdict']} on gate {record['gate']} of {record['run']}, by"
+        f" {made['principal']}, {ago_words(made['decided_at'])}."
+    )
+    decision = here.client.gates.withdraw(
+        made["id"], reason=reason if reason is not None else here.screen.ask("Reason")
+    )
+    if not here.screen.as_json:
+        show_withdrawal(here.screen, decision, record)
+    gate = find_gate_after(here, decision["gate_id"])
+    here.screen.answer({"decision": decision, "gate": gate}, lambda: show_after(here.screen, gate))
+
+
+def _get_own(here: Session, reference: str) -> DecisionRecord:
+    found = _find_own(here, reference)
+    if not found:
+        raise UnknownReference(
+            "There is no decision of yours there to withdraw. See 'animus approvals --decided"
+            " --mine'."
+        )
+    if len(found) > 1:
+        said = ", ".join(f"{one['run']}/{one['gate']} ({one['decision']['id']})" for one in found)
+        raise UnknownReference(
+            f"You decided on several; name one as RUN/GATE or by its id: {said}.", code="ambiguous"
+        )
+    return found[0]
+
+
+def _find_own(here: Session, reference: str) -> Sequence[DecisionRecord]:
+    """Named by the decision's or the gate's own id: that one. Else those of a run that count."""
+    if is_id(reference):
+        wanted = reference.lower()
+        for one in here.client.gates.decided(mine=True):
+            if wanted in (one["decision"]["id"], one["decision"]["gate_id"]):
+                return [one]
+    run, _, gate = reference.partition("/")
+    return [
+        one
+        for one in here.client.gates.decided(mine=True, run_id=run_meant(here, run))
+        if one["decision"]["withdrawal"] is None and gate in ("", one["gate"])
+    ]
