@@ -96,25 +96,35 @@ def check_decision(
     review_digest: bytes | None = None,
 ) -> None:
     """Raise the one clear refusal, or return where `actor` may decide on this gate now."""
-    if Role(gate.rule.role) not in actor.roles:
-        raise NotAnApprover(f"Deciding here needs the role {gate.rule.role!r} on the project.")
-    if actor.kind is not PrincipalKind.PERSON and actor.name not in gate.rule.service_accounts:
-        raise NotAnApprover("Persons decide here; the policy names no such service account.")
-    if actor.person_id == gate.requester:
-        raise SelfApproval(
-            "You asked for this run, or answer for who did. A second person must decide."
-        )
+    check_approver(gate.rule, actor, requester=gate.requester)
     _check_review(gate, review_digest)
     if gate.plan_digest != plan_digest:
         raise PlanDigestMismatch(
             "The gate is about another plan. Read the plan again and decide on its digest."
         )
-    if gate.closing is GateClosing.EXPIRED or (gate.closing is None and now >= gate.deadline):
-        raise GateExpired("The deadline has passed; this gate takes no decision any more.")
-    if gate.closing is not None:
-        raise GateClosed(f"The gate is closed: {gate.closing}.")
+    check_is_open(gate.closing, now=now, deadline=gate.deadline)
     if actor.person_id in gate.decided_by:
         raise AlreadyDecided("You, or an account you answer for, have decided on this gate.")
+
+
+def check_approver(rule: GateRule, actor: Actor, *, requester: PersonId) -> None:
+    """Who may decide may also ask: by role, as a person or a named account, and never oneself."""
+    if Role(rule.role) not in actor.roles:
+        raise NotAnApprover(f"Deciding here needs the role {rule.role!r} on the project.")
+    if actor.kind is not PrincipalKind.PERSON and actor.name not in rule.service_accounts:
+        raise NotAnApprover("Persons decide here; the policy names no such service account.")
+    if actor.person_id == requester:
+        raise SelfApproval(
+            "You asked for this run, or answer for who did. A second person must decide."
+        )
+
+
+def check_is_open(closing: GateClosing | None, *, now: datetime, deadline: datetime) -> None:
+    """Raise where the gate takes neither decisions nor questions any more."""
+    if closing is GateClosing.EXPIRED or (closing is None and now >= deadline):
+        raise GateExpired("The deadline has passed; this gate takes no decision any more.")
+    if closing is not None:
+        raise GateClosed(f"The gate is closed: {closing}.")
 
 
 def _check_review(gate: OpenGate, seen: bytes | None) -> None:

@@ -1,11 +1,15 @@
-"""What is said beside a frozen review: decisions, the run's state, newer runs. Never signed."""
+"""What is said beside a frozen review: decisions, questions, the
+run's state, newer runs. Never signed."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from animus.domain.digests import format_digest
 from animus.domain.review_words import moment_words
 from animus.domain.reviews import Item, Section, listing
 from animus.services.approvals import DecisionView, WithdrawalView
+from animus.services.questions import QuestionView
 from animus.services.reviews import NewerRunView, ReviewView
 
 
@@ -25,6 +29,7 @@ def notes_of(view: ReviewView) -> tuple[Section, ...]:
         items=tuple(items),
         listings=(
             listing("Decisions so far", [_decision(one) for one in gate.decisions]),
+            listing("Questions and answers", _questions(view.questions)),
             listing("Newer runs of this pipeline", [_newer(one) for one in view.newer_runs]),
         ),
     )
@@ -48,6 +53,21 @@ def _withdrawn(one: WithdrawalView | None) -> str:
     if one is None:
         return ""
     return f"; withdrawn by {one.principal}, {moment_words(one.withdrawn_at)}: {one.reason}"
+
+
+def _questions(asked: Sequence[QuestionView]) -> list[Item]:
+    """Each with its answer under it."""
+    items = []
+    for one in asked:
+        at = f"at {one.gate} of generation {one.generation}, {moment_words(one.asked_at)}"
+        items.append(Item(label=f"{one.number}. {one.principal} asks", value=one.text, note=at))
+        if one.answer is not None:
+            said = one.answer
+            at = moment_words(said.answered_at)
+            items.append(
+                Item(label=f"{one.number}. {said.principal} answers", value=said.text, note=at)
+            )
+    return items
 
 
 def _newer(one: NewerRunView) -> Item:

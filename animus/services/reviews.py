@@ -34,6 +34,7 @@ from animus.services.calls import Call, record
 from animus.services.frozen_reviews import find_frozen
 from animus.services.parsed import run_spec_of
 from animus.services.planning import Planned
+from animus.services.questions import QuestionView, list_of_run
 from animus.services.queues import QUEUE_LIFE
 from animus.store import reviews, runs
 from animus.store.database import ReadSession, UnitOfWork
@@ -61,6 +62,8 @@ class ReviewView:
     run_state: RunState
     run_generation: int
     newer_runs: Sequence[NewerRunView]
+    questions: Sequence[QuestionView]
+    """At all gates of the run."""
     as_of: datetime
 
     @property
@@ -135,6 +138,7 @@ async def get_review(session: ReadSession, project_id: ProjectId, gate_id: GateI
             )
             for name, classification, state, created_at in newer
         ],
+        questions=await list_of_run(session, project_id, gate.run_id),
         as_of=await runs.database_time(session),
     )
 

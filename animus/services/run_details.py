@@ -14,6 +14,7 @@ from animus.domain.triggers import Trigger
 from animus.domain.work_orders import AttemptResult, Usage
 from animus.services.agents import find_absence
 from animus.services.parsed import run_spec_of
+from animus.services.questions import QuestionView, list_of_run
 from animus.services.queue_views import PlaceView, find_place
 from animus.services.run_facts import attempts_of, get_records, read_plan
 from animus.services.runs import RunView, get_run
@@ -81,6 +82,8 @@ class RunDetail:
     """Why nothing happens, where more is known than `waiting_for` says."""
     cluster: str
     trigger: Trigger | None
+    questions: tuple[QuestionView, ...]
+    """Of those who decide, in order of asking, with their answers."""
 
 
 async def get_detail(session: ReadSession, project_id: ProjectId, run_id: RunId) -> RunDetail:
@@ -98,6 +101,7 @@ async def get_detail(session: ReadSession, project_id: ProjectId, run_id: RunId)
         explanation=place.explanation if place else await _explain_agent(session, records),
         cluster=await _cluster_name(session, records),
         trigger=await _find_trigger(session, project_id, run_id),
+        questions=tuple(await list_of_run(session, project_id, run_id)),
     )
 
 

@@ -62,7 +62,7 @@ PROTECTIONS: tuple[Protection, ...] = (
         "environments", "environment_locks", "pipelines", "policies", "policy_versions",
         "policy_publications", "run_datasets", "run_triggers", "decisions", "decision_withdrawals",
         "cancel_requests", "attempt_claims", "project_quotas", "cluster_capacities",
-        "project_clusters",
+        "project_clusters", "gate_questions", "gate_answers",
         writers=(API,),
     ),
     *_immutable(

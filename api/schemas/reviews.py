@@ -10,6 +10,7 @@ from animus.domain.run_specs import Classification
 from animus.domain.runs import RunState
 from animus.services.reviews import ReviewView
 from api.schemas.fields import DigestOut, View
+from api.schemas.questions import QuestionOut
 from api.schemas.runs import DecisionOut
 
 
@@ -30,6 +31,8 @@ class BesideOut(View):
     run_state: RunState
     run_generation: int
     decisions: tuple[DecisionOut, ...]
+    questions: tuple[QuestionOut, ...]
+    """At all gates of the run, in order of asking."""
     newer_runs: tuple[NewerRunOut, ...]
 
 
@@ -55,6 +58,7 @@ class ReviewOut(View):
                 run_state=view.run_state,
                 run_generation=view.run_generation,
                 decisions=tuple(DecisionOut.model_validate(one) for one in view.gate.decisions),
+                questions=tuple(QuestionOut.model_validate(one) for one in view.questions),
                 newer_runs=tuple(NewerRunOut.model_validate(one) for one in view.newer_runs),
             ),
         )

@@ -41,6 +41,7 @@ from api.schemas.fields import (
     Sentence,
     View,
 )
+from api.schemas.questions import QuestionOut
 from api.schemas.queues import PlaceOut
 
 Label = Annotated[str, StringConstraints(max_length=256)]
@@ -346,6 +347,8 @@ class RunDetailOut(RunOut):
     cluster: str
     trigger: Trigger | None
     """What started it, as its client said: a claim."""
+    questions: tuple[QuestionOut, ...]
+    """Of those who decide, in order of asking, with their answers."""
 
     @classmethod
     def of(cls, detail: RunDetail) -> Self:
@@ -360,6 +363,7 @@ class RunDetailOut(RunOut):
             explanation=detail.explanation,
             cluster=detail.cluster,
             trigger=detail.trigger,
+            questions=tuple(QuestionOut.model_validate(one) for one in detail.questions),
         )
 
 

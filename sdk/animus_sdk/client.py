@@ -18,6 +18,7 @@ from animus_sdk.resources.pipelines import Pipelines
 from animus_sdk.resources.policies import Policies
 from animus_sdk.resources.principals import Principals
 from animus_sdk.resources.projects import Changes, Projects, Roles, ServiceAccounts
+from animus_sdk.resources.questions import Questions
 from animus_sdk.resources.queues import Queue, Quotas
 from animus_sdk.resources.references import is_id
 from animus_sdk.resources.runs import Runs
@@ -77,6 +78,7 @@ class Client:
         self.quotas = Quotas(scope)
         self.queue = Queue(scope)
         self.gates = Gates(scope)
+        self.questions = Questions(scope)
         self.artifacts = Artifacts(scope)
         self.audit = Audit(scope)
 

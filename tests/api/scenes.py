@@ -36,6 +36,8 @@ _IDS: dict[str, LiteralString] = {
     "environment_id": "SELECT id FROM environments WHERE project_id = %s LIMIT 1",
     "gate_id": "SELECT id FROM approval_gates WHERE project_id = %s ORDER BY id DESC LIMIT 1",
     "lock_id": "SELECT id FROM environment_locks WHERE project_id = %s LIMIT 1",
+    "question_id": "SELECT id FROM gate_questions WHERE project_id = %s "
+    "ORDER BY number DESC LIMIT 1",
     "source_id": "SELECT id FROM sources WHERE project_id = %s LIMIT 1",
     "version_id": "SELECT id FROM dataset_versions WHERE project_id = %s LIMIT 1",
     "source_upload_id": "SELECT id FROM uploads WHERE project_id = %s AND kind = 'source'",
@@ -180,6 +182,8 @@ def bodies(ids: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     named = {"name": unique("thing")}
     return {
         "add_policy_version": {"document": policy()},
+        "answer_question": {"text": "because"},
+        "ask_question": {"text": "why?"},
         "bootstrap": named,
         "cancel_run": {"reason": "enough"},
         "check_pipeline": {"pipeline": short_pipeline()},

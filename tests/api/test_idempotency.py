@@ -35,7 +35,7 @@ BY_ADMIN = (
 BY_PLATFORM = ("create_project", "create_person", "issue_person_token", "issue_service_token")
 
 
-ELSEWHERE = ("decide", "withdraw_decision", "register_cluster")
+ELSEWHERE = ("decide", "withdraw_decision", "ask_question", "answer_question", "register_cluster")
 """Tested on their own: they need a gate, or leave a cluster that other tests would meet."""
 LOGGED = {
     "log_metrics": {"points": [{"name": "loss", "value": 1.0}, {"name": "lr", "value": 2.0}]},

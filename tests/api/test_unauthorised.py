@@ -71,7 +71,10 @@ TABLE: tuple[tuple[frozenset[str], str], ...] = (
     (MEMBERS, "list_runs get_run_plan list_run_gates stream_run_events list_metrics"),
     (MEMBERS, "stream_attempt_log explain_run check_store find_runs compare_plans"),
     (MEMBERS, "list_messages list_queue list_gates get_gate decide"),
-    (MEMBERS, "get_review list_decisions withdraw_decision"),
+    (
+        MEMBERS,
+        "get_review list_decisions withdraw_decision list_questions ask_question answer_question",
+    ),
     (MEMBERS | {"run token"}, "get_run"),
     (EDITORS, "create_dataset declare_dataset_version get_dataset_upload"),
     (EDITORS, "commit_dataset_version declare_source commit_source define_environment"),

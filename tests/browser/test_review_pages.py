@@ -11,8 +11,10 @@ import pytest
 
 from animus.domain.review_pages import write_page
 from animus.domain.reviews import MAX_SHOWN
+from animus.services.review_notes import notes_of
 from api.review_answers import SAFE
 from tests.browser.conftest import SECONDS, Browse, Site
+from tests.support.review_views import view_of
 from tests.support.reviews import CASES, HOSTILE, sealed
 
 pytestmark = pytest.mark.browser
@@ -44,6 +46,17 @@ def test_hostile_text_is_shown_as_text(browse: Browse, serve: Serve) -> None:
     assert "\\x1b[2J\\x1b]0;owned\\x07\\u202egnp.exe\\u2066\\u200b\\u3164" in document
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in document
     assert all(char == "\n" or char.isprintable() for char in document)
+
+
+def test_hostile_questions_beside_a_review_are_text_too(browse: Browse, serve: Serve) -> None:
+    notes = notes_of(view_of("hostile", HOSTILE, answer=HOSTILE))
+    site = serve(write_page(sealed("hostile"), notes), SAFE)
+    document = browse(site.url)
+    assert not NOT_OURS.search(document)
+    assert set(site.asked) <= {"/", "/favicon.ico"}
+    beside = document[document.index("Questions and answers") :]
+    assert beside.count("\\x1b[2J\\x1b]0;owned") == 2
+    assert beside.count("&lt;script&gt;alert(1)&lt;/script&gt;") == 2
 
 
 def test_ten_thousand_changed_files_are_a_short_page(browse: Browse, serve: Serve) -> None:

@@ -28,6 +28,7 @@ ABOVE_PROJECTS = ("projects", "principals", "clusters", "order_keys")
 PINNED = {
     ("change_decisions", "change_id"), ("approval_gates", "run_id"), ("decisions", "gate_id"),
     ("decision_withdrawals", "decision_id"), ("decision_withdrawals", "gate_id"),
+    ("gate_questions", "gate_id"), ("gate_answers", "question_id"),
 }  # fmt: skip
 """Columns with a second foreign key, over what must agree as well."""
 UNREFERENCED = {
@@ -41,6 +42,7 @@ OF_ONE_RUN = {
     ("gate_closures", "gate_id"), ("gate_reviews", "gate_id"), ("attempt_tokens", "attempt_id"),
     ("attempt_outcomes", "attempt_id"), ("artifacts", "attempt_id"),
     ("decision_withdrawals", "decision_id"), ("decision_withdrawals", "gate_id"),
+    ("gate_questions", "gate_id"), ("gate_answers", "question_id"),
 }  # fmt: skip
 """Columns beside a `run_id` that must be the run of what they name."""
 

@@ -40,7 +40,7 @@ async def fill(platform: Platform, client: Client) -> Team:
     await audit_events.integrate(platform.worker)
     await _stop(platform, team)
     await make_run(platform, team, RunState.REJECTED)
-    await make_run(platform, team, RunState.AWAITING_APPROVAL)
+    await _ask(platform, client, team)
     await client.post(f"{team.path}/datasets", team.editor, {"name": "d"}, idempotency_key="k")
     return team
 
@@ -103,6 +103,16 @@ async def _leave(platform: Platform, team: Team) -> DrivenRun:
     await run.withdraw()
     await run.revalidate()
     return run
+
+
+async def _ask(platform: Platform, client: Client, team: Team) -> None:
+    """A run that waits at its gate; of two questions about it one is answered."""
+    run = await make_run(platform, team, RunState.AWAITING_APPROVAL)
+    (gate,) = await client.get(f"{run.path}/gates", team.viewer)
+    path = f"{team.path}/gates/{gate['id']}/questions"
+    answered, _ = [await client.post(path, team.reviewer, {"text": "why?"}) for _ in range(2)]
+    address = f"{team.path}/questions/{answered['id']}/answer"
+    await client.post(address, team.editor, {"text": "because"})
 
 
 async def _lose_an_agent(platform: Platform) -> None:

@@ -25,7 +25,8 @@ from tests.support.reviews import CASES, FORGED, VECTORS, WIDE, identifier, seal
 GATE = str(identifier(3))
 BESIDE: dict[str, Any] = {
     "as_of": "2026-03-14T09:26:53Z", "closing": None, "is_stale": False,
-    "run_state": "awaiting_approval", "run_generation": 1, "decisions": [], "newer_runs": [],
+    "run_state": "awaiting_approval", "run_generation": 1, "decisions": [],
+    "questions": [], "newer_runs": [],
 }  # fmt: skip
 
 

@@ -31,6 +31,7 @@ from animus.store.tables.execution import (
     StopReceiptRow,
     WorkOrderRow,
 )
+from animus.store.tables.questions import GateAnswer, GateQuestion
 from animus.store.tables.queues import (
     Admission,
     ClusterCapacity,
@@ -93,7 +94,9 @@ __all__ = [
     "Environment",
     "EnvironmentLockRow",
     "ExecutionPlanRow",
+    "GateAnswer",
     "GateClosure",
+    "GateQuestion",
     "GateReview",
     "IdempotencyRecord",
     "Incident",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from animus_sdk.cli.previews import plan_facts, show_findings
+from animus_sdk.cli.questions import question_lines
 from animus_sdk.cli.screens import Screen, styled
 from animus_sdk.cli.wording import ago_words, count_words, time_words
 from animus_sdk.wire.views import Decision, Gate, Plan, RunDetail
@@ -26,6 +27,7 @@ def show_plan(screen: Screen, gates: list[Gate], detail: RunDetail, plan: Plan) 
     _show_steps(screen, plan)
     limitations = plan["document"]["body"]["limitations"]
     _show_all(screen, "Limitations", (f"{o['code']} {o.get('subject', '')}" for o in limitations))
+    _show_all(screen, "Questions", question_lines(detail["questions"]))
     show_gates(screen, gates)
 
 

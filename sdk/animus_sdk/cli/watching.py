@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Literal, Protocol
 
 import typer
@@ -13,9 +14,11 @@ from rich.text import Text
 
 from animus_sdk.cli.exit_codes import ExitCode, code_of_run
 from animus_sdk.cli.failed_steps import tell_failed_steps
+from animus_sdk.cli.questions import how_to_answer, open_questions, question_lines, show_questions
 from animus_sdk.cli.screens import Screen, state_text, styled
 from animus_sdk.cli.sessions import Session
 from animus_sdk.cli.wording import CLOCK, ago_words, duration_words, parse_time
+from animus_sdk.cli.wrapped_lines import set_lines
 from animus_sdk.following import follow_run
 from animus_sdk.resources.runs import ENDED
 from animus_sdk.wire.views import Attempt, RunDetail
@@ -23,6 +26,8 @@ from animus_sdk.wire.views import Attempt, RunDetail
 Until = Literal["plan", "approval", "end"]
 UNTIL: tuple[Until, ...] = ("plan", "approval", "end")
 REFRESH_PER_SECOND = 4
+QUESTION_LINES = 4
+"""Of one question in the live table; `run show` has all."""
 _NOT_PLANNED = frozenset({"created"})
 _NOT_AT_A_GATE = _NOT_PLANNED | {"planned"}
 
@@ -66,6 +71,7 @@ def explain_run(here: Session, detail: RunDetail) -> None:
     screen.line(styled(detail["name"], "bold"), " is ", state_text(detail["state"]), _why(detail))
     if detail["explanation"] is not None:
         screen.passage(detail["explanation"], indent=2)
+    show_questions(screen, open_questions(detail))
     tell_failed_steps(here, detail)
     for incident in detail["incidents"]:
         screen.passage(f"incident {incident['kind']}: {incident['message']}", indent=2)
@@ -115,6 +121,18 @@ class _Lines(_Nothing):
         for step in detail["steps"]:
             number = f", attempt {len(step['attempts'])}" if len(step["attempts"]) > 1 else ""
             self._tell(f"step {step['name']}", step["state"] + number)
+        self._tell_questions(detail)
+
+    def _tell_questions(self, detail: RunDetail) -> None:
+        for one in open_questions(detail):
+            self._tell(
+                f"question {one['number']}",
+                f"asked by {one['principal']}: {one['text']}; answer with: {how_to_answer(one)}",
+            )
+        for one in detail["questions"]:
+            if one["answer"] is not None:
+                said = f"{one['answer']['principal']}: {one['answer']['text']}"
+                self._tell(f"question {one['number']}", f"answered by {said}")
 
     def _tell(self, what: str, words: str) -> None:
         if self._said.get(what) != words:
@@ -125,6 +143,7 @@ class _Lines(_Nothing):
 class _LiveTable:
     def __init__(self, screen: Screen) -> None:
         self._detail: RunDetail | None = None
+        self._width = screen.text_width
         self._live = Live(
             get_renderable=self._render,
             console=screen.stdout,
@@ -151,7 +170,18 @@ class _LiveTable:
             styled(_waiting(detail), "dim"),
         )  # fmt: skip
         why = [styled(detail["explanation"], "dim")] if detail["explanation"] else []
-        return Group(head, *why, steps_table(detail))
+        return Group(head, *why, *self._questions(detail), steps_table(detail))
+
+    def _questions(self, detail: RunDetail) -> Iterator[Text]:
+        """Those that wait, with how to answer; of a long one the beginning."""
+        for one in open_questions(detail):
+            (said,) = question_lines([one])
+            lines = set_lines(said, indent=2, width=self._width)
+            for line in lines[:QUESTION_LINES]:
+                yield styled(line, "yellow")
+            if len(lines) > QUESTION_LINES:
+                yield styled("  ...", "yellow")
+            yield styled(f"    answer with: {how_to_answer(one)}", "dim")
 
 
 def steps_table(detail: RunDetail) -> Table:
@@ -195,6 +225,8 @@ def _why(detail: RunDetail) -> str:
 
 def _next(detail: RunDetail) -> list[str]:
     run, state = detail["id"], detail["state"]
+    if asked := open_questions(detail):
+        return [f"To answer {one['principal']}: {how_to_answer(one)}" for one in asked]
     if state == "awaiting_approval":
         return [f"Somebody else approves it: animus approve {run}"]
     if state == "succeeded":

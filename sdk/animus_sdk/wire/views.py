@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
+from animus_sdk.wire.question_views import Question
+
 
 class WhoAmI(TypedDict):
     principal_id: str
@@ -324,6 +326,8 @@ class RunDetail(Run):
     cluster: str
     trigger: dict[str, str] | None
     """What started it, as its client said: a claim."""
+    questions: list[Question]
+    """Of those who decide, in order of asking."""
 
 
 class Plan(TypedDict):
@@ -502,6 +506,7 @@ class ReviewBeside(TypedDict):
     run_state: str
     run_generation: int
     decisions: list[Decision]
+    questions: list[Question]
     newer_runs: list[NewerRun]
 
 

@@ -10,18 +10,18 @@ from typing import Annotated
 import typer
 
 from animus_sdk.cli.commands import withdrawals
+from animus_sdk.cli.commands.questions import ask
 from animus_sdk.cli.commands.submissions import PlanChanged
 from animus_sdk.cli.decided import show_decided
+from animus_sdk.cli.gate_references import find_gates, get_open_gate, nothing_to_decide
 from animus_sdk.cli.gates import count_standing, show_gates, show_plan
 from animus_sdk.cli.receipts import find_gate_after, show_after, show_receipt
-from animus_sdk.cli.references import run_meant
 from animus_sdk.cli.reviews import show_review, write_page
 from animus_sdk.cli.sessions import Session, command, default_command
 from animus_sdk.cli.wording import ago_words
-from animus_sdk.errors import ApiError, SettingsUnfit
-from animus_sdk.printable import printable
+from animus_sdk.errors import SettingsUnfit
 from animus_sdk.resources.gates import Verdict
-from animus_sdk.resources.references import SHORTEST_SUFFIX, UnknownReference, is_id, short
+from animus_sdk.resources.references import UnknownReference, short
 from animus_sdk.reviews import SeenReview
 from animus_sdk.wire.views import Decision, Gate, Plan, RunDetail
 
@@ -77,6 +77,7 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(group, name="approvals", help="What waits for your decision.")
     default_command(group)(list_approvals)
     command(group, "show")(show_approval)
+    command(group, "ask")(ask)
     withdrawals.add_to(group)
     command(app, "approve")(approve)
     command(app, "reject")(reject)
@@ -135,9 +136,9 @@ def show_approval(here: Session, reference: _Reference, *, html: _Page = None) -
 
     Of a run the newest gates are shown; those of before are listed.
     """
-    gates = _find_gates(here, reference)
+    gates = find_gates(here, reference)
     if not gates:
-        raise _nothing_to_decide(here, reference)
+        raise nothing_to_decide(here, reference)
     detail, plan = _read(here, gates[-1])
     newest = [gate for gate in gates if gate["generation"] == gates[-1]["generation"]]
     seen = [here.client.gates.review(gate["id"]) for gate in newest if gate["review_digest"]]
@@ -176,7 +177,7 @@ def _decide(here: Session, reference: str, verdict: Verdict, said: Said) -> None
         raise _review_must_be_said()
     if said.reason is None and not here.screen.may_ask:
         raise SettingsUnfit("Say why: --reason TEXT.", code="usage")
-    gate = _get_open_gate(here, reference)
+    gate = get_open_gate(here, reference)
     if said.plan_digest is not None:
         _check_digest(gate, said.plan_digest)
     read = _reviewed(here, gate, verdict, said)
@@ -272,54 +273,3 @@ def _read(here: Session, gate: Gate) -> tuple[RunDetail, Plan]:
     """The plan of the gate's own generation: a newer one is another gate's."""
     detail = here.client.runs.get(gate["run_id"])
     return detail, here.client.runs.plan(gate["run_id"], generation=gate["generation"])
-
-
-def _get_open_gate(here: Session, reference: str) -> Gate:
-    waiting = [gate for gate in _find_gates(here, reference) if gate["closing"] is None]
-    if not waiting:
-        raise _nothing_to_decide(here, reference)
-    if len(waiting) > 1:
-        said = ", ".join(f"{gate['name']} ({gate['id']})" for gate in waiting)
-        raise UnknownReference(f"Several gates wait; name one by its id: {said}.", code="ambiguous")
-    return waiting[0]
-
-
-def _find_gates(here: Session, reference: str) -> list[Gate]:
-    """The one gate that is named, or all gates of the run that is named, oldest first."""
-    gate = _find_gate(here, reference)
-    if gate is not None:
-        return [gate]
-    return here.client.runs.gates(run_meant(here, reference))
-
-
-def _find_gate(here: Session, reference: str) -> Gate | None:
-    """By its id; an open one also by the end of its id."""
-    if is_id(reference):
-        return _find_gate_by_id(here, reference)
-    if len(reference) < SHORTEST_SUFFIX:
-        return None
-    wanted = reference.lower()
-    ending_so = [gate for gate in here.client.gates.open() if gate["id"].endswith(wanted)]
-    return ending_so[0] if len(ending_so) == 1 else None
-
-
-def _find_gate_by_id(here: Session, identifier: str) -> Gate | None:
-    try:
-        return here.client.gates.get(identifier)
-    except ApiError as error:
-        if error.status != 404:
-            raise
-        return None
-
-
-def _nothing_to_decide(here: Session, reference: str) -> UnknownReference:
-    """Says why: a run that has ended is better explained than not found."""
-    gate = _find_gate(here, reference)
-    run_id = gate["run_id"] if gate is not None else here.client.runs.resolve(reference)
-    detail = here.client.runs.get(run_id)
-    waits = f", it waits for {detail['waiting_for']}" if detail["waiting_for"] else ""
-    return UnknownReference(
-        f"{printable(detail['name'])} takes no decision now: it is"
-        f" {detail['state'].replace('_', ' ')}{waits}.",
-        code="no_open_gate",
-    )

@@ -16,6 +16,7 @@ from animus_sdk.cli.failed_steps import (
     show_failed_steps,
     show_log_end,
 )
+from animus_sdk.cli.questions import how_to_answer, open_questions, show_questions
 from animus_sdk.cli.references import run_meant
 from animus_sdk.cli.screens import Screen, state_text, styled
 from animus_sdk.cli.sessions import Session
@@ -83,6 +84,7 @@ class _Page:
                 f" {self._at(gate['deadline'])}",
                 indent=2,
             )
+        show_questions(self._screen, run["questions"])
         for incident in run["incidents"]:
             self._screen.passage(f"incident {incident['kind']}: {incident['message']}", indent=2)
 
@@ -199,6 +201,8 @@ class _Page:
 
     def _next(self) -> Iterator[tuple[str, str]]:
         run, waits = self._run, self._run["waiting_for"]
+        for one in open_questions(run):
+            yield f"To answer {one['principal']}", how_to_answer(one)
         if waits == "approval":
             yield "Who decides, and on what", f"animus approvals show {run['id']}"
         if run["queue"] is not None:

@@ -14,10 +14,12 @@ from animus_sdk.cli.commands.audit import show_event
 from animus_sdk.cli.commands.explanations import explain
 from animus_sdk.cli.commands.plan_differences import show_diff
 from animus_sdk.cli.commands.promotions import promote_run
+from animus_sdk.cli.commands.questions import answer
 from animus_sdk.cli.commands.run_logs import show_logs
 from animus_sdk.cli.commands.submissions import checked_until
 from animus_sdk.cli.measurements import show_usage
 from animus_sdk.cli.previews import plan_facts, show_findings, show_many_steps
+from animus_sdk.cli.questions import settled_questions, show_questions
 from animus_sdk.cli.references import run_meant
 from animus_sdk.cli.screens import Passage, state_text
 from animus_sdk.cli.sessions import Session, command
@@ -42,6 +44,7 @@ def add_to(app: typer.Typer) -> None:
     command(group, "explain")(explain)
     command(group, "watch")(watch_run)
     command(group, "wait")(wait_for)
+    command(group, "answer")(answer)
     command(group, "cancel")(cancel_run)
     command(group, "logs")(show_logs)
     command(group, "artifacts")(list_artifacts)
@@ -254,6 +257,9 @@ def _show_detail(here: Session, detail: RunDetail) -> None:
         screen.line()
         screen.stdout.print(steps_table(detail))
         show_usage(screen, detail)
+    if settled := settled_questions(detail):
+        screen.line()
+        show_questions(screen, settled, indent=0)
     screen.line()
     explain_run(here, detail)
 
