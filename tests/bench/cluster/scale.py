@@ -7,12 +7,12 @@ import json
 import sys
 import time
 from base64 import b64decode, b64encode
-from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from animus.adapters.kubernetes.executor import JobFact
 from animus.adapters.kubernetes.names import CLUSTER
@@ -38,6 +38,9 @@ SHORTEST = 5
 CLOSED_AT_ONCE = 4
 GONE_WITHIN = 1_800.0
 POLL = 2.0
+KINDS = {"jobs": "/apis/batch/v1", "pods": "/api/v1", "secrets": "/api/v1"}
+"""What an attempt has in a cluster, and where the api server has it."""
+PAGE = 250
 NODES = 100
 PODS = 100
 """On each: twice as many in all as the largest load has."""
@@ -79,24 +82,25 @@ async def _measure(place: Place, platform: Platform, logs: Logs, load: int) -> d
         began = time.time()
         results = await _execute(agent, platform, orders)
         took = time.time() - began
-        _tell(f"{load}: all are answered; waiting until nothing is left")
-        await _wait_gone(place.cluster, section)
+        figures = _figures(results, _submitted(section.state_dir, began), load=load) | {
+            "step_seconds": logs.duration,
+            "answered_within_s": round(took, 1),
+        }
+        _tell(f"{load}: all are answered: {json.dumps(figures)}")
+        _tell(f"{load}: waiting until nothing is left")
+        await asyncio.to_thread(_wait_gone, place.cluster, section)
         gone = time.time() - began
         after = read_requests(place.cluster)
-        left = _left(place.cluster, section)
         memory = {
             "before": memory_before,
             "after": _memory(agent.pid, "VmRSS"),
             "most": _memory(agent.pid, "VmHWM"),
         }
-    figures = _figures(results, _submitted(section.state_dir, began), load=load)
     return figures | {
-        "step_seconds": logs.duration,
-        "answered_within_s": round(took, 1),
         "nothing_left_after_s": round(gone, 1),
         "agent_memory_mib": memory,
         "requests_per_step": _per_step(before, after, load),
-        "objects_left": sum(left.values()),
+        "objects_left": sum(_count_left(place.cluster, section).values()),
     }
 
 
@@ -178,21 +182,38 @@ async def _read(agent: asyncio.subprocess.Process) -> dict[str, Any]:
     return said
 
 
-async def _wait_gone(cluster: Cluster, section: AgentSection) -> None:
+def _wait_gone(cluster: Cluster, section: AgentSection) -> None:
     """Until the cluster has nothing of any attempt: the agent removes what was recorded."""
     deadline = time.monotonic() + GONE_WITHIN
-    while left := await asyncio.to_thread(_left, cluster, section):
-        assert time.monotonic() < deadline, f"there is still {left}"
-        await asyncio.sleep(POLL)
+    for kind in KINDS:
+        while _page(cluster, section, kind, limit=1)["items"]:
+            assert time.monotonic() < deadline, f"there is still {_count_left(cluster, section)}"
+            time.sleep(POLL)
 
 
-def _left(cluster: Cluster, section: AgentSection) -> dict[str, int]:
-    selector = f"{CLUSTER}={section.cluster}"
-    names = cluster.kubectl(
-        *("get", "jobs,pods,secrets", "--namespace", NAMESPACE, "--selector", selector),
-        *("--output", "name"),
-    )
-    return dict(Counter(name.partition("/")[0] for name in names.split()))
+def _count_left(cluster: Cluster, section: AgentSection) -> dict[str, int]:
+    """What the cluster has of any attempt: a kind and a page at a time, for of thousands of each
+    at once kubectl takes minutes."""
+    return {kind: sum(_sizes(cluster, section, kind)) for kind in KINDS}
+
+
+def _sizes(cluster: Cluster, section: AgentSection, kind: str) -> Iterator[int]:
+    after = ""
+    while True:
+        page = _page(cluster, section, kind, limit=PAGE, after=after)
+        yield len(page["items"])
+        after = page["metadata"].get("continue", "")
+        if not after:
+            return
+
+
+def _page(
+    cluster: Cluster, section: AgentSection, kind: str, *, limit: int, after: str = ""
+) -> dict[str, Any]:
+    asked = {"labelSelector": f"{CLUSTER}={section.cluster}", "limit": limit, "continue": after}
+    path = f"{KINDS[kind]}/namespaces/{NAMESPACE}/{kind}?{urlencode(asked)}"
+    page: dict[str, Any] = json.loads(cluster.kubectl("get", "--raw", path))
+    return page
 
 
 def _submitted(state: Path, began: float) -> list[float]:
