@@ -27,6 +27,7 @@ from animus_sdk.resources.sources import Sources
 from animus_sdk.resources.store_checks import StoreChecks
 from animus_sdk.settings import Given, Settings, load_settings
 from animus_sdk.transfer.stores import Store
+from animus_sdk.wire.clocks import Reading
 from animus_sdk.wire.gateway import Gateway
 from animus_sdk.wire.retries import RetryPolicy
 
@@ -103,6 +104,11 @@ class Client:
     def now(self) -> datetime:
         """By the gateway's clock as its answers tell it; by this machine's before the first."""
         return self._gateway.clock.now()
+
+    @property
+    def clock(self) -> Reading | None:
+        """How far the gateway's clock is from this machine's, by its quickest answer."""
+        return self._gateway.clock.reading
 
     def project_id(self) -> str:
         """The id of the project that is meant; a name is looked up once."""

@@ -5,7 +5,8 @@ AnimusError
 ├── NotSignedIn        there is no token for this gateway
 ├── NotInStep          this works inside a step that has `telemetry: true` only
 ├── Unreachable        nothing answered; the same may work later
-│   └── OutcomeUnknown the answer was lost, and twice would be an error: look first
+│   ├── OutcomeUnknown the answer was lost, and twice would be an error: look first
+│   └── CertificateRefused  who answers does not prove by TLS who it is
 ├── ApiError           the gateway refused, with a problem document
 ├── AnswerUnfit        the gateway answered something that this version does not understand
 ├── FileUnfit          a file or directory here cannot be used as it is
@@ -64,6 +65,11 @@ class Unreachable(AnimusError):
 
 class OutcomeUnknown(Unreachable):
     default_code = "outcome_unknown"
+    retryable = False
+
+
+class CertificateRefused(Unreachable):
+    default_code = "certificate_refused"
     retryable = False
 
 

@@ -15,7 +15,7 @@ import httpx
 from animus_sdk.client import Client
 from animus_sdk.errors import AnimusError
 from animus_sdk.resources.runs import ENDED
-from animus_sdk.wire.event_streams import StreamCut
+from animus_sdk.wire.event_streams import PATIENCE, StreamCut
 from animus_sdk.wire.views import RunDetail
 
 POLL_SECONDS = 2.0
@@ -31,17 +31,27 @@ def follow_run(
     *,
     deadline: float | None = None,
     clock: Callable[[], float] = time.monotonic,
+    away: Callable[[AnimusError], None] = lambda _: None,
 ) -> Generator[RunDetail, None, None]:
     """The run as it is now, and again after each change; the last one has ended.
 
-    Stops earlier at `deadline` (by `clock`). Raises what reading the run raises.
-    """  # fmt: skip
+    Stops earlier at `deadline` (by `clock`). Raises what reading the run raises. A gateway that is
+    away or not ready is waited for, for minutes, and `away` is told each time.
+    """
     waker = _Waker(client, run_id)
     waker.start()
+    left = PATIENCE.begin()
     try:
         while True:
             waker.clear()
-            detail = client.runs.get(run_id)
+            try:
+                detail = client.runs.get(run_id)
+            except AnimusError as error:
+                if not error.retryable or not left.wait():
+                    raise
+                away(error)
+                continue
+            left = PATIENCE.begin()
             yield detail
             if detail["state"] in ENDED or (deadline is not None and clock() >= deadline):
                 return

@@ -8,7 +8,7 @@ import os
 import shlex
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ import pytest
 
 from tests.e2e.installations import Installation
 from tests.sdk.command_lines import asking_for_json
-from tests.sdk.platforms import Finished, cli
+from tests.sdk.interpreters import CHOICES, Choice, install
+from tests.sdk.platforms import PROGRAM, Finished, cli
 from tests.sdk.terminals import Terminal, terminal
 
 TRAIN = """\
@@ -37,6 +38,7 @@ class Person:
     folder: Path
     environment: dict[str, str]
     image: str
+    program: Path = PROGRAM
 
     def write(self, script: str) -> None:
         (self.folder / "train.py").write_text(script)
@@ -52,7 +54,13 @@ class Person:
 
     async def run(self, *words: str) -> Finished:
         return await asyncio.to_thread(
-            lambda: cli(*words, environment=self.environment, folder=self.folder, timeout=240)
+            lambda: cli(
+                *words,
+                environment=self.environment,
+                folder=self.folder,
+                program=self.program,
+                timeout=240,
+            )
         )
 
     async def json(self, *words: str) -> Any:
@@ -61,7 +69,9 @@ class Person:
         return json.loads(done.out)
 
     def _types(self, words: tuple[str, ...], then: Callable[[Terminal], int]) -> tuple[int, str]:
-        with terminal(words, environment=self.environment, folder=self.folder) as session:
+        with terminal(
+            words, environment=self.environment, folder=self.folder, program=self.program
+        ) as session:
             return then(session), session.shown
 
 
@@ -113,6 +123,20 @@ async def test_one_line_in_a_folder_ends_in_a_succeeded_run(person: Person) -> N
     await person.json("artifact", "download", model["id"], "--to", "model.json")
     content = json.loads((person.folder / "model.json").read_text())
     assert content == {"rows": 3, "lr": "0.2"}
+
+
+@pytest.mark.parametrize("choice", CHOICES, ids=str)
+async def test_the_same_line_on_other_pythons(
+    person: Person, choice: Choice, tmp_path: Path
+) -> None:
+    program = await asyncio.to_thread(install, choice, tmp_path / "venv")
+    other = replace(person, program=program)
+    code, shown = await other.types(*other.line("-p", "lr=0.1"), then=lambda t: t.end())
+    assert code == 0, shown
+    for said in ("all committed", "(allowed)", "Submitted ", "succeeded", "model"):
+        assert said in shown, said
+    again = await other.json(*other.line("-p", "lr=0.2"))
+    assert (again["state"], again["uploads"]["source"]) == ("succeeded", None)
 
 
 async def test_ctrl_c_leaves_it_running_and_watch_comes_back(person: Person) -> None:

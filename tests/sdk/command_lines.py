@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from animus_sdk.cli import run
 
-from tests.sdk.platforms import Finished, cli
+from tests.sdk.platforms import PROGRAM, Finished, cli
 from tests.sdk.terminals import Terminal, terminal
 
 
@@ -24,6 +24,8 @@ class CommandLine:
     environment: Mapping[str, str]
     folder: Path
     capture: pytest.CaptureFixture[str]
+    program: Path = PROGRAM
+    """What processes are started from."""
 
     def __call__(self, *arguments: str) -> Finished:
         """In this process: quick, and without a terminal all the same."""
@@ -57,12 +59,20 @@ class CommandLine:
     @contextmanager
     def on_terminal(self, *arguments: str) -> Iterator[Terminal]:
         """As a process with a person before it."""
-        with terminal(arguments, environment=self.environment, folder=self.folder) as session:
+        with terminal(
+            arguments, environment=self.environment, folder=self.folder, program=self.program
+        ) as session:
             yield session
 
     def process(self, *arguments: str, stdin: str = "") -> Finished:
         """As a process, through the installed entry point."""
-        return cli(*arguments, environment=self.environment, folder=self.folder, stdin=stdin)
+        return cli(
+            *arguments,
+            environment=self.environment,
+            folder=self.folder,
+            stdin=stdin,
+            program=self.program,
+        )
 
 
 def asking_for_json(arguments: Sequence[str]) -> list[str]:

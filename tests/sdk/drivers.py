@@ -19,6 +19,7 @@ from animus.adapters.rules.judge import ProcessRuleJudge
 from animus.domain.ids import AttemptId, ProjectId, RunId
 from animus.domain.work_orders import RESULT_TAG, AttemptResult, order_digest, sealed
 from animus.ledger.signatures import key_id
+from animus.ports import StoredObject
 from animus.services import (
     agents,
     attempts,
@@ -34,6 +35,7 @@ from animus.services.registration import Answer
 from animus.services.run_watch import RUN_DEADLINE
 from animus.store import execution
 from animus.store.database import Database
+from tests.support.waiting import eventually
 
 T = TypeVar("T")
 
@@ -132,6 +134,16 @@ class Driver:
     def integrate(self) -> None:
         """Give pending audit events their index, so that streams show them."""
         self._run(self._integrate())
+
+    def find_object(self, project_id: str, sha256: bytes) -> StoredObject | None:
+        """What the store has under this digest, registered or not."""
+        return self._run(self._store.find_object(_project(project_id), sha256))
+
+    def wait_for_object(self, project_id: str, sha256: bytes) -> None:
+        async def find() -> StoredObject | None:
+            return await self._store.find_object(_project(project_id), sha256)
+
+        self._run(eventually(find, "the object is in the store", within=30))
 
     def close_store(self, store: S3ObjectStore) -> None:
         self._run(store.close())

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 LOST = "lost"
 """The request is carried out, and its answer never arrives."""
+HELD = "held"
+"""The request is not passed on, and nothing is answered until the client goes away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class CutAfter:
 
 
 Fault = str | int | bytes | CutAfter
-"""`LOST`, a cut, a status to answer with, or a body to answer with as if all were well."""
+"""`LOST`, `HELD`, a cut, a status to answer with, or a body to answer with as if all were well."""
 
 Address = tuple[str, int]
 
@@ -38,6 +40,7 @@ class FaultyProxy:
     path: str = ""
     seen: list[str] = field(default_factory=list)
     """Every request line that came through."""
+    holding: threading.Event = field(default_factory=threading.Event)
 
     def next_fault(self, line: str) -> Fault | None:
         self.seen.append(line)
@@ -156,6 +159,10 @@ def _serve(upstream: Address, proxy: FaultyProxy, client: socket.socket) -> None
         if isinstance(fault, int | bytes):
             client.sendall(_own_answer(fault))
             continue
+        if fault == HELD:
+            proxy.holding.set()
+            client.recv(1)
+            return
         with socket.create_connection(upstream) as server:
             server.sendall(_closing(request))
             if fault == LOST:

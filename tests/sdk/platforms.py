@@ -20,6 +20,8 @@ from deploy.embedded.stack import Stack
 from tests.sdk.drivers import Driver, OpenAttempt
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(sys.executable).parent / "animus"
+"""The command line of this environment."""
 CLUSTER = "local"
 IMAGE = "localhost/animus-demo@sha256:" + "a" * 64
 QUICK = RetryPolicy(total_seconds=20.0, first_delay=0.01, longest_delay=0.05)
@@ -115,11 +117,11 @@ def cli(
     folder: Path,
     stdin: str = "",
     timeout: float = 60.0,
+    program: Path = PROGRAM,
 ) -> Finished:
     """The command line through its entry point, as a process without a terminal."""
-    animus = Path(sys.executable).parent / "animus"
     done = subprocess.run(
-        [str(animus), *arguments],
+        [str(program), *arguments],
         env=dict(environment),
         cwd=folder,
         input=stdin,

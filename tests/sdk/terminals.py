@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import select
 import signal
 import subprocess
-import sys
+import termios
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.sdk.platforms import PROGRAM
 from tests.support.waiting import PATIENCE
 
 
@@ -35,8 +37,8 @@ class Terminal:
         os.write(self.screen, text.encode())
 
     def interrupt(self) -> None:
-        """Ctrl+C."""
-        self.process.send_signal(signal.SIGINT)
+        """Ctrl+C: the terminal makes it a signal to all that runs before it."""
+        self.type("\x03")
 
     def end(self) -> int:
         """Read until it has ended; its exit code."""
@@ -56,19 +58,22 @@ class Terminal:
 
 @contextmanager
 def terminal(
-    arguments: Sequence[str], *, environment: Mapping[str, str], folder: Path
+    arguments: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    folder: Path,
+    program: Path = PROGRAM,
 ) -> Iterator[Terminal]:
     screen, keyboard = pty.openpty()
-    animus = Path(sys.executable).parent / "animus"
     process = subprocess.Popen(
-        [str(animus), *arguments],
+        [str(program), *arguments],
         env={"TERM": "xterm-256color", "COLUMNS": "200", "LINES": "50", **environment},
         cwd=folder,
         stdin=keyboard,
         stdout=keyboard,
         stderr=keyboard,
         start_new_session=True,
-        preexec_fn=_listen_to_ctrl_c,
+        preexec_fn=_sit_down,
     )
     os.close(keyboard)
     try:
@@ -79,6 +84,8 @@ def terminal(
         os.close(screen)
 
 
-def _listen_to_ctrl_c() -> None:
-    """Tests that were started in the background ignore it, and so would what they start."""
+def _sit_down() -> None:
+    """The terminal becomes that of the session. Tests that were started in the background ignore
+    Ctrl+C, and so would what they start."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     signal.signal(signal.SIGINT, signal.SIG_DFL)

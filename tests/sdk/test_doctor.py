@@ -13,11 +13,12 @@ import httpx
 import pytest
 from animus_sdk.doctor import stores
 from animus_sdk.doctor.clocks import compare_with_gateway, compare_with_store
-from animus_sdk.doctor.connections import explain_failure, find_proxy, origin_of
+from animus_sdk.doctor.connections import explain_failure, find_proxy
 from animus_sdk.doctor.findings import State
 from animus_sdk.doctor.gateways import compare_versions
 from animus_sdk.wire.clocks import Reading, read_clock
 from animus_sdk.wire.connections import Address, store_client
+from animus_sdk.wire.failures import origin_of
 
 from tests.sdk.command_lines import CommandLine
 from tests.sdk.conftest import CommandLineOf

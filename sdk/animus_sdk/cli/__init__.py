@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Any, TextIO
+from typing import Annotated, Any
 
 import typer
 from typer.main import get_command
@@ -29,8 +29,15 @@ from animus_sdk.cli.commands import (
     signing_in,
 )
 from animus_sdk.cli.exit_codes import ExitCode
+from animus_sdk.cli.outputs import (
+    find_lost_output,
+    lead_nowhere,
+    never_fail_to_encode,
+    open_what_is_closed,
+)
 from animus_sdk.cli.screens import Screen
 from animus_sdk.errors import AnimusError
+from animus_sdk.wire.connections import user_agent
 
 PROGRAM = "animus"
 DEBUG_VARIABLE = "ANIMUS_DEBUG"
@@ -47,8 +54,8 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out one command line; its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        _never_fail_to_encode(stream)
+    open_what_is_closed()
+    never_fail_to_encode()
     try:
         code: Any = get_command(build_app()).main(
             args=list(arguments), prog_name=PROGRAM, standalone_mode=False
@@ -58,9 +65,8 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has seen enough. Nothing may be written at the exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.DONE
+        lead_nowhere(sys.stdout, sys.stderr)
+        return ExitCode.NOBODY_READS
     except Exception as error:  # noqa: BLE001  # the process's edge: a person sees words, no trace
         return _explain(Screen(as_json="--json" in arguments), error)
 
@@ -72,11 +78,27 @@ def build_app() -> typer.Typer:
         add_completion=False,  # 'animus completion' says it, and installs nothing
         pretty_exceptions_enable=False,  # they would print tokens
         pretty_exceptions_show_locals=False,
-        help="Auditable, reproducible machine learning: what ran, on what, and who approved it.",
     )
+    app.callback()(_accept_version)
     for noun in _NOUNS:
         noun.add_to(app)
     return app
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        distribution, _, version = user_agent().partition("/")
+        python = ".".join(map(str, sys.version_info[:3]))
+        Screen().line(f"{PROGRAM} {version or '(not installed)'} ({distribution}, Python {python})")
+        raise typer.Exit
+
+
+def _accept_version(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Say it.")
+    ] = False,
+) -> None:
+    """Auditable, reproducible machine learning: what ran, on what, and who approved it."""
 
 
 def _explain(screen: Screen, error: Exception) -> ExitCode:
@@ -86,6 +108,9 @@ def _explain(screen: Screen, error: Exception) -> ExitCode:
             return ExitCode.USAGE  # the help was shown
         usage = AnimusError(error.format_message(), code="usage")  # type: ignore[attr-defined]
         return _say(screen, usage, ExitCode.USAGE)
+    lost = find_lost_output(error) if isinstance(error, OSError) else None
+    if lost is not None:
+        return _say(screen, lost, ExitCode.FAILED)
     if os.environ.get(DEBUG_VARIABLE):
         traceback.print_exception(error)
     bug = AnimusError(
@@ -108,9 +133,3 @@ def _say(screen: Screen, error: AnimusError, code: ExitCode) -> ExitCode:
         hint = [f"See '{PROGRAM} --help'."] if code is ExitCode.USAGE else []
         screen.error(error.message, hint)
     return code
-
-
-def _never_fail_to_encode(stream: TextIO) -> None:
-    reconfigure = getattr(stream, "reconfigure", None)
-    if reconfigure is not None:
-        reconfigure(errors="backslashreplace")

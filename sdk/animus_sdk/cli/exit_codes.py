@@ -34,6 +34,8 @@ class ExitCode(IntEnum):
     """Since it was previewed, or shown for approval."""
     TRY_AGAIN = 75
     INTERRUPTED = 130
+    NOBODY_READS = 141
+    """Whoever read what is written has gone, as 'head' does. So end programs that SIGPIPE ends."""
 
 
 _PLAN_CODES = frozenset(
@@ -63,6 +65,8 @@ def code_of_error(error: AnimusError) -> ExitCode:
         return ExitCode.TRY_AGAIN if error.retryable else ExitCode.FAILED
     if error.code in _DENIED_CODES:
         return ExitCode.DENIED
+    if error.code == "interrupted":
+        return ExitCode.INTERRUPTED
     if error.code == "usage":
         return ExitCode.USAGE
     if isinstance(error, _OF_WHAT_WAS_SAID) and error.code not in _OF_THE_DISK:

@@ -8,6 +8,7 @@ from typing import Any
 
 from animus_sdk.cli.excerpts import Place, excerpt
 from animus_sdk.cli.exit_codes import ExitCode, code_of_error
+from animus_sdk.cli.interruptions import Interrupted
 from animus_sdk.cli.screens import Screen
 from animus_sdk.cli.written_files import FileFault, WrittenFile
 from animus_sdk.errors import AnimusError, ApiError, Fault, Unreachable
@@ -73,6 +74,10 @@ def report(screen: Screen, error: AnimusError) -> ExitCode:
     """Write the error down; the exit code that goes with it."""
     if screen.as_json:
         screen.problem(error.problem())
+    elif isinstance(error, Interrupted):
+        screen.leave_line()
+        for line in error.said:
+            screen.note(line)
     else:
         details = list(_details(error))
         hidden = len(details) - SHOWN

@@ -117,6 +117,15 @@ class Screen:
         if not self.as_json:
             self.stderr.print(_joined(parts, 0), soft_wrap=True)
 
+    def leave_line(self) -> None:
+        """A terminal shows '^C' where the cursor was."""
+        if self._err.isatty():
+            self._err.write("\n")
+
+    def flush(self) -> None:
+        """What can't be written is to be known before the end."""
+        self._out.flush()
+
     def raw(self, text: str) -> None:
         """Text of others with its lines, such as a log."""
         self._out.write(printable(text, lines=True))
@@ -235,9 +244,15 @@ def _joined(parts: Sequence[str | Text], indent: int) -> Text:
     return line
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Rich would end the process here."""
+        raise BrokenPipeError
+
+
 def _console(stream: TextIO) -> Console:
     is_terminal = stream.isatty()
-    return Console(
+    return _Console(
         file=stream,
         markup=False,
         emoji=False,

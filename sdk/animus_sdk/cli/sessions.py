@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields, is_dataclass
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Annotated, Any, Concatenate, ParamSpec, get_type_hints
 
 import typer
 
 from animus_sdk.cli.exit_codes import ExitCode
 from animus_sdk.cli.failures import report
+from animus_sdk.cli.interruptions import INTERRUPTED, Interrupted
+from animus_sdk.cli.outputs import find_lost_output, lead_nowhere
 from animus_sdk.cli.screens import Screen
 from animus_sdk.cli.wording import CLOCK
 from animus_sdk.client import Client
 from animus_sdk.errors import AnimusError
 from animus_sdk.settings import Given, Settings, load_settings
+from animus_sdk.wire.clocks import TOO_MUCH, distance_words
 from animus_sdk.wire.retries import RetryPolicy
 
 P = ParamSpec("P")
@@ -84,6 +88,15 @@ class Session:
             CLOCK.go_by(self._client.now)
         return self._client
 
+    def tell_of_clocks(self) -> None:
+        """Where this machine's is wrong, 'ago' was wrong as well."""
+        clock = self._client.clock if self._client is not None else None
+        if clock is not None and clock.beyond_doubt > TOO_MUCH:
+            self.screen.note(
+                f"This machine's clock is {distance_words(-clock.ahead)} the gateway's; times like"
+                " '5 min ago' are off by that. See: animus doctor"
+            )
+
 
 Command = Callable[Concatenate[Session, P], None]
 
@@ -141,7 +154,10 @@ def _own_parameters(
     function: Callable[..., None],
 ) -> tuple[list[inspect.Parameter], dict[str, type[Any]]]:
     """What typer is to ask for, and which of the function's parameters are groups of that."""
-    hints = get_type_hints(function, include_extras=True)
+    bare = SimpleNamespace(__annotations__=function.__annotations__)
+    # Of the function itself Python 3.10 would hide what stands in 'Annotated' where the default is
+    # None.
+    hints = get_type_hints(bare, function.__globals__, include_extras=True)
     parameters: list[inspect.Parameter] = []
     groups: dict[str, type[Any]] = {}
     for own in list(inspect.signature(function).parameters.values())[1:]:
@@ -169,9 +185,34 @@ def _keyword(name: str, kind: Any, default: Any = _NONE) -> inspect.Parameter:
 def _carry_out(function: Callable[..., None], options: Options, given: dict[str, Any]) -> None:
     with Session(options) as here:
         try:
-            function(here, **given)
-        except AnimusError as error:
-            raise typer.Exit(report(here.screen, error)) from None
-        except KeyboardInterrupt:
-            here.screen.note("interrupted")
-            raise typer.Exit(ExitCode.INTERRUPTED) from None
+            code = _code_and_words(function, here, given)
+        except BrokenPipeError:
+            lead_nowhere(sys.stdout, sys.stderr)
+            code = ExitCode.NOBODY_READS
+    raise typer.Exit(code)
+
+
+def _code_and_words(function: Callable[..., None], here: Session, given: dict[str, Any]) -> int:
+    """The exit code, with what is to be said about it."""
+    try:
+        code = _code_of(function, here, given)
+        here.tell_of_clocks()
+        here.screen.flush()
+        return code
+    except AnimusError as error:
+        return report(here.screen, error)
+    except KeyboardInterrupt:
+        return report(here.screen, Interrupted(INTERRUPTED))
+    except OSError as error:
+        lost = find_lost_output(error)
+        if lost is None:
+            raise
+        return report(here.screen, lost)
+
+
+def _code_of(function: Callable[..., None], here: Session, given: dict[str, Any]) -> int:
+    try:
+        function(here, **given)
+    except typer.Exit as left:
+        return left.exit_code
+    return ExitCode.DONE

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from typing import Literal, Protocol
 
-import typer
 from rich.console import Group
 from rich.live import Live
 from rich.table import Table
@@ -14,11 +13,13 @@ from rich.text import Text
 
 from animus_sdk.cli.exit_codes import ExitCode, code_of_run
 from animus_sdk.cli.failed_steps import tell_failed_steps
+from animus_sdk.cli.interruptions import if_interrupted
 from animus_sdk.cli.questions import how_to_answer, open_questions, question_lines, show_questions
 from animus_sdk.cli.screens import Screen, state_text, styled
 from animus_sdk.cli.sessions import Session
 from animus_sdk.cli.wording import CLOCK, ago_words, duration_words, parse_time
 from animus_sdk.cli.wrapped_lines import set_lines
+from animus_sdk.errors import AnimusError
 from animus_sdk.following import follow_run
 from animus_sdk.resources.runs import ENDED
 from animus_sdk.wire.views import Attempt, RunDetail
@@ -52,17 +53,21 @@ def wait_for_run(
     running.
     """
     deadline = time.monotonic() + timeout if timeout is not None else None
+    again = f"The run goes on. To look again: animus run watch {run_id}"
     try:
-        with _view(here.screen, show=show) as view:
-            for detail in follow_run(here.client, run_id, deadline=deadline):
+        with (
+            if_interrupted(again, f"To end it: animus run cancel {run_id}"),
+            _view(here.screen, show=show) as view,
+        ):
+            for detail in follow_run(here.client, run_id, deadline=deadline, away=view.tell_away):
                 view.show(detail)
                 if is_reached(until, detail["state"]):
                     return detail, code_of_run(detail["state"], detail["failure_code"])
-        return detail, _code_at_timeout(detail)
-    except KeyboardInterrupt:
-        here.screen.note(f"The run goes on. To look again: animus run watch {run_id}")
-        here.screen.note(f"To end it: animus run cancel {run_id}")
-        raise typer.Exit(ExitCode.INTERRUPTED) from None
+    except AnimusError as error:
+        if error.retryable:
+            error.message += f" {again}"
+        raise
+    return detail, _code_at_timeout(detail)
 
 
 def explain_run(here: Session, detail: RunDetail) -> None:
@@ -86,6 +91,8 @@ class _View(Protocol):
 
     def show(self, detail: RunDetail) -> None: ...
 
+    def tell_away(self, error: AnimusError) -> None: ...
+
 
 def _view(screen: Screen, *, show: bool) -> _View:
     if not show or screen.as_json:
@@ -101,6 +108,9 @@ class _Nothing:
         return
 
     def show(self, detail: RunDetail) -> None:
+        return
+
+    def tell_away(self, error: AnimusError) -> None:
         return
 
 
@@ -122,6 +132,7 @@ class _Lines(_Nothing):
             number = f", attempt {len(step['attempts'])}" if len(step["attempts"]) > 1 else ""
             self._tell(f"step {step['name']}", step["state"] + number)
         self._tell_questions(detail)
+        self._said.pop("gateway", None)
 
     def _tell_questions(self, detail: RunDetail) -> None:
         for one in open_questions(detail):
@@ -134,6 +145,9 @@ class _Lines(_Nothing):
                 said = f"{one['answer']['principal']}: {one['answer']['text']}"
                 self._tell(f"question {one['number']}", f"answered by {said}")
 
+    def tell_away(self, error: AnimusError) -> None:
+        self._tell("gateway", f"{error.message} It is tried again.")
+
     def _tell(self, what: str, words: str) -> None:
         if self._said.get(what) != words:
             self._said[what] = words
@@ -144,6 +158,7 @@ class _LiveTable:
     def __init__(self, screen: Screen) -> None:
         self._detail: RunDetail | None = None
         self._width = screen.text_width
+        self._away = ""
         self._live = Live(
             get_renderable=self._render,
             console=screen.stdout,
@@ -158,19 +173,24 @@ class _LiveTable:
         self._live.__exit__(None, None, None)
 
     def show(self, detail: RunDetail) -> None:
-        self._detail = detail
+        self._detail, self._away = detail, ""
+        self._live.refresh()
+
+    def tell_away(self, error: AnimusError) -> None:
+        self._away = f"{error.message} It is tried again."
         self._live.refresh()
 
     def _render(self) -> Group:
         detail = self._detail
+        away = [styled(self._away, "yellow")] if self._away else []
         if detail is None:
-            return Group()
+            return Group(*away)
         head = Text.assemble(
             styled(detail["name"], "bold"), " ", state_text(detail["state"]),
             styled(_waiting(detail), "dim"),
         )  # fmt: skip
         why = [styled(detail["explanation"], "dim")] if detail["explanation"] else []
-        return Group(head, *why, *self._questions(detail), steps_table(detail))
+        return Group(head, *why, *self._questions(detail), steps_table(detail), *away)
 
     def _questions(self, detail: RunDetail) -> Iterator[Text]:
         """Those that wait, with how to answer; of a long one the beginning."""

@@ -7,16 +7,11 @@ the gateway's clock, and are judged by the store's.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 
 from animus_sdk.doctor.findings import Finding, fault, note, ok
-from animus_sdk.wire.clocks import Reading, beyond_doubt
+from animus_sdk.wire.clocks import TOLERANCE, TOO_MUCH, Reading, distance_words
 
 CHECK = "clock"
-TOLERANCE = timedelta(seconds=30)
-"""What work orders allow for."""
-TOO_MUCH = timedelta(minutes=5)
-"""Half the life of a presigned URL."""
 _AGREE = f" within {TOLERANCE.seconds} s."
 _SYNCHRONISE = (
     "Have it set by the network: timedatectl set-ntp true (or chrony, or systemd-timesyncd)."
@@ -27,8 +22,8 @@ def compare_with_gateway(gateway: Reading | None) -> Iterator[Finding]:
     if gateway is None:
         yield note(CHECK, "The gateway's answers tell no time, so the clocks are not compared.")
         return
-    by = beyond_doubt(gateway)
-    said = f"This machine's clock is {_words(-gateway.ahead)} the gateway's."
+    by = gateway.beyond_doubt
+    said = f"This machine's clock is {distance_words(-gateway.ahead)} the gateway's."
     if by <= TOLERANCE:
         yield ok(CHECK, f"This machine's clock and the gateway's agree{_AGREE}")
     elif by <= TOO_MUCH:
@@ -45,8 +40,8 @@ def compare_with_store(gateway: Reading | None, store: Reading | None) -> Iterat
     if gateway is None or store is None:
         return
     between = Reading(ahead=store.ahead - gateway.ahead, error=store.error + gateway.error)
-    by = beyond_doubt(between)
-    said = f"The object store's clock is {_words(between.ahead)} the gateway's."
+    by = between.beyond_doubt
+    said = f"The object store's clock is {distance_words(between.ahead)} the gateway's."
     todo = "Tell the operators: both clocks are to be set by the network."
     if by <= TOLERANCE:
         yield ok(CHECK, f"The object store's clock and the gateway's agree{_AGREE}")
@@ -54,16 +49,3 @@ def compare_with_store(gateway: Reading | None, store: Reading | None) -> Iterat
         yield note(CHECK, f"{said} URLs live ten minutes, and lose that much.", todo=todo)
     else:
         yield fault(CHECK, f"{said} The store refuses URLs for it.", todo=todo)
-
-
-def _words(ahead: timedelta) -> str:
-    return f"{_seconds(abs(ahead))} {'ahead of' if ahead > timedelta(0) else 'behind'}"
-
-
-def _seconds(length: timedelta) -> str:
-    seconds = round(length.total_seconds())
-    if seconds < 120:
-        return f"{seconds} s"
-    if seconds < 7_200:
-        return f"{seconds // 60} min"
-    return f"{seconds // 3_600} h" if seconds < 172_800 else f"{seconds // 86_400} days"

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from ipaddress import IPv6Address
 from urllib.parse import urlsplit
 
 import httpx
 
-from animus_sdk.printable import printable
+from animus_sdk.wire.failures import causes, certificate_advice, origin_of
 
-_CERTIFICATE_NOT_VALID = (9, 10)
-"""OpenSSL's numbers for a certificate whose time has not begun, and has ended."""
 _NEVER_PROXIED = ("localhost", "127.0.0.1", "::1")
 NO_URL = (httpx.InvalidURL, UnicodeError)
 """The second is of names that DNS can't hold, such as those with an empty label."""
@@ -24,7 +22,7 @@ FAILURES = (httpx.RequestError, *NO_URL)
 def explain_failure(error: BaseException, url: str) -> tuple[str, str]:
     """What is wrong, and what to do. Of the URL only scheme, host and port are said."""
     place = origin_of(url)
-    for beneath in _causes(error):
+    for beneath in causes(error):
         if isinstance(beneath, ssl.SSLCertVerificationError):
             return _certificate(beneath, place)
         if isinstance(beneath, ssl.SSLError):
@@ -52,17 +50,6 @@ def explain_failure(error: BaseException, url: str) -> tuple[str, str]:
             "A firewall may swallow the way there: ask who runs the network.",
         )
     return f"The connection to {place} is lost.", "Try again; then look at what lies between."
-
-
-def origin_of(url: str) -> str:
-    """Without path and query, which are secret in a presigned URL."""
-    if url.startswith("unix://"):
-        return url
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "the address"
-    return printable(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
 
 
 def find_proxy(url: str, environment: Mapping[str, str]) -> str | None:
@@ -128,18 +115,4 @@ def proxy_hint(url: str, environment: Mapping[str, str]) -> str:
 
 def _certificate(error: ssl.SSLCertVerificationError, place: str) -> tuple[str, str]:
     said = f"The certificate of {place} is not accepted: {error.verify_message}."
-    if error.verify_code in _CERTIFICATE_NOT_VALID:
-        return said, "If this machine's clock is right, the operators renew the certificate."
-    if "ostname" in error.verify_message or "IP address" in error.verify_message:
-        return said, "Use the name that the certificate is for, or have it issued for this one."
-    return (
-        said,
-        "Add your organisation's authority to this machine's list, or name its file in"
-        " SSL_CERT_FILE.",
-    )
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
+    return said, certificate_advice(error)

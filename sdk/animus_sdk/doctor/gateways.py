@@ -13,12 +13,13 @@ from urllib.parse import urlsplit
 import httpx
 
 from animus_sdk.doctor.clocks import compare_with_gateway
-from animus_sdk.doctor.connections import FAILURES, explain_failure, origin_of, proxy_hint
+from animus_sdk.doctor.connections import FAILURES, explain_failure, proxy_hint
 from animus_sdk.doctor.findings import Finding, fault, note, ok, skipped
 from animus_sdk.printable import printable
 from animus_sdk.settings import Settings
 from animus_sdk.wire.clocks import Reading, read_clock
 from animus_sdk.wire.connections import SOCKET_SCHEME, gateway_client, user_agent
+from animus_sdk.wire.failures import origin_of
 
 CHECK = "gateway"
 SECONDS = 10.0

@@ -13,11 +13,12 @@ import httpx
 
 from animus_sdk.client import Client
 from animus_sdk.doctor.clocks import compare_with_store
-from animus_sdk.doctor.connections import FAILURES, explain_failure, origin_of, proxy_hint
+from animus_sdk.doctor.connections import FAILURES, explain_failure, proxy_hint
 from animus_sdk.doctor.findings import Finding, fault, note, ok, skipped
 from animus_sdk.errors import AnimusError, ApiError
 from animus_sdk.wire.clocks import Reading, read_clock
 from animus_sdk.wire.connections import store_client
+from animus_sdk.wire.failures import origin_of
 from animus_sdk.wire.views import Download, StoreCheck
 
 CHECK = "store"

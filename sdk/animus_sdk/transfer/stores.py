@@ -15,7 +15,7 @@ import httpx
 from animus_sdk.errors import SettingsUnfit, TransferFailed, Unreachable
 from animus_sdk.settings import host_and_port
 from animus_sdk.wire.connections import Address, store_client
-from animus_sdk.wire.gateway import explain
+from animus_sdk.wire.failures import explain, find_mistrust, origin_of
 from animus_sdk.wire.retries import Patience, RetryPolicy
 
 STORE_SOCKET_VARIABLE = "ANIMUS_STORE_SOCKET"
@@ -104,7 +104,7 @@ class Store:
                     raise _refusal(response.status_code, _code(response), what=what)
                 yield response.iter_raw()
         except httpx.TransportError as error:
-            raise _unreachable(error) from None
+            raise _unreachable(error, url) from None
 
     def begin_retries(self) -> Patience:
         return self._retries.begin()
@@ -129,7 +129,7 @@ class Store:
                     return response.status_code, code
             except httpx.TransportError as error:
                 if not patience.wait():
-                    raise _unreachable(error) from None
+                    raise _unreachable(error, url) from None
 
     def _http(self) -> httpx.Client:
         with self._lock:
@@ -140,9 +140,10 @@ class Store:
             return self._client
 
 
-def _unreachable(error: httpx.TransportError) -> Unreachable:
-    return Unreachable(
-        f"The object store does not answer ({explain(error)}). Check that this machine reaches it.",
+def _unreachable(error: httpx.TransportError, url: str) -> Unreachable:
+    store = f"object store at {origin_of(url)}"
+    return find_mistrust(error, f"the {store}") or Unreachable(
+        f"The {store} does not answer ({explain(error)}). Check that this machine reaches it.",
         code="store_unreachable",
     )
 

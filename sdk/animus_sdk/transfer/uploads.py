@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 
 from animus_sdk.errors import TransferFailed
 from animus_sdk.transfer.digests import CHUNK
@@ -18,6 +20,8 @@ from animus_sdk.wire.views import Upload
 WORKERS = 4
 FRESH_URLS = 3
 """How often an object may get a fresh URL before the store's refusal is believed."""
+LEAVE_SECONDS = 2.0
+"""How long uploads that are broken off are waited for: the store may be silent."""
 
 Renew = Callable[[], Sequence[Upload]]
 """Asks for fresh URLs of everything that is still missing."""
@@ -45,18 +49,16 @@ def upload_all(
     renew: Renew,
     progress: Progress | None = None,
 ) -> Uploaded:
-    """Put every object; `sources` has the bytes by digest. Ends at the first failure."""
+    """Put every object; `sources` has the bytes by digest. Ends at the first failure, and at
+    Ctrl+C: whoever presses it does not wait for a store that is silent."""
     batch = _Batch(store, sources, renew=renew, progress=progress or Silent())
     batch.progress.begin(sum(upload["size"] for upload in uploads))
-    pool = ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="animus-upload")
+    lanes = _Lanes(batch, uploads)
     try:
-        futures = [pool.submit(batch.upload, upload) for upload in uploads]
-        wait(futures, return_when=FIRST_EXCEPTION)
-        _raise_first(futures, batch)
-        sent = [future.result() for future in futures]
+        sent = lanes.carry_out()
     finally:
         batch.stop()
-        pool.shutdown(cancel_futures=True)
+        lanes.leave()
     return Uploaded(
         sent=sum(sent),
         sent_bytes=sum(u["size"] for u, was_sent in zip(uploads, sent, strict=True) if was_sent),
@@ -69,11 +71,47 @@ def listed(upload: Upload | None) -> list[Upload]:
     return [upload] if upload is not None else []
 
 
-def _raise_first(futures: Sequence[Future[bool]], batch: _Batch) -> None:
-    for future in futures:
-        if future.done() and future.exception() is not None:
-            batch.stop()
-            future.result()
+class _Lanes:
+    """Threads that take one upload after another. They die with the process, which a thread of a
+    pool would keep from ending."""
+
+    def __init__(self, batch: _Batch, uploads: Sequence[Upload]) -> None:
+        self._batch = batch
+        self._count = len(uploads)
+        self._waiting = deque(enumerate(uploads))
+        self._ended: SimpleQueue[tuple[int, bool] | BaseException] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+
+    def carry_out(self) -> list[bool]:
+        """Of each upload whether it was sent from here. Raises the first failure."""
+        for _ in range(min(WORKERS, self._count)):
+            thread = threading.Thread(target=self._work, name="animus-upload", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+        sent = [False] * self._count
+        for _ in range(self._count):
+            said = self._ended.get()
+            if isinstance(said, BaseException):
+                raise said
+            sent[said[0]] = said[1]
+        return sent
+
+    def leave(self) -> None:
+        give_up = time.monotonic() + LEAVE_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, give_up - time.monotonic()))
+
+    def _work(self) -> None:
+        while not self._batch.is_stopping:
+            try:
+                place, upload = self._waiting.popleft()
+            except IndexError:
+                return
+            try:
+                self._ended.put((place, self._batch.upload(upload)))
+            except BaseException as error:  # noqa: BLE001  # the caller's, whatever it is
+                self._ended.put(error)
+                return
 
 
 class _Batch:
@@ -92,6 +130,10 @@ class _Batch:
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._fresh: dict[str, Upload] | None = None
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._stopping.is_set()
 
     def stop(self) -> None:
         self._stopping.set()

@@ -10,6 +10,10 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
+TOLERANCE = timedelta(seconds=30)
+"""What work orders allow for."""
+TOO_MUCH = timedelta(minutes=5)
+"""Half the life of a presigned URL."""
 SAME = timedelta(seconds=5)
 """Servers make `Date` once in a while, and not for each answer: a little apart is not another."""
 
@@ -20,6 +24,11 @@ class Reading:
 
     ahead: timedelta
     error: timedelta
+
+    @property
+    def beyond_doubt(self) -> timedelta:
+        """How far apart they are at least."""
+        return max(timedelta(0), abs(self.ahead) - self.error)
 
 
 def read_clock(response: httpx.Response, *, sent: datetime, received: datetime) -> Reading | None:
@@ -37,9 +46,18 @@ def read_clock(response: httpx.Response, *, sent: datetime, received: datetime) 
     )
 
 
-def beyond_doubt(reading: Reading) -> timedelta:
-    """How far apart they are at least."""
-    return max(timedelta(0), abs(reading.ahead) - reading.error)
+def distance_words(ahead: timedelta) -> str:
+    """'3 h ahead of', '90 s behind'."""
+    return f"{_seconds(abs(ahead))} {'ahead of' if ahead > timedelta(0) else 'behind'}"
+
+
+def _seconds(length: timedelta) -> str:
+    seconds = round(length.total_seconds())
+    if seconds < 120:
+        return f"{seconds} s"
+    if seconds < 7_200:
+        return f"{seconds // 60} min"
+    return f"{seconds // 3_600} h" if seconds < 172_800 else f"{seconds // 86_400} days"
 
 
 def own_time() -> datetime:
@@ -55,10 +73,14 @@ class OtherClock:
         self._lock = threading.Lock()
         self._best: Reading | None = None
 
-    def now(self) -> datetime:
+    @property
+    def reading(self) -> Reading | None:
         with self._lock:
-            best = self._best
-        is_another = best is not None and beyond_doubt(best) > SAME
+            return self._best
+
+    def now(self) -> datetime:
+        best = self.reading
+        is_another = best is not None and best.beyond_doubt > SAME
         return self._own() + best.ahead if best is not None and is_another else self._own()
 
     def hear(self, response: httpx.Response, *, sent: datetime) -> None:

@@ -13,7 +13,8 @@ import httpx
 
 from animus_sdk.errors import AnswerUnfit, ApiError, Unreachable
 from animus_sdk.wire.decoding import decode
-from animus_sdk.wire.gateway import Gateway, explain
+from animus_sdk.wire.failures import explain
+from animus_sdk.wire.gateway import Gateway
 from animus_sdk.wire.operations import STREAM_RUN_EVENTS, Operation
 from animus_sdk.wire.retries import RetryPolicy
 from animus_sdk.wire.views import AuditEvent

@@ -10,10 +10,11 @@ from urllib.parse import quote
 
 import httpx
 
-from animus_sdk.errors import NotSignedIn, OutcomeUnknown, Unreachable
-from animus_sdk.wire.clocks import OtherClock, own_time
+from animus_sdk.errors import ApiError, NotSignedIn, OutcomeUnknown, Unreachable
+from animus_sdk.wire.clocks import TOLERANCE, OtherClock, distance_words, own_time
 from animus_sdk.wire.connections import SOCKET_SCHEME, gateway_client
 from animus_sdk.wire.decoding import decode
+from animus_sdk.wire.failures import explain, find_mistrust
 from animus_sdk.wire.operations import Operation, Repeat
 from animus_sdk.wire.problems import body_of, error_of
 from animus_sdk.wire.retries import RetryPolicy, retry_after
@@ -42,10 +43,11 @@ class Gateway:
     ) -> None:
         """`token` is asked before each request, so that it may come from a file that changes."""
         self.url = url
+        self.clock = OtherClock()
+        """The gateway's, as its answers tell it."""
         self._token = token
         self._retries = retries or RetryPolicy()
         self._http = http or gateway_client(url, timeout=timeout)
-        self.clock = OtherClock()
 
     def __repr__(self) -> str:
         return f"Gateway({self.url!r})"
@@ -67,7 +69,7 @@ class Gateway:
         request = self._request(operation, path=path, query=query, body=body, token=token)
         response = self._send(request, operation.repeat)
         if response.status_code >= 400:
-            raise error_of(response)
+            raise self._refusal(response)
         return decode(view, body_of(response))
 
     def text(self, operation: Operation, *, path: Mapping[str, object], accept: str) -> str:
@@ -76,7 +78,7 @@ class Gateway:
         request.headers["Accept"] = accept
         response = self._send(request, operation.repeat)
         if response.status_code >= 400:
-            raise error_of(response)
+            raise self._refusal(response)
         return response.text
 
     @contextmanager
@@ -135,6 +137,9 @@ class Gateway:
             try:
                 response = self._http.send(request)
             except httpx.RequestError as error:
+                mistrust = find_mistrust(error, self.url)
+                if mistrust is not None:
+                    raise mistrust from None
                 repeatable = repeat is not Repeat.UNSENT or isinstance(error, _NOT_SENT)
                 if repeatable and patience.wait():
                     continue
@@ -145,6 +150,18 @@ class Gateway:
                 return response
             if not patience.wait(at_least=retry_after(response.headers.get("retry-after"))):
                 return response
+
+    def _refusal(self, response: httpx.Response) -> ApiError:
+        """Tokens end by the gateway's clock, so where one is refused a wrong clock is told."""
+        clock = self.clock.reading
+        if response.status_code != 401 or clock is None or clock.beyond_doubt <= TOLERANCE:
+            return error_of(response)
+        return error_of(
+            response,
+            hint=f"This machine's clock is {distance_words(-clock.ahead)} the gateway's, and"
+            " tokens end by the gateway's. If it is this one that is wrong, set it: timedatectl"
+            " set-ntp true; if not, tell the operators.",
+        )
 
     def _unreachable(self, error: httpx.RequestError, repeat: Repeat) -> Unreachable:
         why = explain(error)
@@ -157,17 +174,6 @@ class Gateway:
         return Unreachable(
             f"{self.url} does not answer ({why}).{started or ' Check the URL and the network.'}"
         )
-
-
-def explain(error: httpx.RequestError) -> str:
-    """A request's error in few words, without the URL that it may hold."""
-    if isinstance(error, httpx.ConnectError):
-        return "no connection"
-    if isinstance(error, httpx.TimeoutException):
-        return "it took too long"
-    if isinstance(error, httpx.DecodingError):
-        return "the answer is not compressed as it says it is"
-    return "the connection was lost"
 
 
 def _is_socket(url: str) -> bool:

@@ -10,19 +10,20 @@ import httpx
 from animus_sdk.errors import AnswerUnfit, ApiError, Fault
 
 
-def error_of(response: httpx.Response) -> ApiError:
-    """The refusal behind a status of 400 and more."""
+def error_of(response: httpx.Response, *, hint: str = "") -> ApiError:
+    """The refusal behind a status of 400 and more; `hint` is what is known of it on this side."""
     document = _document(response)
     if document is None:
         return _unexplained(response)
+    said = " ".join(filter(None, (_text(document, "detail") or response.reason_phrase, hint)))
     return ApiError(
-        _text(document, "detail") or response.reason_phrase,
+        said,
         code=_text(document, "code") or f"http_{response.status_code}",
         status=response.status_code,
         request_id=_text(document, "request_id"),
         errors=tuple(_fault(one) for one in document.get("errors") or () if isinstance(one, dict)),
         retryable=document.get("retryable") is True,
-        document=document,
+        document={**document, "detail": said} if hint else document,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from animus_sdk.cli.interruptions import DOWNLOAD_INTERRUPTED, if_interrupted
 from animus_sdk.cli.references import artifact_meant
 from animus_sdk.cli.screens import Screen
 from animus_sdk.cli.sessions import Session, command
@@ -64,7 +65,7 @@ def download_artifact(
     found = artifact_meant(here, reference)
     default = Path(found["name"].rpartition("/")[2] or found["id"])
     into = target or (Path() if found["form"] == "file" else default)
-    with here.screen.progress("downloading") as progress:
+    with if_interrupted(DOWNLOAD_INTERRUPTED), here.screen.progress("downloading") as progress:
         done = here.client.artifacts.download(found, into, replace=replace, progress=progress)
     document = {"artifact": found, "path": str(into), "files": done.files}
     here.screen.answer(

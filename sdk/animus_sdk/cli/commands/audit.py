@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from animus_sdk.cli.interruptions import Interrupted
 from animus_sdk.cli.references import run_meant
 from animus_sdk.cli.screens import Screen, styled
 from animus_sdk.cli.sessions import Session, command, default_command
@@ -77,13 +78,17 @@ def list_events(
 def follow_events(here: Session, wanted: EventOptions) -> None:
     """Events as they happen, until Ctrl+C. With --json one document a line."""
     chosen, after = _filter(here, wanted), wanted.after
-    while True:
-        page = here.client.audit.page(chosen, after=after, platform=wanted.platform)
-        for event in page["events"]:
-            show_event(here.screen, event)
-        after = page["next_after"]
-        if not page["events"]:
-            time.sleep(POLL_SECONDS)
+    try:
+        while True:
+            page = here.client.audit.page(chosen, after=after, platform=wanted.platform)
+            for event in page["events"]:
+                show_event(here.screen, event)
+                after = event["index"]
+            after = page["next_after"]
+            if not page["events"]:
+                time.sleep(POLL_SECONDS)
+    except KeyboardInterrupt:
+        raise Interrupted(f"To go on from here: animus audit follow --after {after}") from None
 
 
 def show_event(screen: Screen, event: AuditEvent) -> None:

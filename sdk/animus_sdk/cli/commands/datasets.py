@@ -7,6 +7,11 @@ from typing import Annotated
 
 import typer
 
+from animus_sdk.cli.interruptions import (
+    DOWNLOAD_INTERRUPTED,
+    UPLOAD_INTERRUPTED,
+    if_interrupted,
+)
 from animus_sdk.cli.screens import Screen
 from animus_sdk.cli.sessions import Session, command
 from animus_sdk.cli.wording import ago_words, count_words, size_words
@@ -44,7 +49,7 @@ def push_dataset(
     with here.screen.progress("hashing") as progress:
         progress.begin(sum(file.size for file in found))
         manifest = hash_files(found, hashed=progress.advance)
-    with here.screen.progress("uploading") as progress:
+    with if_interrupted(UPLOAD_INTERRUPTED), here.screen.progress("uploading") as progress:
         pushed = here.client.datasets.push_manifest(
             name, manifest, description=description, progress=progress
         )
@@ -93,7 +98,7 @@ def download_dataset(
     """Download a version. Every file is compared with its digest before it gets its name."""
     version = here.client.datasets.version(reference)
     target = into or Path(f"{reference.partition('@')[0]}-{version['ordinal']}")
-    with here.screen.progress("downloading") as progress:
+    with if_interrupted(DOWNLOAD_INTERRUPTED), here.screen.progress("downloading") as progress:
         done = here.client.datasets.download(
             version["id"], target, replace=replace, progress=progress
         )

@@ -10,10 +10,11 @@ from typing import Annotated
 
 import typer
 
+from animus_sdk.cli.interruptions import INTERRUPTED, if_interrupted
 from animus_sdk.cli.references import run_meant
 from animus_sdk.cli.screens import Screen, styled
 from animus_sdk.cli.sessions import Session
-from animus_sdk.cli.wording import CLOCK, parse_time
+from animus_sdk.cli.wording import parse_time
 from animus_sdk.errors import SettingsUnfit
 from animus_sdk.log_following import WantedLogs, choose_attempts, follow_logs, read_attempt
 from animus_sdk.resources.references import UnknownReference
@@ -57,16 +58,19 @@ def show_logs(
 
     With --json one object a line.
     """
-    since = _since(shown.since)
+    begin = _read_since(shown.since)
     run_id = run_meant(here, reference)
     detail = here.client.runs.get(run_id)
+    since = here.client.now() - begin if isinstance(begin, timedelta) else begin
     wanted = WantedLogs(step=step, attempt=attempt, tail=shown.tail)
     _check_step(detail, step)
     lines = follow_logs(here.client, run_id, wanted) if follow else _lines(here, detail, wanted)
     writer = _Writer(here.screen, detail, step=step, timestamps=shown.timestamps)
-    for line in lines:
-        if since is None or line.time is None or parse_time(line.time) >= since:
-            writer.write(line)
+    again = f"The run goes on. To look again: animus run logs {run_id} -f"
+    with if_interrupted(again if follow else INTERRUPTED):
+        for line in lines:
+            if since is None or line.time is None or parse_time(line.time) >= since:
+                writer.write(line)
 
 
 class _Writer:
@@ -111,12 +115,12 @@ def _check_step(detail: RunDetail, step: str | None) -> None:
         raise UnknownReference(f"The run has no step {step!r}. It has: {', '.join(names)}.")
 
 
-def _since(text: str | None) -> datetime | None:
+def _read_since(text: str | None) -> datetime | timedelta | None:
+    """A time, or how long ago."""
     if text is None:
         return None
     if (ago := _AGO.fullmatch(text)) is not None:
-        seconds = int(ago[1]) * _SECONDS[ago[2]]
-        return CLOCK.now() - timedelta(seconds=seconds)
+        return timedelta(seconds=int(ago[1]) * _SECONDS[ago[2]])
     try:
         time = parse_time(text)
     except ValueError:

@@ -17,6 +17,7 @@ from animus_sdk.cli.commands.promotions import promote_run
 from animus_sdk.cli.commands.questions import answer
 from animus_sdk.cli.commands.run_logs import show_logs
 from animus_sdk.cli.commands.submissions import checked_until
+from animus_sdk.cli.interruptions import INTERRUPTED, if_interrupted
 from animus_sdk.cli.measurements import show_usage
 from animus_sdk.cli.previews import plan_facts, show_findings, show_many_steps
 from animus_sdk.cli.questions import settled_questions, show_questions
@@ -218,8 +219,10 @@ def list_events(
     if here.screen.as_json and not follow:
         here.screen.json(list(events))
         return
-    for event in events:
-        show_event(here.screen, event)
+    again = f"The run goes on. To look again: animus run events {run_id} -f"
+    with if_interrupted(again if follow else INTERRUPTED):
+        for event in events:
+            show_event(here.screen, event)
 
 
 def _row(run: Run) -> list[str | Text]:

@@ -11,6 +11,7 @@ from animus_sdk.cli.ci_triggers import find_trigger, trigger_words
 from animus_sdk.cli.commands.artifacts import show_artifacts
 from animus_sdk.cli.differences import markdown_difference, show_difference
 from animus_sdk.cli.exit_codes import ExitCode
+from animus_sdk.cli.interruptions import UPLOAD_INTERRUPTED, if_interrupted
 from animus_sdk.cli.one_step_pipelines import StepOptions
 from animus_sdk.cli.previews import (
     brief_facts,
@@ -31,6 +32,11 @@ Priority = Annotated[
     str, typer.Option(metavar="high|normal|low", help="In the queue; high is for administrators.")
 ]
 WaitFor = Annotated[str | None, typer.Option(metavar="|".join(UNTIL), help="Follow it so far.")]
+
+
+SUBMISSION_INTERRUPTED = (
+    "Interrupted while the run was submitted, so it may be there: animus run show @last"
+)
 
 
 class PlanChanged(AnimusError):
@@ -209,7 +215,7 @@ def _upload_missing(here: Session, preview: Preview, draft: RunDraft) -> dict[st
 
 def _upload_source(here: Session, draft: RunDraft) -> str:
     assert draft.pack is not None  # or it would not be missing
-    with here.screen.progress("source") as progress:
+    with if_interrupted(UPLOAD_INTERRUPTED), here.screen.progress("source") as progress:
         source = here.client.sources.upload(draft.pack, progress=progress)
     here.screen.note(f"Uploaded the source: {size_words(draft.pack.size)}.")
     return source["pack_sha256"]
@@ -230,7 +236,7 @@ def _register_lock(here: Session, preview: Preview, draft: RunDraft) -> str:
 def _push(here: Session, alias: str, draft: RunDraft) -> dict[str, Any]:
     """A dataset given as a path is named as its alias."""
     manifest = draft.manifests[alias]
-    with here.screen.progress(f"data {alias}") as progress:
+    with if_interrupted(UPLOAD_INTERRUPTED), here.screen.progress(f"data {alias}") as progress:
         pushed = here.client.datasets.push_manifest(alias, manifest, progress=progress)
     ordinal = pushed.version["ordinal"]
     here.screen.note(
@@ -258,7 +264,8 @@ def submit_previewed(here: Session, preview: Preview, draft: RunDraft, priority:
         request["trigger"] = trigger
         here.screen.note(f"Started by {trigger_words(trigger)}.")
     try:
-        return here.client.runs.submit(request)
+        with if_interrupted(SUBMISSION_INTERRUPTED):
+            return here.client.runs.submit(request)
     except ApiError as error:
         raise draft.refused(error) from None
 
