@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from animus.domain.canonical import canonical_bytes
+from animus.domain.canonical import canonical_bytes, pointer_token
 from animus.domain.code_refs import CodeRef
 from animus.domain.environment_locks import EnvironmentLock
 from animus.domain.manifests import FileEntry
 from animus.domain.plans import PlanBody, PlanDocument, PlannedStep
-from animus.domain.verdicts import BUILTIN, Finding, GateRule
+from animus.domain.review_words import size_words
+from animus.domain.verdicts import BUILTIN, Finding, GateRule, RuleName
 
 
 class Part(StrEnum):
@@ -33,11 +35,14 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataContent:
-    """What is known of a dataset version; `entries` only where they are to be compared."""
+    """What is known of a dataset version."""
 
+    known_as: str
+    """As `churn@4`; with several names where the project has the content under several."""
     files: int
     total_bytes: int
-    entries: tuple[FileEntry, ...] = ()
+    entries: tuple[FileEntry, ...] | None = None
+    """Only where they are to be compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +52,7 @@ class PlanContent:
     document: PlanDocument
     lock: EnvironmentLock | None = None
     data: Mapping[str, DataContent] = field(default_factory=dict)
-    """By the digest of a dataset version."""
+    """By alias."""
     policies: Mapping[str, str] = field(default_factory=dict)
     """Names of policy versions by digest, such as `credit@3`."""
 
@@ -57,7 +62,8 @@ _Pairs = Iterator[tuple[str, Any]]
 
 
 def items_of(content: PlanContent) -> dict[Part, Items]:
-    """Every part of the plan as names and texts; a name that comes again keeps all its texts."""
+    """Every part of the plan as names and texts; a name that comes again keeps all its texts.
+    What is no part of any item is in no plan: a test changes every leaf of one."""
     body = content.document.body
     return {
         Part.CODE: _items(_code(body.code)),
@@ -86,12 +92,29 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else canonical_bytes(value).decode()
 
 
+def value_words(value: Any) -> str:
+    """A text as it is, everything else as canonical JSON; so is a text that reads like that."""
+    is_plain = isinstance(value, str) and not _reads_as_json(value)
+    return str(value) if is_plain else canonical_bytes(value).decode()
+
+
+def _reads_as_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except RecursionError:
+        return True
+    except ValueError:
+        return False
+    return True
+
+
 def _code(code: CodeRef | None) -> _Pairs:
     if code is None:
         return
     yield "repository", code.repo_url
     yield "commit", code.commit
     yield "directory", code.path or "."
+    yield "object format", code.object_format
     yield "state", str(code.state)
     yield "source pack", code.pack_sha256
     for one in code.limitations:
@@ -99,14 +122,19 @@ def _code(code: CodeRef | None) -> _Pairs:
 
 
 def _data(body: PlanBody, known: Mapping[str, DataContent]) -> _Pairs:
+    """The versions first, then their files: of these there may be thousands."""
     for binding in body.datasets:
-        yield binding.alias, binding.digest
-        content = known.get(binding.digest)
-        if content is not None:
+        content = known.get(binding.alias)
+        if content is None:
+            yield binding.alias, binding.digest
+        else:
+            yield binding.alias, f"{content.known_as}, {binding.digest}"
             yield f"{binding.alias}: files", content.files
             yield f"{binding.alias}: bytes", content.total_bytes
-            for entry in content.entries:
-                yield f"{binding.alias}/{entry.path}", f"{entry.sha256}, {entry.size} bytes"
+    for binding in body.datasets:
+        content = known.get(binding.alias)
+        for entry in (content.entries if content is not None else None) or ():
+            yield f"{binding.alias}/{entry.path}", f"{size_words(entry.size)}, {entry.sha256}"
 
 
 def _environment(body: PlanBody, lock: EnvironmentLock | None) -> _Pairs:
@@ -121,12 +149,13 @@ def _environment(body: PlanBody, lock: EnvironmentLock | None) -> _Pairs:
 
 
 def _leaves(parameters: Mapping[str, Any], above: str) -> _Pairs:
-    """Nested objects by their paths; a list is one value."""
+    """Nested objects by their paths, as in JSON pointers; a list is one value."""
     for name, value in parameters.items():
+        path = above + pointer_token(name)
         if isinstance(value, Mapping) and value:
-            yield from _leaves(value, f"{above}{name}/")
+            yield from _leaves(value, f"{path}/")
         else:
-            yield f"{above}{name}", "null" if value is None else value
+            yield path, value_words(value)
 
 
 def _of_steps(body: PlanBody, read: Callable[[PlannedStep], _Pairs]) -> Items:
@@ -141,16 +170,17 @@ def _step(planned: PlannedStep) -> _Pairs:
     step = planned.spec
     yield "after", ", ".join(planned.after) or None
     yield "image", step.image
-    yield "command", [*step.command, *step.args]
+    yield "command", [*step.command]
+    if step.args:
+        yield "args", [*step.args]
     for dataset in step.inputs.datasets:
         yield f"in {dataset.name}", f"data {dataset.datasetRef}"
     for taken in step.inputs.artifacts:
-        yield f"in {taken.name}", f"{taken.fromStep}.{taken.artifact}"
+        yield f"in {taken.name}", f"{taken.artifact} of {taken.fromStep}"
     for output in step.outputs.artifacts:
         yield f"out {output.name}", output.content()
     for variable in step.env:
         yield f"env {variable.name}", variable.value
-    yield "retries", step.retryPolicy.content()
 
 
 def _network(planned: PlannedStep) -> _Pairs:
@@ -168,6 +198,7 @@ def _secrets(planned: PlannedStep) -> _Pairs:
 def _resources(planned: PlannedStep) -> _Pairs:
     yield from planned.spec.resources.content().items()
     yield "timeoutSeconds", planned.spec.timeoutSeconds
+    yield "retries", planned.spec.retryPolicy.content()
 
 
 def _execution(body: PlanBody) -> _Pairs:
@@ -187,18 +218,24 @@ def _policy(document: PlanDocument, names: Mapping[str, str]) -> _Pairs:
     for finding in document.verdict.findings:
         yield f"rule {_rule(finding, names)}", f"{finding.effect}: {finding.reason}"
     for gate in document.gates:
-        yield f"gate {gate.name}", _gate(gate)
+        yield f"gate {gate.name}", _gate(gate, names)
+    for code in document.verdict.accepted:
+        yield f"accepted {code}", "by a policy"
 
 
-def _rule(finding: Finding, names: Mapping[str, str]) -> str:
+def _rule(finding: Finding | RuleName, names: Mapping[str, str]) -> str:
     if finding.policy == BUILTIN:
         return f"{BUILTIN}/{finding.rule}"
     return f"{names.get(finding.policy, finding.policy).partition('@')[0]}/{finding.rule}"
 
 
-def _gate(gate: GateRule) -> str:
+def _gate(gate: GateRule, names: Mapping[str, str]) -> str:
     beside = f", or {', '.join(gate.service_accounts)}" if gate.service_accounts else ""
-    return f"{gate.quorum} by role {gate.role}{beside}, within {gate.deadline_seconds} s"
+    rules = ", ".join(_rule(one, names) for one in gate.demanded_by)
+    return (
+        f"{gate.quorum} by role {gate.role}{beside}, within {gate.deadline_seconds} s,"
+        f" demanded by {rules}"
+    )
 
 
 def _limitations(body: PlanBody) -> _Pairs:

@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from animus.domain.access import PrincipalKind
-from animus.domain.canonical import JsonObject
-from animus.domain.manifests import FileEntry
+from animus.domain.plan_items import PlanContent
 from animus.domain.plans import ExecutionPlan
 from animus.domain.policy_evaluation import PolicyInForce
 from animus.domain.runs import RunState
@@ -51,14 +50,13 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundData:
-    """A dataset version behind an alias; without files where they need not be compared."""
+    """A dataset version behind an alias."""
 
     dataset: str
     version: int
     digest: str
     files: int
     total_bytes: int
-    entries: Sequence[FileEntry] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +67,8 @@ class ApprovedPlan:
     run: str
     generation: int
     plan_digest: bytes
-    document: JsonObject
+    content: PlanContent
     approved_at: datetime
-    data: Mapping[str, BoundData]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +104,8 @@ class Trials:
 class ReviewFacts:
     asked: Asked
     plan: ExecutionPlan
+    content: PlanContent
+    """The plan with what is known of the content that it names, as far as it is compared."""
     policies: Sequence[PolicyInForce]
     data: Mapping[str, BoundData]
     """By alias."""

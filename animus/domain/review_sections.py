@@ -5,21 +5,21 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
+from animus.domain.bounded_texts import bounded
 from animus.domain.code_refs import CodeState
 from animus.domain.digests import format_digest
 from animus.domain.limitations import EXPLANATIONS, Limitation
+from animus.domain.plan_items import value_words
 from animus.domain.plans import PlannedStep
 from animus.domain.policy_evaluation import PolicyInForce
 from animus.domain.previews import simulate
-from animus.domain.review_differences import data_words, plain_words
-from animus.domain.review_facts import Account, Metric, ReviewFacts, Trial
+from animus.domain.review_facts import Account, BoundData, Metric, ReviewFacts, Trial
 from animus.domain.review_words import count_words, moment_words, period_words, size_words
 from animus.domain.reviews import (
     Item,
     Listing,
     Review,
     Section,
-    bounded,
     listing,
     whole_listing,
 )
@@ -274,12 +274,19 @@ def _commands(steps: tuple[PlannedStep, ...]) -> Iterator[Item]:
 
 def _data(facts: ReviewFacts) -> Iterator[Item]:
     for alias, data in sorted(facts.data.items()):
-        yield Item(label=alias, value=data_words(data))
+        yield Item(label=alias, value=_data_words(data))
+
+
+def _data_words(data: BoundData) -> str:
+    return (
+        f"{data.dataset} version {data.version}: {count_words(data.files, 'file')},"
+        f" {size_words(data.total_bytes)}, {data.digest}"
+    )
 
 
 def _parameters(facts: ReviewFacts) -> Iterator[Item]:
     for name, value in sorted(facts.plan.document.body.parameters.items()):
-        yield Item(label=name, value=plain_words(value))
+        yield Item(label=name, value=value_words(value))
 
 
 def _environment(steps: tuple[PlannedStep, ...]) -> Iterator[Item]:

@@ -17,7 +17,6 @@ from animus.domain.digests import (
     Digest,
     digest_of_canonical,
     format_digest,
-    sha256,
     tagged_digest,
 )
 from animus.domain.documents import DigestText, Document, Int, SparseDocument
@@ -26,8 +25,6 @@ TAG = "animus.review/v1"
 LIST_TAG = "animus.review-list/v1"
 MAX_SHOWN = 50
 """Of one list; the rest is counted, and in the list's digest."""
-MAX_CHARACTERS = 2_000
-"""Of one text: as long as a reason may be."""
 
 
 class Item(SparseDocument):
@@ -109,11 +106,3 @@ def long_listing(title: str, contents: Sequence[JsonObject]) -> Listing:
         shown=tuple(Item.model_validate(one) for one in contents[:MAX_SHOWN]),
         digest=None if is_whole else format_digest(tagged_digest(LIST_TAG, contents)),
     )
-
-
-def bounded(text: str, *, limit: int = MAX_CHARACTERS) -> str:
-    """`text`, or its beginning with its length and the digest of the whole."""
-    if len(text) <= limit:
-        return text
-    whole = sha256(text.encode()).hex()
-    return f"{text[:limit]}… ({len(text):,} characters in all, sha256:{whole})"

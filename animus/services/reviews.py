@@ -13,7 +13,8 @@ from animus.domain.canonical import decode_strictly
 from animus.domain.digests import format_digest
 from animus.domain.errors import NotFound
 from animus.domain.ids import GateId, ProjectId, effect_event_id
-from animus.domain.manifests import MAX_COMPARED, FileEntry, ManifestDocument
+from animus.domain.plan_items import PlanContent
+from animus.domain.plans import PlanDocument
 from animus.domain.review_differences import difference_section
 from animus.domain.review_facts import (
     Account,
@@ -32,13 +33,14 @@ from animus.domain.verdicts import GateRule
 from animus.services.approvals import GateView, get_gate
 from animus.services.calls import Call, record
 from animus.services.frozen_reviews import find_frozen
-from animus.services.parsed import run_spec_of
+from animus.services.parsed import plan_of, run_spec_of
+from animus.services.plan_contents import find_contents
 from animus.services.planning import Planned
 from animus.services.questions import QuestionView, list_of_run
 from animus.services.queues import QUEUE_LIFE
 from animus.store import reviews, runs
 from animus.store.database import ReadSession, UnitOfWork
-from animus.store.reviews import BoundVersion, LastApproved, ReviewRecords
+from animus.store.reviews import LastApproved, ReviewRecords
 from animus.store.run_records import RunRecords
 from animus.store.tables import ApprovalGate, GateReview, Run
 
@@ -84,13 +86,15 @@ async def freeze(
         return
     run = records.run
     found = await _look_up(uow, run)
-    data, before = await _data(uow, run, found.last_approved)
+    data = await _data(uow, run)
+    before, content = await _contents(uow, run, planned.plan.document, found.last_approved)
     trials = await _trials(uow, run, found)
     trigger = await _trigger(uow, run)
     facts = [
         ReviewFacts(
             asked=_asked(run, gate, found, trigger=trigger, opened_at=records.read_at),
             plan=planned.plan,
+            content=content,
             policies=[judgement.policy for judgement in planned.judgements],
             data=data,
             before=before,
@@ -221,61 +225,37 @@ def _account(found: ReviewRecords, principal_id: UUID) -> Account:
     return Account(name=name, display_name=display_name, kind=PrincipalKind(kind))
 
 
-async def _data(
-    uow: UnitOfWork, run: Run, last: LastApproved | None
-) -> tuple[Mapping[str, BoundData], ApprovedPlan | None]:
-    """What is bound now, and the plan of before with what was bound then."""
-    asked_of = {run.id, *([last.run_id] if last is not None else [])}
-    bound = await reviews.list_bound_versions(uow, run.project_id, sorted(asked_of))
-    now = {one.alias: one for one in bound if one.run_id == run.id}
+async def _data(uow: UnitOfWork, run: Run) -> Mapping[str, BoundData]:
+    """What is bound, by alias."""
+    return {
+        one.alias: BoundData(
+            dataset=one.dataset,
+            version=one.version,
+            digest=format_digest(one.digest),
+            files=one.files,
+            total_bytes=one.total_bytes,
+        )
+        for one in await reviews.list_bound_versions(uow, run.project_id, run.id)
+    }
+
+
+async def _contents(
+    uow: UnitOfWork, run: Run, plan: PlanDocument, last: LastApproved | None
+) -> tuple[ApprovedPlan | None, PlanContent]:
+    """The plan approved last and this one, with what is known of both."""
     if last is None:
-        return {alias: _bound(one, {}) for alias, one in now.items()}, None
-    then = {one.alias: one for one in bound if one.run_id == last.run_id}
-    files = await _files(uow, run.project_id, now, then)
+        return None, PlanContent(document=plan)
+    project_id, approved = ProjectId(run.project_id), plan_of(last.canonical)
+    older, newer = await find_contents(uow, project_id, approved, plan)
     before = ApprovedPlan(
         run_id=last.run_id,
         run=last.run,
         generation=last.generation,
         plan_digest=last.plan_digest,
-        document=decode_strictly(last.canonical),
+        content=older,
         approved_at=last.approved_at,
-        data={alias: _bound(one, files) for alias, one in then.items()},
     )
-    return {alias: _bound(one, files) for alias, one in now.items()}, before
-
-
-async def _files(
-    uow: UnitOfWork,
-    project_id: UUID,
-    now: Mapping[str, BoundVersion],
-    then: Mapping[str, BoundVersion],
-) -> Mapping[bytes, Sequence[FileEntry]]:
-    """Of both versions of aliases that are bound to something else than before, while they are
-    few enough."""
-    digests: set[bytes] = set()
-    left = MAX_COMPARED
-    for alias in sorted(now.keys() & then.keys()):
-        if now[alias].digest != then[alias].digest:
-            left -= now[alias].files + then[alias].files
-            digests |= {now[alias].digest, then[alias].digest} if left >= 0 else set()
-    if not digests:
-        return {}
-    found = await reviews.find_manifests(uow, project_id, sorted(digests))
-    return {
-        digest: ManifestDocument.model_validate_json(canonical).files
-        for digest, canonical in found.items()
-    }
-
-
-def _bound(one: BoundVersion, files: Mapping[bytes, Sequence[FileEntry]]) -> BoundData:
-    return BoundData(
-        dataset=one.dataset,
-        version=one.version,
-        digest=format_digest(one.digest),
-        files=one.files,
-        total_bytes=one.total_bytes,
-        entries=files.get(one.digest),
-    )
+    return before, newer
 
 
 async def _trials(uow: UnitOfWork, run: Run, found: ReviewRecords) -> Trials:

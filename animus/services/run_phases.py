@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from animus.domain.canonical import canonical_bytes, decode_strictly
+from animus.domain.canonical import canonical_bytes
 from animus.domain.derived_state import Derived, derive_state
-from animus.domain.differences import differences
 from animus.domain.digests import format_digest
 from animus.domain.ids import ProjectId, RunId, effect_event_id
 from animus.domain.plan_peaks import peak_of
@@ -26,7 +25,8 @@ from animus.services import approvals, incidents, policies, queues, reviews
 from animus.services.attempts import QUEUE_LIFE
 from animus.services.calls import Call, record
 from animus.services.incidents import IncidentReport
-from animus.services.parsed import lock_of, pipeline_of, run_spec_of
+from animus.services.parsed import lock_of, pipeline_of, plan_of, run_spec_of
+from animus.services.plan_contents import tell_drift
 from animus.services.planning import Planned, make_plan
 from animus.services.run_facts import derive, facts_of, get_records, hold_run
 from animus.services.run_positions import Position, Standing, position, position_of
@@ -137,7 +137,8 @@ async def revalidate_run(
     same = planned.plan.digest == old.plan_digest
     difference = None
     if not same:
-        said = differences(decode_strictly(old.canonical), planned.plan.document.content())
+        approved = plan_of(old.canonical)
+        said = await tell_drift(uow, project_id, approved, planned.plan.document)
         difference = canonical_bytes(said)
     row = Revalidation(
         run_id=run_id,
@@ -371,7 +372,10 @@ async def _check_expectation(uow: UnitOfWork, call: Call, run: Run, plan: Execut
     expected = run.expected_plan_digest
     if expected is None or expected == plan.digest:
         return True
-    seen = decode_strictly(run.expected_plan) if run.expected_plan is not None else None
+    project_id, run_id = ProjectId(run.project_id), RunId(run.id)
+    seen, difference = run.expected_plan, None
+    if seen is not None:
+        difference = await tell_drift(uow, project_id, plan_of(seen), plan.document)
     said = IncidentReport(
         kind="plan_drift",
         message=_DRIFT if seen is not None else _DRIFT + _UNSEEN,
@@ -380,10 +384,9 @@ async def _check_expectation(uow: UnitOfWork, call: Call, run: Run, plan: Execut
         details={
             "expected": format_digest(expected),
             "planned": format_digest(plan.digest),
-            "difference": differences(seen, plan.document.content()) if seen is not None else None,
+            "difference": difference,
         },
     )
-    project_id, run_id = ProjectId(run.project_id), RunId(run.id)
     await incidents.report(uow, call, project_id, run_id, said, occurrence="plan")
     return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -42,16 +43,35 @@ async def find_manifest(
     )
 
 
-async def size_manifests(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownContent:
+    """A manifest that the project has under the names of one or more dataset versions."""
+
+    digest: bytes
+    files: int
+    total_bytes: int
+    names: Sequence[str]
+    """As `churn@4`, the oldest first."""
+
+
+async def find_known_contents(
     session: ReadSession, project_id: UUID, digests: Collection[bytes]
-) -> Sequence[tuple[bytes, int, int]]:
-    """Digest, files and bytes of each that the project has, in the order of the digests."""
-    return await session.fetch(
-        "SELECT digest, files, total_bytes FROM manifests"
-        " WHERE project_id = %s AND digest = ANY(%s) ORDER BY digest",
+) -> Sequence[KnownContent]:
+    rows = await session.fetch(
+        "SELECT m.digest, m.files, m.total_bytes,"
+        " array_agg(d.name || '@' || v.ordinal ORDER BY v.id)"
+        "  FROM manifests m"
+        "  JOIN dataset_versions v ON v.project_id = m.project_id AND v.digest = m.digest"
+        "  JOIN datasets d ON d.project_id = v.project_id AND d.id = v.dataset_id"
+        " WHERE m.project_id = %s AND m.digest = ANY(%s)"
+        " GROUP BY m.digest, m.files, m.total_bytes",
         project_id,
         list(digests),
     )
+    return [
+        KnownContent(digest=digest, files=files, total_bytes=total_bytes, names=names)
+        for digest, files, total_bytes, names in rows
+    ]
 
 
 async def find_manifests(

@@ -31,7 +31,6 @@ class LastApproved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundVersion:
-    run_id: UUID
     alias: str
     dataset: str
     version: int
@@ -122,21 +121,20 @@ _NEWEST_TRIALS: LiteralString = (
 
 
 async def list_bound_versions(
-    session: ReadSession, project_id: UUID, run_ids: Sequence[UUID]
+    session: ReadSession, project_id: UUID, run_id: UUID
 ) -> Sequence[BoundVersion]:
     rows = await session.fetch(
-        "SELECT b.run_id, b.alias, d.name, v.ordinal, v.digest, m.files, m.total_bytes"
+        "SELECT b.alias, d.name, v.ordinal, v.digest, m.files, m.total_bytes"
         "  FROM run_datasets b"
         "  JOIN dataset_versions v ON v.project_id = b.project_id AND v.id = b.dataset_version_id"
         "  JOIN datasets d ON d.project_id = v.project_id AND d.id = v.dataset_id"
         "  JOIN manifests m ON m.project_id = v.project_id AND m.digest = v.digest"
-        " WHERE b.project_id = %s AND b.run_id = ANY(%s) ORDER BY b.run_id, b.alias",
+        " WHERE b.project_id = %s AND b.run_id = %s ORDER BY b.alias",
         project_id,
-        list(run_ids),
+        run_id,
     )
     return [
         BoundVersion(
-            run_id=run_id,
             alias=alias,
             dataset=dataset,
             version=version,
@@ -144,20 +142,8 @@ async def list_bound_versions(
             files=files,
             total_bytes=total_bytes,
         )
-        for run_id, alias, dataset, version, digest, files, total_bytes in rows
+        for alias, dataset, version, digest, files, total_bytes in rows
     ]
-
-
-async def find_manifests(
-    session: ReadSession, project_id: UUID, digests: Sequence[bytes]
-) -> Mapping[bytes, bytes]:
-    """Canonical bytes by digest."""
-    rows = await session.fetch(
-        "SELECT digest, canonical FROM manifests WHERE project_id = %s AND digest = ANY(%s)",
-        project_id,
-        list(digests),
-    )
-    return {digest: canonical for digest, canonical in rows}
 
 
 async def list_last_metrics(

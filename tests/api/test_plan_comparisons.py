@@ -9,7 +9,7 @@ import pytest
 from animus.domain.ids import DatasetVersionId
 from animus.domain.run_specs import Classification
 from animus.domain.runs import RunState
-from animus.services import plan_comparisons
+from animus.services import plan_contents
 from animus.services.run_requests import DatasetReference
 from tests.api.scenes import Scene, run_body
 from tests.support.clients import Client
@@ -66,7 +66,7 @@ async def test_two_runs_differ_in_what_was_changed_and_in_nothing_else(
 async def test_of_too_many_files_only_the_sizes_are_compared(
     platform: Platform, client: Client, team: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plan_comparisons, "MAX_COMPARED", 1)
+    monkeypatch.setattr(plan_contents, "MAX_COMPARED", 1)
     first = await make_run(platform, team, RunState.AWAITING_APPROVAL)
     newer = await make_dataset_version(platform, team, content=b"a,b\n3,4\n5,6\n")
     bound = {"data": DatasetReference(version_id=DatasetVersionId(newer.id))}

@@ -225,8 +225,9 @@ async def test_a_run_whose_plan_has_drifted_is_rejected_with_the_difference(
     assert (detail["state"], detail["failure_code"]) == ("rejected", "plan_drift")
     (incident,) = detail["incidents"]
     assert incident["kind"] == "plan_drift"
-    changed = {one["pointer"] for one in incident["details"]["difference"]}
-    assert any(pointer.startswith("/policies") for pointer in changed)
+    changed = {one["item"]: one for one in incident["details"]["difference"]}
+    assert {one["part"] for one in changed.values()} == {"policy"}
+    assert any(item.startswith("policy ") for item in changed)
 
 
 async def test_drift_from_a_digest_alone_says_that_it_has_no_difference(

@@ -62,6 +62,8 @@ PLACES: dict[str, Body] = {
 
 FREE_TEXTS: dict[str, tuple[str, ...]] = {
     "add_policy_version": ("/document/rules/0/id", "/document/rules/0/reason"),
+    "answer_question": ("/text",),
+    "ask_question": ("/text",),
     "bootstrap": ("/name", "/display_name"),
     "cancel_run": ("/reason",),
     "confirm_change": ("/reason",),

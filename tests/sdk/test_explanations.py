@@ -200,7 +200,7 @@ def test_a_run_rejected_by_drift_is_explained_with_what_differs(
     assert platform.driver.finalise(platform.project_id, run_id) == "rejected"
     done = animus("run", "explain", run_id)
     assert "is rejected: policy: plan drift" in done.out
-    assert "/body/parameters/C: 1 → 2" in done.out
+    assert "parameters, C: 1 → 2" in done.out
     assert f"animus run plan {run_id}" in done.err
 
 

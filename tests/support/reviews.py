@@ -15,6 +15,7 @@ from uuid import UUID
 from animus.domain.access import PrincipalKind
 from animus.domain.canonical import JsonObject
 from animus.domain.manifests import FileEntry
+from animus.domain.plan_items import DataContent, PlanContent
 from animus.domain.plans import ExecutionPlan
 from animus.domain.policy_evaluation import Judgement
 from animus.domain.review_differences import difference_section
@@ -98,15 +99,35 @@ def asked_of(plan: ExecutionPlan, **changes: Any) -> Asked:
 def data_of(
     version: int, digest: str, entries: tuple[FileEntry, ...] | None = None
 ) -> Mapping[str, BoundData]:
+    """What is bound, with as many files as there are entries."""
     bound = BoundData(
         dataset="churn",
         version=version,
         digest=digest,
         files=len(entries or ()) or 1,
         total_bytes=sum(one.size for one in entries or ()) or 8,
-        entries=entries,
     )
     return {"data": bound}
+
+
+def content_of(
+    plan: ExecutionPlan,
+    judgement: Judgement,
+    data: Mapping[str, BoundData],
+    entries: tuple[FileEntry, ...] | None = None,
+) -> PlanContent:
+    """What a project would have of what the plan names: its data, lock and policy."""
+    known = {
+        alias: DataContent(
+            known_as=f"{one.dataset}@{one.version}",
+            files=one.files,
+            total_bytes=one.total_bytes,
+            entries=entries,
+        )
+        for alias, one in data.items()
+    }
+    policies = {judgement.policy.digest: f"{judgement.policy.name}@{judgement.policy.version}"}
+    return PlanContent(document=plan.document, lock=read_lock(), data=known, policies=policies)
 
 
 def files(prefix: str, digest: str, count: int = 2) -> tuple[FileEntry, ...]:
@@ -120,6 +141,7 @@ def facts_of(plan: ExecutionPlan, judgement: Judgement, **changes: Any) -> Revie
     facts = ReviewFacts(
         asked=asked_of(plan),
         plan=plan,
+        content=content_of(plan, judgement, data_of(1, DIGEST_B)),
         policies=[judgement.policy],
         data=data_of(1, DIGEST_B),
         before=None,
@@ -130,15 +152,14 @@ def facts_of(plan: ExecutionPlan, judgement: Judgement, **changes: Any) -> Revie
     return replace(facts, **changes)
 
 
-def before_of(plan: ExecutionPlan, data: Mapping[str, BoundData]) -> ApprovedPlan:
+def before_of(plan: ExecutionPlan, content: PlanContent) -> ApprovedPlan:
     return ApprovedPlan(
         run_id=identifier(4),
         run="brave-heron-3",
         generation=1,
         plan_digest=plan.digest,
-        document=plan.document.content(),
+        content=content,
         approved_at=NOW - timedelta(days=20),
-        data=data,
     )
 
 
@@ -149,7 +170,8 @@ def first_of_its_kind() -> ReviewFacts:
 
 def changed() -> ReviewFacts:
     judgement = one_gate(quorum=2, service_accounts=["auditor-bot"])
-    old = plan_of(one_gate(), parameters={"rate": 0.1, "seed": 1})
+    earlier = one_gate()
+    old = plan_of(earlier, parameters={"rate": 0.1, "seed": 1})
     plan = plan_of(
         judgement,
         train={"run": "python train.py --fast", "egress": ["db.example:5432"]},
@@ -158,6 +180,7 @@ def changed() -> ReviewFacts:
         code=code(commit="f" * 40),
     )
     entries = files("old/", DIGEST_A), files("new/", DIGEST_A, 3)
+    bound = data_of(3, DIGEST_B, entries[0]), data_of(4, DIGEST_C, entries[1])
     metrics = [
         Metric(name="auc", step="train", step_number=40, value=0.93),
         Metric(name="loss", step="train", step_number=40, value=1e21),
@@ -171,8 +194,9 @@ def changed() -> ReviewFacts:
     return facts_of(
         plan, judgement,
         asked=asked_of(plan, generation=2, requester=robot, trigger=trigger),
-        data=data_of(4, DIGEST_C, entries[1]),
-        before=before_of(old, data_of(3, DIGEST_B, entries[0])),
+        data=bound[1],
+        content=content_of(plan, judgement, bound[1], entries[1]),
+        before=before_of(old, content_of(old, earlier, bound[0], entries[0])),
         trials=Trials(by_state={RunState.SUCCEEDED: 6, RunState.FAILED: 1}, newest=[trial]),
     )  # fmt: skip
 
@@ -191,7 +215,7 @@ def hostile() -> ReviewFacts:
         asked=asked_of(
             plan, reason=HOSTILE, ticket=HOSTILE, person=account, trigger={HOSTILE: HOSTILE}
         ),
-        before=before_of(old, data_of(1, DIGEST_B)),
+        before=before_of(old, content_of(old, judgement, data_of(1, DIGEST_B))),
         trials=Trials(by_state={RunState.FAILED: 1}, newest=[trial]),
     )  # fmt: skip
 
@@ -203,7 +227,7 @@ def wide() -> ReviewFacts:
     return facts_of(
         plan, judgement,
         asked=asked_of(plan, reason=WIDE, ticket=WIDE, trigger={"actor": WIDE}),
-        before=before_of(old, data_of(1, DIGEST_B)),
+        before=before_of(old, content_of(old, judgement, data_of(1, DIGEST_B))),
     )  # fmt: skip
 
 
@@ -212,10 +236,13 @@ def many_files() -> ReviewFacts:
     judgement = one_gate()
     old = plan_of(one_gate())
     plan = plan_of(judgement, datasets=[{"alias": "data", "digest": DIGEST_C}])
+    entries = files("<i>old\u200b/", DIGEST_A, MANY), files("<b>new\u202e/", DIGEST_A, MANY)
+    bound = data_of(1, DIGEST_B, entries[0]), data_of(2, DIGEST_C, entries[1])
     return facts_of(
         plan, judgement,
-        data=data_of(2, DIGEST_C, files("<b>new\u202e/", DIGEST_A, MANY)),
-        before=before_of(old, data_of(1, DIGEST_B, files("<i>old\u200b/", DIGEST_A, MANY))),
+        data=bound[1],
+        content=content_of(plan, judgement, bound[1], entries[1]),
+        before=before_of(old, content_of(old, judgement, bound[0], entries[0])),
     )  # fmt: skip
 
 

@@ -165,7 +165,10 @@ class _Page:
     def _show_differences(self, found: list[dict[str, Any]]) -> None:
         for one in found[:DIFFERENCES]:
             before, after = (_short(one[key]) if key in one else "–" for key in ("before", "after"))
-            self._screen.line(f"{one.get('pointer')}: {before} → {after}", indent=4)
+            if "more" in one:
+                self._screen.line(f"{one.get('part', '')}: … and {one['more']} more", indent=4)
+            else:
+                self._screen.line(f"{_place(one)}: {before} → {after}", indent=4)
         if len(found) > DIFFERENCES:
             self._screen.line(f"… and {len(found) - DIFFERENCES} more", indent=4)
 
@@ -248,6 +251,11 @@ def _log_document(end: LogEnd) -> dict[str, Any]:
         "lines": [{"time": one.time, "stream": one.stream, "text": one.text} for one in end.lines],
         "why_none": None if end.lines else end.why_none,
     }
+
+
+def _place(one: dict[str, Any]) -> str:
+    """Part and item; of a run of an older version the pointer into its plan."""
+    return f"{one['part']}, {one['item']}" if "item" in one else str(one.get("pointer"))
 
 
 def _short(value: Any) -> str:
