@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from animus.domain.access import Actor
 from animus.domain.approvals import (
     DecisionVerdict,
     GateClosed,
@@ -37,7 +36,7 @@ from animus.services.calls import Call, record
 from animus.services.frozen_reviews import find_frozen
 from animus.services.secret_checks import check_texts
 from animus.store import approvals, reviews, runs
-from animus.store.database import ReadSession, UnitOfWork
+from animus.store.database import AnyRow, ReadSession, UnitOfWork
 from animus.store.new_ids import new_id
 from animus.store.principals import names_of
 from animus.store.run_records import RunRecords
@@ -124,32 +123,30 @@ class MakeDecision:
     meaning: Meaning | None = None
 
 
-async def list_gates(
-    session: ReadSession,
-    project_id: ProjectId,
-    *,
-    run_id: RunId | None = None,
-    only_open: bool = False,
+async def list_gates_of_run(
+    session: ReadSession, project_id: ProjectId, run_id: RunId
 ) -> Sequence[GateView]:
-    rows = await approvals.list_gates(session, project_id, run_id=run_id, only_open=only_open)
+    rows = await approvals.list_gates_of_run(session, project_id, run_id)
+    return await _gate_views(session, project_id, rows)
+
+
+async def find_gates(
+    session: ReadSession, project_id: ProjectId, gate_ids: Sequence[UUID]
+) -> Sequence[GateView]:
+    """By deadline."""
+    rows = await approvals.find_gates(session, project_id, gate_ids)
+    return await _gate_views(session, project_id, rows)
+
+
+async def _gate_views(
+    session: ReadSession, project_id: ProjectId, rows: Sequence[AnyRow]
+) -> Sequence[GateView]:
     ids = [gate.id for gate, _, _ in rows]
     decided = await decisions_on(session, project_id, ids)
     shown = await reviews.find_digests(session, project_id, ids)
     return [
         _gate_view(gate, closure, run, decided[gate.id], review=shown.get(gate.id))
         for gate, closure, run in rows
-    ]
-
-
-def decidable_by(gates: Iterable[GateView], actor: Actor) -> Sequence[GateView]:
-    """Those on which `actor` may decide by role and person; deciding checks all again."""
-    return [
-        gate
-        for gate in gates
-        if gate.rule.role in actor.roles
-        and gate.requester_person_id != actor.person_id
-        and (actor.kind == "person" or actor.name in gate.rule.service_accounts)
-        and all(one.person_id != actor.person_id for one in standing(gate.decisions))
     ]
 
 

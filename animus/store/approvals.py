@@ -53,26 +53,32 @@ async def find_gate(session: ReadSession, project_id: UUID, gate_id: UUID) -> An
     return next(iter(await session.rows(statement)), None)
 
 
-async def list_gates(
-    session: ReadSession, project_id: UUID, *, run_id: UUID | None = None, only_open: bool = False
+async def list_gates_of_run(
+    session: ReadSession, project_id: UUID, run_id: UUID
 ) -> Sequence[AnyRow]:
-    """(gate, closure or None, run): of one run in order, or of the project by deadline."""
-    statement = (
+    """(gate, closure or None, run), in order."""
+    return await session.rows(
         select(ApprovalGate, GateClosure, Run)
         .select_from(ApprovalGate)
         .outerjoin(GateClosure, _closing())
         .join(Run, col(Run.id) == col(ApprovalGate.run_id))
-        .where(col(ApprovalGate.project_id) == project_id)
+        .where(col(ApprovalGate.project_id) == project_id, col(ApprovalGate.run_id) == run_id)
+        .order_by(col(ApprovalGate.generation), col(ApprovalGate.name))
     )
-    if run_id is not None:
-        statement = statement.where(col(ApprovalGate.run_id) == run_id).order_by(
-            col(ApprovalGate.generation), col(ApprovalGate.name)
-        )
-    else:
-        statement = statement.order_by(col(ApprovalGate.deadline)).limit(500)
-    if only_open:
-        statement = statement.where(col(GateClosure.gate_id).is_(None), col(Run.ended_at).is_(None))
-    return await session.rows(statement)
+
+
+async def find_gates(
+    session: ReadSession, project_id: UUID, gate_ids: Sequence[UUID]
+) -> Sequence[AnyRow]:
+    """(gate, closure or None, run), by deadline."""
+    return await session.rows(
+        select(ApprovalGate, GateClosure, Run)
+        .select_from(ApprovalGate)
+        .outerjoin(GateClosure, _closing())
+        .join(Run, col(Run.id) == col(ApprovalGate.run_id))
+        .where(col(ApprovalGate.project_id) == project_id, col(ApprovalGate.id).in_(gate_ids))
+        .order_by(col(ApprovalGate.deadline), col(ApprovalGate.id))
+    )
 
 
 async def list_decisions(

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from animus.domain.ids import DecisionId, GateId, ProjectId, RunId
-from animus.services import approvals, reviews, withdrawals
+from animus.services import approvals, inboxes, reviews, withdrawals
 from animus.services.approvals import DecisionFilter, DecisionView
 from animus.store.database import ReadSession
 from api.callers import Reader
@@ -24,6 +24,7 @@ from api.schemas.runs import (
     DecisionQuery,
     DecisionRecordOut,
     GateOut,
+    GateQuery,
     WithdrawalIn,
 )
 
@@ -35,14 +36,19 @@ async def list_gates(
     call: Reader,
     request: Request,
     project_id: UUID,
-    mine: Annotated[bool, Query(description="Only those that you may decide on")] = False,
-    open: Annotated[bool, Query(description="Only those that take decisions")] = True,
+    query: Annotated[GateQuery, Query()],
 ) -> list[GateOut]:
-    """By deadline."""
+    """By deadline. There may be more where as many came as `limit` says: ask again with the last
+    one's id as `after`."""
+    project, after = ProjectId(project_id), GateId(query.after) if query.after else None
     async with context_of(request).database.read() as session:
-        found = await approvals.list_gates(session, ProjectId(project_id), only_open=open or mine)
-    if mine:
-        found = approvals.decidable_by(found, call.by)
+        found = (
+            await inboxes.list_inbox(session, project, call.by, after=after, limit=query.limit)
+            if query.mine
+            else await inboxes.list_gates(
+                session, project, only_open=query.open, after=after, limit=query.limit
+            )
+        )
     return [GateOut.model_validate(view) for view in found]
 
 

@@ -128,7 +128,7 @@ async def list_run_gates(
 ) -> list[GateOut]:
     async with context_of(request).database.read() as session:
         await runs.get_row(session, ProjectId(project_id), RunId(run_id))
-        found = await approvals.list_gates(session, ProjectId(project_id), run_id=RunId(run_id))
+        found = await approvals.list_gates_of_run(session, ProjectId(project_id), RunId(run_id))
     return [GateOut.model_validate(view) for view in found]
 
 

@@ -441,6 +441,17 @@ class DecisionQuery(Body):
     limit: PageLimit = 100
 
 
+class GateQuery(Body):
+    """Which gates; `after` is the id of the last one of the page before."""
+
+    mine: bool = False
+    """Only those that you may decide on, and have not decided on."""
+    open: bool = True
+    """Only those that take decisions."""
+    after: UUID | None = None
+    limit: PageLimit = 500
+
+
 class GateOut(View):
     id: UUID
     run_id: UUID

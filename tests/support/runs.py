@@ -147,7 +147,7 @@ class DrivenRun:
 
     async def gates(self) -> Sequence[GateView]:
         async with self.platform.api.read() as session:
-            return await approvals.list_gates(session, self.team.project_id, run_id=self.id)
+            return await approvals.list_gates_of_run(session, self.team.project_id, self.id)
 
     async def decide(
         self, by: Member | None = None, *, verdict: DecisionVerdict = DecisionVerdict.APPROVE

@@ -39,7 +39,7 @@ async def read_records(project: Project, run_id: str) -> Recorded:
         row = await runs.find_run(session, project_id, run)
         assert row is not None
         attempts = await execution.list_attempts(session, project_id, run)
-        gates = await approvals.list_gates(session, project_id, run_id=run)
+        gates = await approvals.list_gates_of_run(session, project_id, run)
         incidents = await runs.list_incidents(session, project_id, run)
         artifacts = await execution.list_artifacts(session, project_id, run_id=run)
         events = await session.fetch("SELECT action FROM audit_events WHERE run_id = %s", run)

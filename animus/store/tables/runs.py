@@ -63,6 +63,12 @@ class Run(SQLModel, table=True):
         Index("runs_of_content", "project_id", "run_spec_digest"),
         Index("runs_of_pipeline", "project_id", "pipeline_name", "id"),
         Index("runs_of_requester", "project_id", "requested_by", "id"),
+        Index(
+            "runs_at_gates",
+            "project_id",
+            "id",
+            postgresql_where=text("state = 'awaiting_approval'"),
+        ),
         Index("runs_open", "deadline", postgresql_where="ended_at IS NULL"),
         Index(
             "runs_queued",
@@ -189,6 +195,7 @@ class ApprovalGate(SQLModel, table=True):
             ["run_id", "requester_person_id"], ["runs.id", "runs.requester_person_id"]
         ),
         one_of("role", Role),
+        Index("approval_gates_by_deadline", "project_id", "deadline", "id"),
         CheckConstraint("quorum >= 1", name="quorum_positive"),
         CheckConstraint("deadline > opened_at", name="deadline_later"),
     )

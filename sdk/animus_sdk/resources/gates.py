@@ -20,9 +20,15 @@ class Gates:
     _scope: Scope
 
     def open(self, *, mine: bool = False) -> list[Gate]:
-        """By deadline; with `mine` only those that you may decide on."""
-        query = {"mine": str(mine).lower()}
-        return self._scope.call(operations.LIST_GATES, list[Gate], query=query)
+        """By deadline, all of them; with `mine` only those that you may decide on."""
+        query: dict[str, Any] = {"mine": str(mine).lower(), "limit": PAGE, "after": None}
+        found: list[Gate] = []
+        while True:
+            page = self._scope.call(operations.LIST_GATES, list[Gate], query=query)
+            found += page
+            if len(page) < PAGE:
+                return found
+            query["after"] = page[-1]["id"]
 
     def get(self, gate_id: str) -> Gate:
         return self._scope.call(operations.GET_GATE, Gate, gate_id=gate_id)

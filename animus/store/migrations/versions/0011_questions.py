@@ -1,6 +1,7 @@
 """questions
 
-Two new tables. The version before writes none and reads none.
+Two new tables, which the version before neither writes nor reads, and two indexes for inboxes:
+writes of runs and gates wait while they are made.
 """
 
 from __future__ import annotations
@@ -62,4 +63,13 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["run_id", "person_id"], ASKED_FOR),
         sa.PrimaryKeyConstraint("question_id"),
+    )
+    op.create_index(
+        "runs_at_gates",
+        "runs",
+        ["project_id", "id"],
+        postgresql_where=sa.text("state = 'awaiting_approval'"),
+    )
+    op.create_index(
+        "approval_gates_by_deadline", "approval_gates", ["project_id", "deadline", "id"]
     )
