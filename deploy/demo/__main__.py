@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         if arguments.command == "down":
-            clear_stages(purge_data=arguments.purge)
+            clear_stages(purge_data=arguments.purge, console=Console())
         elif os.environ.get("DEMO_NO_DOCKER") == "1":
             _walk_only(arguments.executor)
         else:

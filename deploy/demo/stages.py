@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -18,7 +18,7 @@ from deploy.embedded.engine import get_engine, purge
 from deploy.embedded.errors import StackError
 from deploy.images.builds import BuiltImage
 from deploy.local.clusters import KUBECONFIG_FILE, RUNTIME, prepare_on_cluster, vacate
-from deploy.local.platform import ENGINE_FILE, prepare
+from deploy.local.platform import ENGINE_FILE, find_agent_mark, prepare
 
 WORK = CHECKOUT / ".animus" / "demo"
 
@@ -76,12 +76,13 @@ def set_stage(executor: Executor, *, console: Console) -> Stage:
     )
 
 
-def clear_stages(*, purge_data: bool) -> None:
+def clear_stages(*, purge_data: bool, console: Console) -> None:
     """Stop whichever stack is up; delete the data of both, and what they put elsewhere."""
+    agents = [mark for state in STATES.values() if (mark := find_agent_mark(state))]
     for state in STATES.values():
         daemon.take_down(state, purge=purge_data)
     if purge_data:
-        _purge_engine()
+        _purge_engine(agents, console)
         _purge_cluster()
         shutil.rmtree(WORK, ignore_errors=True)
 
@@ -95,10 +96,12 @@ def _check_alone(executor: Executor) -> None:
             )
 
 
-def _purge_engine() -> None:
+def _purge_engine(agents: Sequence[str], console: Console) -> None:
     engine_file = DEFAULT_STATE.parent / ENGINE_FILE
     if engine_file.exists():
-        purge(get_engine(engine_file, console=Console(), may_install=False))
+        engine = get_engine(engine_file, console=console, may_install=False)
+        if not purge(engine, agents=agents):
+            console.say("    the images stay: another stack on this machine uses them")
         engine_file.unlink()
 
 

@@ -28,6 +28,13 @@ def try_lock(path: Path) -> int | None:
     return descriptor
 
 
+def share(path: Path) -> int:
+    """Keep `try_lock` from others; any number of processes may share. Closing it ends that."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return descriptor
+
+
 def is_locked(path: Path) -> bool:
     """Whether some process holds the lock at this moment."""
     if not path.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from deploy.embedded.catalogue import describe_services, write_all_settings
 from deploy.embedded.configuration import StackConfig
 from deploy.embedded.credentials import load_or_create
 from deploy.embedded.crews import Crew
+from deploy.embedded.engine.storage import get_storage
 from deploy.embedded.errors import StackError
 from deploy.embedded.layout import Layout
+from deploy.embedded.locks import share
 from deploy.embedded.servers import cache_directory
 from deploy.embedded.services import Service
 from deploy.embedded.sites import Site
@@ -37,6 +40,7 @@ class Stack(Crew):
         self.config = config
         self._given = services
         self._site: Site | None = None
+        self._images: int | None = None
 
     @property
     def site(self) -> Site:
@@ -44,6 +48,24 @@ class Stack(Crew):
         if self._site is None:
             raise StackError("The stack is not open.")
         return self._site
+
+    def open(self) -> None:
+        if self.config.engine_file is not None:  # nobody deletes the images while it is open
+            self._images = share(get_storage().in_use)
+        try:
+            super().open()
+        except BaseException:
+            self._release_images()
+            raise
+
+    def close(self) -> None:
+        super().close()
+        self._release_images()
+
+    def _release_images(self) -> None:
+        if self._images is not None:
+            os.close(self._images)
+            self._images = None
 
     def _prepare(self, accounts: Accounts) -> Sequence[Service]:
         self._site = Site(

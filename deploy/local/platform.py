@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,14 @@ def prepare(state: Path, ports: Ports, *, console: Console) -> Prepared:
 
 def accounts_file(state: Path) -> Path:
     return Layout(state=state).secrets / "accounts.json"
+
+
+def find_agent_mark(state: Path) -> str | None:
+    """What the agent of this stack puts on its containers: the beginning of its key's id."""
+    public = Layout(state=state).keys / "agent.pub"
+    if not public.exists():
+        return None
+    return hashlib.sha256(b"animus.key/v1\n" + _raw_public_key(public)).hexdigest()[:8]
 
 
 def settle(config: StackConfig, *, executor: str, runtime: str) -> Accounts:

@@ -12,16 +12,26 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from animus.adapters.container.phases import Naming
+from animus.domain.execution_names import AGENT_LENGTH
+from animus.ledger.signatures import key_id
+from deploy.embedded.configuration import StackConfig
 from deploy.embedded.console import Console
 from deploy.embedded.engine import Engine, EngineKind, EngineUnavailable, get_engine, purge
 from deploy.embedded.engine.description import current_boot_id
-from deploy.embedded.engine.storage import get_storage
+from deploy.embedded.engine.storage import AGENT_LABEL, get_storage
 from deploy.embedded.errors import StackError
+from deploy.embedded.locks import is_locked, share
+from deploy.embedded.ports import free_ports
 from deploy.embedded.servers import GVISOR, is_built, program_path
+from deploy.embedded.stack import Stack
 from deploy.images.layouts import ImageLayout
 from deploy.images.loading import is_loaded, load
 from deploy.images.probe import PROBE_OUTPUT, write_probe_image
+from deploy.local.platform import find_agent_mark
 
 ENGINE = Engine(
     kind=EngineKind.PODMAN,
@@ -398,3 +408,59 @@ def test_purging_leaves_nothing_behind(console: Console, tmp_path: Path) -> None
     assert not storage.home.exists()
     assert not storage.until_reboot.exists()
     assert os.fspath(cache) not in Path("/proc/self/mountinfo").read_text()
+
+
+@pytest.mark.engine
+def test_purging_one_stack_leaves_the_others_what_they_need(
+    console: Console, tmp_path: Path
+) -> None:
+    cache = tmp_path / "a cache"
+    engine = get_engine(cache / "engine.json", console=console, cache=cache)
+    (tmp_path / "probe").mkdir()
+    image = write_probe_image(tmp_path / "probe")
+    load(image, engine=engine)
+    for agent in ("one", "two"):
+        run = ("create", "--pull=never", f"--name={agent}", f"--label={AGENT_LABEL}={agent}")
+        create = engine.command(*run, *engine.run_options, image.reference)
+        subprocess.run(create, check=True, capture_output=True)
+    try:
+        assert not purge(engine, agents=["one"], cache=cache)
+        assert container_names(engine) == ["two"]
+        assert is_loaded(image, engine=engine)
+
+        another_is_up = share(get_storage(cache).in_use)
+        assert not purge(engine, agents=["two"], cache=cache)
+        os.close(another_is_up)
+        assert container_names(engine) == []
+        assert is_loaded(image, engine=engine)
+    finally:
+        assert purge(engine, agents=["two"], cache=cache)
+
+
+def container_names(engine: Engine) -> list[str]:
+    show = engine.command("ps", "--all", "--format", "{{.Names}}")
+    return subprocess.check_output(show, text=True).split()
+
+
+def test_a_stack_that_is_open_keeps_the_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    config = StackConfig(
+        state=tmp_path / "stack", ports=free_ports(), engine_file=tmp_path / "engine.json"
+    )
+    with Stack(config, services=()):
+        assert is_locked(get_storage().in_use)
+    assert not is_locked(get_storage().in_use)
+
+
+def test_containers_are_found_by_what_the_agent_puts_on_them(tmp_path: Path) -> None:
+    key = Ed25519PrivateKey.generate().public_key()
+    assert find_agent_mark(tmp_path) is None
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "agent.pub").write_bytes(
+        key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
+    raw = key.public_bytes(Encoding.Raw, PublicFormat.Raw)
+    naming = Naming(cluster="local", agent=key_id(raw)[:AGENT_LENGTH])
+    assert naming.labels[AGENT_LABEL] == find_agent_mark(tmp_path)

@@ -20,6 +20,7 @@ from deploy.embedded.engine.description import Engine, EngineKind, current_boot_
 from deploy.embedded.engine.privileges import elevation
 from deploy.embedded.errors import StackError
 from deploy.embedded.files import make_directory
+from deploy.embedded.locks import try_lock
 from deploy.embedded.mounts import mounts_below
 from deploy.embedded.servers import GVISOR, cache_directory, is_built, program_path
 
@@ -30,6 +31,9 @@ _CONFIGURATION = """\
 lock_type = "file"
 events_logger = "file"
 """
+
+AGENT_LABEL = "animus.agent"
+"""On every container of a step: the agent that it is of, and so the stack."""
 
 SANDBOX_NAME = "runsc"
 """gVisor, as podman knows it."""
@@ -99,6 +103,11 @@ class Storage:
         return self.home / "lock"
 
     @property
+    def in_use(self) -> Path:
+        """Shared by every stack that is up and has its images here."""
+        return self.home / "in-use"
+
+    @property
     def until_reboot(self) -> Path:
         """Not below the cache: podman refuses a run directory of more than 50 characters."""
         name = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:8]
@@ -155,12 +164,28 @@ def _write_once(file: Path, text: str, *, mode: int) -> None:
     scratch.rename(file)
 
 
-def purge(engine: Engine, *, cache: Path | None = None) -> None:
-    """Remove every container and image of Animus from this machine, also running ones."""
+def purge(engine: Engine, *, agents: Sequence[str] = (), cache: Path | None = None) -> bool:
+    """Remove the containers of these agents, also running ones; then every image of Animus too, if
+    no other stack of this machine uses them. Whether that was so."""
+    for agent in agents:
+        _remove_containers(engine, f"{AGENT_LABEL}={agent}")
+    storage = get_storage(cache)
+    unused = try_lock(storage.in_use)
+    if unused is None:
+        return False
+    try:
+        if _containers(engine, AGENT_LABEL):
+            return False
+        _purge_images(engine, storage)
+    finally:
+        os.close(unused)
+    return True
+
+
+def _purge_images(engine: Engine, storage: Storage) -> None:
     if engine.kind is EngineKind.DOCKER:
         _purge_docker(engine)
         return
-    storage = get_storage(cache)
     _remove(engine.command("rm", "--all", "--force", "--time", "0"))
     # Rootless podman's files belong to other users outside of its own user namespace.
     within = engine.command("unshare") if engine.rootless else elevation()
@@ -171,9 +196,25 @@ def purge(engine: Engine, *, cache: Path | None = None) -> None:
 
 def _purge_docker(engine: Engine) -> None:
     names = ("image", "ls", "--quiet", "--filter", "reference=localhost/animus-*")
-    found = subprocess.run(engine.command(*names), capture_output=True, text=True, check=True)
-    if found.stdout.split():
-        _remove(engine.command("image", "rm", "--force", *found.stdout.split()))
+    found = _listed(engine.command(*names))
+    if found:
+        _remove(engine.command("image", "rm", "--force", *found))
+
+
+def _containers(engine: Engine, label: str) -> list[str]:
+    """Ids of those with this label, or label and value, in whatever state."""
+    return _listed(engine.command("ps", "--all", "--quiet", "--filter", f"label={label}"))
+
+
+def _remove_containers(engine: Engine, label: str) -> None:
+    found = _containers(engine, label)
+    if found:
+        at_once = ("--time", "0") if engine.kind is EngineKind.PODMAN else ()
+        _remove(engine.command("rm", "--force", *at_once, *found))
+
+
+def _listed(command: Sequence[str]) -> list[str]:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
 
 def _remove_tree(directory: Path, *, within: Sequence[str]) -> None:
