@@ -1,6 +1,6 @@
 # Thin: each target runs one program that can be run by hand as well. 'make help' lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup servers demo demo-smoke demo-down lint fmt build check test bench lock
+.PHONY: help setup servers demo demo-smoke demo-down recording lint fmt build check test bench lock
 .PHONY: cluster-up cluster-down cluster-status test-cluster bench-cluster bench-first-run
 
 PYTHON := .venv/bin/python
@@ -23,6 +23,9 @@ demo-smoke: setup ## the same without waiting; fails if anything fails
 
 demo-down: setup ## stop the demo's stack (PURGE=1 deletes its data too)
 	@$(PYTHON) -m deploy.demo down $(if $(PURGE),--purge)
+
+recording: setup ## play the first five minutes of two people in tmux, and write docs/first-five-minutes.md
+	@$(PYTHON) -m deploy.recording
 
 lint: setup ## style, types, import contracts, own lints
 	@$(PYTHON) -m ruff check .

@@ -13,7 +13,7 @@ TARGETS = {
     *("help", "setup", "servers", "demo", "demo-smoke", "demo-down"),
     *("lint", "fmt", "build", "check", "test", "bench", "lock"),
     *("cluster-up", "cluster-down", "cluster-status", "test-cluster", "bench-cluster"),
-    "bench-first-run",
+    *("bench-first-run", "recording"),
 }
 
 
