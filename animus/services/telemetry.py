@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from animus.domain.canonical import JsonObject, canonical_bytes, decode_strictly
+from animus.domain.errors import Conflict
 from animus.domain.ids import ProjectId, RunId
 from animus.services.calls import Call
 from animus.services.runs import RunEnded, check_run_scope, get_row
@@ -16,8 +17,18 @@ from animus.store import telemetry
 from animus.store.database import ReadSession, UnitOfWork
 from animus.store.new_ids import new_id
 from animus.store.tables import RunMessage, RunMetric
+from animus.store.telemetry import Totals
 
 MONTHS_AHEAD = 2
+MAX_METRIC_POINTS = 1_000_000
+MAX_MESSAGES = 100_000
+"""Of one run, whichever of its steps says them: a step's code decides how much it says."""
+
+
+class TelemetryFull(Conflict):
+    """More than a run may say; none of the batch is kept."""
+
+    code = "telemetry_full"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +65,7 @@ async def log_metrics(
     points: Sequence[MetricPoint],
 ) -> int:
     await _check_running(uow, call, project_id, run_id)
+    _check_room(await telemetry.find_totals(uow, project_id, run_id), metric_points=len(points))
     await telemetry.add_metrics(
         uow,
         [
@@ -64,6 +76,7 @@ async def log_metrics(
             for point in points
         ],
     )  # fmt: skip
+    _check_room(await telemetry.add_to_totals(uow, project_id, run_id, metric_points=len(points)))
     return len(points)
 
 
@@ -71,6 +84,7 @@ async def log_messages(
     uow: UnitOfWork, call: Call, project_id: ProjectId, run_id: RunId, messages: Sequence[Message]
 ) -> int:
     await _check_running(uow, call, project_id, run_id)
+    _check_room(await telemetry.find_totals(uow, project_id, run_id), messages=len(messages))
     await telemetry.add_messages(
         uow,
         [
@@ -82,6 +96,7 @@ async def log_messages(
             for said in messages
         ],
     )  # fmt: skip
+    _check_room(await telemetry.add_to_totals(uow, project_id, run_id, messages=len(messages)))
     return len(messages)
 
 
@@ -119,6 +134,19 @@ async def prepare_partitions(uow: UnitOfWork, *, today: date) -> None:
         following = last.month % 12 + 1
         months.append(last.replace(year=last.year + (following == 1), month=following))
     await telemetry.make_partitions(uow, months)
+
+
+def _check_room(totals: Totals, *, metric_points: int = 0, messages: int = 0) -> None:
+    """Asked before anything is written, so that it costs little; and after, when others wait."""
+    if totals.metric_points + metric_points > MAX_METRIC_POINTS:
+        raise TelemetryFull(
+            f"A run may log {MAX_METRIC_POINTS:,} points of metrics. Log more seldom, or put them"
+            " into a file that is an artifact."
+        )
+    if totals.messages + messages > MAX_MESSAGES:
+        raise TelemetryFull(
+            f"A run may log {MAX_MESSAGES:,} messages. What a step prints is in its log."
+        )
 
 
 async def _check_running(

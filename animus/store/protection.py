@@ -111,6 +111,10 @@ PROTECTIONS: tuple[Protection, ...] = (
     ),
     Protection(table="run_metrics", kind=Kind.TELEMETRY, writers=(API,)),
     Protection(table="run_messages", kind=Kind.TELEMETRY, writers=(API,)),
+    Protection(
+        table="telemetry_totals", kind=Kind.TRANSITION, writers=(API,),
+        columns=("metric_points", "messages"),
+    ),
     Protection(table="audit_pending", kind=Kind.DISPOSABLE, writers=_BOTH, removers=(WORKER,)),
     Protection(
         # The relay changes nothing; whoever locks rows needs the right to change a column.

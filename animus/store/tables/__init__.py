@@ -48,6 +48,7 @@ from animus.store.tables.records import (
     Outbox,
     RunMessage,
     RunMetric,
+    TelemetryTotal,
 )
 from animus.store.tables.runs import (
     ApprovalGate,
@@ -123,6 +124,7 @@ __all__ = [
     "RunTrigger",
     "Source",
     "StopReceiptRow",
+    "TelemetryTotal",
     "Upload",
     "VerdictRow",
     "WorkOrderRow",

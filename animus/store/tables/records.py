@@ -148,3 +148,14 @@ class RunMessage(SQLModel, table=True):
     level: str
     message: str
     fields: bytes = content()
+
+
+class TelemetryTotal(SQLModel, table=True):
+    """How much a run has said through the SDK: what is in partitions is slow to count."""
+
+    __tablename__ = "telemetry_totals"
+    __table_args__ = (within_project("run_id", "runs"),)
+    run_id: UUID = key()
+    project_id: UUID
+    metric_points: int = Field(sa_type=BigInteger)
+    messages: int = Field(sa_type=BigInteger)
