@@ -83,6 +83,16 @@ def test_a_server_that_says_nothing_is_given_up(platform: Platform, animus: Comm
     assert time.monotonic() - begun < SOON
 
 
+def test_who_waits_is_told_so_once_and_a_program_is_not(animus: CommandLine) -> None:
+    host, port = unused_address()
+    asked = ("whoami", "--gateway", f"http://{host}:{port}")
+    with animus.on_terminal(*asked) as person:
+        person.wait_for("No answer yet, so it is tried again. Ctrl+C stops.")
+        assert person.end() == 75
+    assert person.shown.count("No answer yet") == 1
+    assert "No answer yet" not in animus.process(*asked).err
+
+
 def test_a_balancer_without_a_gateway_behind_it_is_a_reason_to_try_again(
     platform: Platform, animus: CommandLine
 ) -> None:

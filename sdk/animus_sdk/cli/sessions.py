@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import sys
+import time
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from types import SimpleNamespace, TracebackType
 from typing import Annotated, Any, Concatenate, ParamSpec, get_type_hints
 
@@ -61,6 +62,7 @@ class Session:
         self.screen = screen or Screen(as_json=options.as_json)
         self._settings: Settings | None = None
         self._client: Client | None = None
+        self._has_waited = False
 
     def __enter__(self) -> Session:
         return self
@@ -84,17 +86,25 @@ class Session:
     @property
     def client(self) -> Client:
         if self._client is None:
-            self._client = Client(settings=self.settings, retries=RETRIES)
+            retries = replace(RETRIES, sleep=self._wait)
+            self._client = Client(settings=self.settings, retries=retries)
             CLOCK.go_by(self._client.now)
         return self._client
 
+    def _wait(self, seconds: float) -> None:
+        """Before something is tried again. Who sits before it is told once that nothing hangs."""
+        if self.screen.is_terminal and not self._has_waited:
+            self._has_waited = True
+            self.screen.note("No answer yet, so it is tried again. Ctrl+C stops.")
+        time.sleep(seconds)
+
     def tell_of_clocks(self) -> None:
-        """Where this machine's is wrong, 'ago' was wrong as well."""
+        """Where this machine's is wrong, what was shown does not fit it."""
         clock = self._client.clock if self._client is not None else None
         if clock is not None and clock.beyond_doubt > TOO_MUCH:
             self.screen.note(
-                f"This machine's clock is {distance_words(-clock.ahead)} the gateway's; times like"
-                " '5 min ago' are off by that. See: animus doctor"
+                f"This machine's clock is {distance_words(-clock.ahead)} the gateway's, by which"
+                " times are shown. See: animus doctor"
             )
 
 
