@@ -9,6 +9,8 @@ from sqlalchemy import CheckConstraint, DateTime, ForeignKeyConstraint, LargeBin
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field
 
+SENT = "sent"
+"""Marks a column that has a default in the database, and that we send all the same."""
 DATABASE_TIME = text("statement_timestamp()")
 
 
@@ -58,6 +60,12 @@ def recorded() -> Any:
         sa_type=DateTime(timezone=True),
         sa_column_kwargs={"server_default": DATABASE_TIME, "nullable": False},
     )
+
+
+def counted(*, is_key: bool = False) -> Any:
+    """A number from 1 that we count. The database's default is for versions that do not."""
+    said = {"server_default": text("1"), "nullable": False, "info": {SENT: True}}
+    return Field(default=1, primary_key=is_key, sa_column_kwargs=said)
 
 
 def one_of(column: str, values: type[StrEnum] | tuple[str, ...]) -> CheckConstraint:

@@ -8,7 +8,10 @@ from typing import Any, LiteralString, TypeAlias, TypeVar
 
 import psycopg
 from psycopg import sql
+from sqlalchemy import Column
 from sqlmodel import SQLModel
+
+from animus.store.columns import SENT
 
 M = TypeVar("M", bound=SQLModel)
 Cursor: TypeAlias = psycopg.AsyncCursor[tuple[Any, ...]]
@@ -34,7 +37,7 @@ class Insertion:
 def insertion_of(table: type[SQLModel]) -> Insertion:
     """For rows without values of their own for what the database makes: defaults, identities."""
     columns = table.__table__.columns  # type: ignore[attr-defined]  # SQLModel adds it to tables
-    made = tuple(c.name for c in columns if c.server_default is not None or c.identity is not None)
+    made = tuple(column.name for column in columns if _is_made(column))
     given = tuple(c.name for c in columns if c.name not in made)
     statement = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
         sql.Identifier(str(table.__tablename__)),
@@ -52,6 +55,11 @@ def insertion_of(table: type[SQLModel]) -> Insertion:
         given=given,
         made=made,
     )
+
+
+def _is_made(column: Column[Any]) -> bool:
+    has_default = column.server_default is not None or column.identity is not None
+    return has_default and not column.info.get(SENT, False)
 
 
 async def take_defaults(row: SQLModel, cursor: Cursor) -> None:

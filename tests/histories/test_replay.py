@@ -36,9 +36,10 @@ def _name(file: Path) -> str:
 
 
 def test_every_kind_of_end_is_recorded_of_every_age() -> None:
+    """And what was first possible in a later age, of that."""
     assert {_name(file) for file in HISTORIES} == {
-        f"{age}/{kind}" for age in AGES for kind in KINDS
-    }
+        *(f"{age}/{kind}" for age in AGES for kind in KINDS), "agents-apart/withdrawal",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("file", HISTORIES, ids=_name)

@@ -6,9 +6,9 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint
-from sqlmodel import Field, SQLModel
+from sqlmodel import SQLModel
 
-from animus.store.columns import content, in_project, key, recorded, within_project
+from animus.store.columns import content, counted, in_project, key, recorded, within_project
 
 
 class ProjectQuota(SQLModel, table=True):
@@ -65,7 +65,7 @@ class Admission(SQLModel, table=True):
     __table_args__ = (within_project("run_id", "runs"),)
     run_id: UUID = key()
     generation: int = key()
-    stay: int = Field(default=1, primary_key=True)
+    stay: int = counted(is_key=True)
     project_id: UUID
     peak: bytes = content()
     admitted_at: datetime = recorded()

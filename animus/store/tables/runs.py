@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, text
-from sqlmodel import Field, SQLModel
+from sqlmodel import SQLModel
 
 from animus.domain.access import Role
 from animus.domain.approvals import DecisionVerdict, Meaning
@@ -18,6 +18,7 @@ from animus.domain.verdicts import Effect
 from animus.store.columns import (
     by_whom,
     content,
+    counted,
     digest_size,
     in_project,
     key,
@@ -223,7 +224,7 @@ class GateClosure(SQLModel, table=True):
         CheckConstraint("number >= 1", name="number_positive"),
     )
     gate_id: UUID = key()
-    number: int = Field(default=1, primary_key=True)
+    number: int = counted(is_key=True)
     project_id: UUID
     run_id: UUID
     closing: str
@@ -290,7 +291,7 @@ class Decision(SQLModel, table=True):
     requester_person_id: UUID
     principal_id: UUID
     person_id: UUID
-    number: int = 1
+    number: int = counted()
     """The person's how many-th on this gate: who has withdrawn may decide again."""
     roles_held: list[str] = words()
     verdict: str
