@@ -79,6 +79,8 @@ class OpenGate:
     deadline: datetime
     closing: GateClosing | None
     decided_by: frozenset[PersonId]
+    decided_for: frozenset[PersonId] = frozenset()
+    """In whose place others have decided: that person has said yes or no, too."""
     review_digest: bytes | None = None
     """None for a gate of before there were reviews."""
     earlier_reviews: frozenset[bytes] = frozenset()
@@ -105,6 +107,10 @@ def check_decision(
     check_is_open(gate.closing, now=now, deadline=gate.deadline)
     if actor.person_id in gate.decided_by:
         raise AlreadyDecided("You, or an account you answer for, have decided on this gate.")
+    if actor.person_id in gate.decided_for:
+        raise AlreadyDecided(
+            "Somebody has decided on this gate in your place. Ask for that to be withdrawn."
+        )
 
 
 def check_approver(rule: GateRule, actor: Actor, *, requester: PersonId) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -18,79 +17,34 @@ from animus.domain.approvals import (
     meaning_of,
 )
 from animus.domain.canonical import decode_strictly
+from animus.domain.delegations import UsedDelegation, check_use
 from animus.domain.derived_state import GateClosing
 from animus.domain.digests import Digest, format_digest
 from animus.domain.errors import NotFound
 from animus.domain.ids import (
-    DecisionId,
-    EventId,
+    DelegationId,
     GateId,
     PersonId,
-    PrincipalId,
     ProjectId,
     RunId,
-    effect_event_id,
 )
 from animus.domain.verdicts import GateRule
+from animus.services import delegations
 from animus.services.calls import Call, record
+from animus.services.decisions import (
+    DecisionView,
+    decisions_on,
+    event_of,
+    standing,
+    view_of_decision,
+)
 from animus.services.frozen_reviews import find_frozen
 from animus.services.secret_checks import check_texts
 from animus.store import approvals, reviews, runs
 from animus.store.database import AnyRow, ReadSession, UnitOfWork
 from animus.store.new_ids import new_id
-from animus.store.principals import names_of
 from animus.store.run_records import RunRecords
 from animus.store.tables import ApprovalGate, Decision, GateClosure, Run
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WithdrawalView:
-    """That a decision was taken back, by whom and why."""
-
-    reason: str
-    principal_id: PrincipalId
-    principal: str
-    withdrawn_at: datetime
-    audit_event_id: EventId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionView:
-    id: DecisionId
-    gate_id: GateId
-    verdict: DecisionVerdict
-    reason: str
-    principal_id: PrincipalId
-    principal: str
-    person_id: PersonId
-    roles_held: tuple[str, ...]
-    plan_digest: Digest
-    decided_at: datetime
-    meaning: Meaning | None
-    """None for a decision of before there were reviews; so are the next two."""
-    review_digest: Digest | None
-    audit_event_id: EventId | None
-    withdrawal: WithdrawalView | None
-    """Then it counts no more."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionRecord:
-    """A decision with what it was on, as it is listed."""
-
-    decision: DecisionView
-    gate: str
-    run_id: RunId
-    run: str
-    generation: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionFilter:
-    person_id: PersonId | None = None
-    run_id: RunId | None = None
-    since: datetime | None = None
-    before: DecisionId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +75,8 @@ class MakeDecision:
     reason: str
     review_digest: Digest | None = None
     meaning: Meaning | None = None
+    delegation_id: DelegationId | None = None
+    """In whose place, if not in one's own."""
 
 
 async def list_gates_of_run(
@@ -150,11 +106,6 @@ async def _gate_views(
     ]
 
 
-def standing(decisions: Iterable[DecisionView]) -> Sequence[DecisionView]:
-    """Those that were not withdrawn."""
-    return [one for one in decisions if one.withdrawal is None]
-
-
 async def get_gate(session: ReadSession, project_id: ProjectId, gate_id: GateId) -> GateView:
     gate, closure, run = await get_rows(session, project_id, gate_id)
     decided = await decisions_on(session, project_id, [gate.id])
@@ -179,16 +130,21 @@ async def decide(
     if run.ended_at is not None:
         raise GateClosed(f"The run has ended: it is {run.state}.")
     made = (await decisions_on(uow, project_id, [gate_id]))[gate_id]
+    delegation = await _hold_delegation(uow, project_id, said)
     now = await runs.database_time(uow)
+    asked = await _open_gate(uow, gate, closure, run, decided=standing(made))
     check_decision(
-        await _open_gate(uow, gate, closure, run, decided=standing(made)),
+        asked,
         call.by,
         plan_digest=said.plan_digest,
         review_digest=said.review_digest,
         now=now,
     )
+    if delegation is not None:
+        check_use(delegation, asked, call.by, now=now)
     row = _decision(call, gate, said, meaning=meaning)
     row.number = 1 + sum(one.person_id == row.person_id for one in made)
+    row.in_place_of = delegation.delegator if delegation is not None else None
     uow.add(row)
     await uow.flush()
     record(
@@ -198,50 +154,28 @@ async def decide(
             "plan_digest": format_digest(gate.plan_digest), "generation": gate.generation,
             "gate": gate.name, "reason": said.reason, "roles_held": row.roles_held,
             "meaning": meaning, "review_digest": _written(said.review_digest),
+            **_in_place(row),
         },
-        event_id=_event_of(row.id),
+        event_id=event_of(row.id),
     )  # fmt: skip
     await settle(uow, call, gate, [*(one.verdict for one in standing(made)), verdict], now=now)
     runs.add_outbox(uow, project_id, gate.run_id, "wake")
     await uow.flush()
-    return _decision_view(row, call.by.name, None)
+    return view_of_decision(row, call.by.name, delegation.delegator_name if delegation else None)
 
 
-async def get_decision(
-    session: ReadSession, project_id: ProjectId, decision_id: DecisionId
-) -> DecisionView:
-    row = await approvals.find_decision(session, project_id, decision_id)
-    if row is None:
-        raise NotFound("decision", str(decision_id))
-    names = await names_of(session, [row.principal_id])
-    withdrawn = await _withdrawals(session, project_id, [row.id])
-    return _decision_view(row, names[row.principal_id], withdrawn.get(row.id))
+async def _hold_delegation(
+    uow: UnitOfWork, project_id: ProjectId, said: MakeDecision
+) -> UsedDelegation | None:
+    if said.delegation_id is None:
+        return None
+    return await delegations.hold_delegation(uow, project_id, said.delegation_id)
 
 
-async def list_decisions(
-    session: ReadSession, project_id: ProjectId, wanted: DecisionFilter, *, limit: int
-) -> Sequence[DecisionRecord]:
-    """Newest first; by a person means also by the accounts that the person answers for."""
-    rows = await approvals.list_decisions_of(
-        session,
-        project_id,
-        person_id=wanted.person_id,
-        run_id=wanted.run_id,
-        since=wanted.since,
-        before=wanted.before,
-        limit=limit,
-    )
-    withdrawn = await _withdrawals(session, project_id, [row.id for row, *_ in rows])
-    return [
-        DecisionRecord(
-            decision=_decision_view(row, principal, withdrawn.get(row.id)),
-            gate=gate,
-            run_id=RunId(row.run_id),
-            run=run,
-            generation=row.generation,
-        )
-        for row, principal, gate, run in rows
-    ]
+def _in_place(row: Decision) -> Mapping[str, str]:
+    if row.delegation_id is None:
+        return {}
+    return {"delegation": str(row.delegation_id), "in_place_of": str(row.in_place_of)}
 
 
 _PAST = {DecisionVerdict.APPROVE: "approved", DecisionVerdict.REJECT: "rejected"}
@@ -317,37 +251,6 @@ async def get_rows(
     return gate, closure, run
 
 
-async def decisions_on(
-    session: ReadSession, project_id: ProjectId, gate_ids: Sequence[UUID]
-) -> Mapping[UUID, tuple[DecisionView, ...]]:
-    """All that were made, oldest first, by gate."""
-    rows = await approvals.list_decisions(session, project_id, gate_ids)
-    withdrawn = await _withdrawals(session, project_id, [row.id for row, _ in rows])
-    by_gate: dict[UUID, tuple[DecisionView, ...]] = defaultdict(tuple)
-    for row, name in rows:
-        view = _decision_view(row, name, withdrawn.get(row.id))
-        by_gate[row.gate_id] = (*by_gate[row.gate_id], view)
-    return by_gate
-
-
-async def _withdrawals(
-    session: ReadSession, project_id: ProjectId, decision_ids: Sequence[UUID]
-) -> Mapping[UUID, WithdrawalView]:
-    """By decision."""
-    if not decision_ids:
-        return {}
-    return {
-        row.decision_id: WithdrawalView(
-            reason=row.reason,
-            principal_id=PrincipalId(row.principal_id),
-            principal=name,
-            withdrawn_at=row.withdrawn_at,
-            audit_event_id=withdrawal_event_of(row.decision_id),
-        )
-        for row, name in await approvals.list_withdrawals(session, project_id, decision_ids)
-    }
-
-
 async def _open_gate(
     session: ReadSession,
     gate: ApprovalGate,
@@ -368,6 +271,7 @@ async def _open_gate(
         deadline=gate.deadline,
         closing=GateClosing(closure.closing) if closure else None,
         decided_by=frozenset(one.person_id for one in decided),
+        decided_for=frozenset(one.in_place_of_id for one in decided if one.in_place_of_id),
         review_digest=Digest(review.digest) if review is not None else None,
         earlier_reviews=earlier,
         is_superseded=run.generation > gate.generation,
@@ -376,15 +280,6 @@ async def _open_gate(
 
 def rule_of(gate: ApprovalGate) -> GateRule:
     return GateRule.model_validate(decode_strictly(gate.rule))
-
-
-def _event_of(decision_id: UUID) -> EventId:
-    """The audit event of a decision, so that a receipt can name it."""
-    return effect_event_id("decision", decision_id)
-
-
-def withdrawal_event_of(decision_id: UUID) -> EventId:
-    return effect_event_id("decision", decision_id, "withdrawn")
 
 
 def _written(digest: Digest | None) -> str | None:
@@ -407,6 +302,7 @@ def _decision(call: Call, gate: ApprovalGate, said: MakeDecision, *, meaning: Me
         reason=said.reason,
         meaning=meaning,
         review_digest=said.review_digest,
+        delegation_id=said.delegation_id,
     )
 
 
@@ -433,25 +329,4 @@ def _gate_view(
         closed_at=closure.closed_at if closure else None,
         decisions=decisions,
         review_digest=Digest(review) if review is not None else None,
-    )
-
-
-def _decision_view(
-    row: Decision, principal: str, withdrawal: WithdrawalView | None
-) -> DecisionView:
-    return DecisionView(
-        id=DecisionId(row.id),
-        gate_id=GateId(row.gate_id),
-        verdict=DecisionVerdict(row.verdict),
-        reason=row.reason,
-        principal_id=PrincipalId(row.principal_id),
-        principal=principal,
-        person_id=PersonId(row.person_id),
-        roles_held=tuple(row.roles_held),
-        plan_digest=Digest(row.plan_digest),
-        decided_at=row.decided_at,
-        meaning=Meaning(row.meaning) if row.meaning is not None else None,
-        review_digest=Digest(row.review_digest) if row.review_digest is not None else None,
-        audit_event_id=_event_of(row.id) if row.meaning is not None else None,
-        withdrawal=withdrawal,
     )

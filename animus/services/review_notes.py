@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from animus.domain.digests import format_digest
 from animus.domain.review_words import moment_words
 from animus.domain.reviews import Item, Section, listing
-from animus.services.approvals import DecisionView, WithdrawalView
+from animus.services.decisions import DecisionView, WithdrawalView
 from animus.services.questions import QuestionView
 from animus.services.reviews import NewerRunView, ReviewView
 
@@ -43,7 +43,7 @@ def _decision(one: DecisionView) -> Item:
     meaning = f" ({one.meaning.replace('_', ' ')})" if one.meaning is not None else ""
     review = f"; review {format_digest(one.review_digest)}" if one.review_digest else ""
     return Item(
-        label=one.principal,
+        label=one.principal + (f" in place of {one.in_place_of}" if one.in_place_of else ""),
         value=f"{one.verdict}{meaning}: {one.reason}",
         note=f"{moment_words(one.decided_at)}{review}{_withdrawn(one.withdrawal)}",
     )

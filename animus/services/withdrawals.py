@@ -10,8 +10,15 @@ from animus.domain.ids import DecisionId, GateId, ProjectId
 from animus.domain.runs import RunState
 from animus.domain.withdrawals import MadeDecision, check_withdrawal
 from animus.services import approvals
-from animus.services.approvals import DecisionView, rule_of, standing, withdrawal_event_of
+from animus.services.approvals import rule_of
 from animus.services.calls import Call, record
+from animus.services.decisions import (
+    DecisionView,
+    decisions_on,
+    get_decision,
+    standing,
+    withdrawal_event_of,
+)
 from animus.services.secret_checks import check_texts
 from animus.store import runs
 from animus.store.approvals import find_decision, gate_lock
@@ -34,7 +41,7 @@ async def withdraw(
     await uow.lock(*run_lock(row.run_id))
     await uow.lock(*gate_lock(row.gate_id))
     gate, closure, run = await approvals.get_rows(uow, project_id, GateId(row.gate_id))
-    made = (await approvals.decisions_on(uow, project_id, [gate.id]))[gate.id]
+    made = (await decisions_on(uow, project_id, [gate.id]))[gate.id]
     own = next(one for one in made if one.id == decision_id)
     check_withdrawal(_made(own, gate, closure, run), call.by)
     left = [one.verdict for one in standing(made) if one.id != decision_id]
@@ -49,7 +56,7 @@ async def withdraw(
         await approvals.settle(uow, call, gate, left, now=now)
     runs.add_outbox(uow, project_id, gate.run_id, "wake")
     await uow.flush()
-    return await approvals.get_decision(uow, project_id, decision_id)
+    return await get_decision(uow, project_id, decision_id)
 
 
 def _made(

@@ -67,7 +67,8 @@ INBOX: LiteralString = (
    AND (%s::text IS NULL
         OR jsonb_exists(convert_from(g.rule, 'UTF8')::jsonb -> 'service_accounts', %s))
    AND NOT EXISTS (SELECT FROM decisions d
-                    WHERE d.project_id = g.project_id AND d.gate_id = g.id AND d.person_id = %s
+                    WHERE d.project_id = g.project_id AND d.gate_id = g.id
+                      AND %s IN (d.person_id, d.in_place_of)
                       AND NOT EXISTS (SELECT FROM decision_withdrawals w
                                        WHERE w.decision_id = d.id))"""
     + _PAGE

@@ -87,6 +87,10 @@ PROTECTIONS: tuple[Protection, ...] = (
         table="role_bindings", kind=Kind.REVOCABLE, writers=(API,),
         columns=("revoked_at", "revoked_by"),
     ),
+    Protection(
+        table="delegations", kind=Kind.REVOCABLE, writers=(API,),
+        columns=("revoked_at", "revoked_by"),
+    ),
     Protection(table="clusters", kind=Kind.REVOCABLE, writers=(API,), columns=("retired_at",)),
     Protection(
         table="agent_absences", kind=Kind.REVOCABLE, writers=(WORKER,), columns=("returned_at",)

@@ -6,6 +6,7 @@ import psycopg
 from sqlalchemy.exc import DBAPIError
 
 from animus.domain.approvals import AlreadyDecided, GateClosed
+from animus.domain.delegations import DelegationEnded
 from animus.domain.errors import AnimusError, Conflict, Refused, SelfApproval, Unavailable
 from animus.domain.runs import IllegalTransition
 from animus.domain.withdrawals import AlreadyWithdrawn, WithdrawalTooLate
@@ -64,5 +65,9 @@ def _raised_by_trigger(state: str, error: psycopg.Error) -> AnimusError | None:
             return GateClosed("The gate takes no decision any more.", detail=detail)
         case "AN008":
             return WithdrawalTooLate("Execution has begun, or the run has ended.", detail=detail)
+        case "AN009":
+            return DelegationEnded("The delegation does not hold any more.", detail=detail)
+        case "AN010":
+            return AlreadyDecided("This person has decided, or was stood in for.", detail=detail)
         case _:
             return None

@@ -8,16 +8,15 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from animus.domain.ids import DecisionId, GateId, ProjectId, RunId
-from animus.services import approvals, inboxes, reviews, withdrawals
-from animus.services.approvals import DecisionFilter, DecisionView
+from animus.services import approvals, decisions, inboxes, reviews, stand_ins, withdrawals
+from animus.services.decisions import DecisionFilter, DecisionView
 from animus.store.database import ReadSession
 from api.callers import Reader
 from api.context import context_of
 from api.idempotency import IDEMPOTENT, creating
 from api.requests import StrictRoute
 from api.review_answers import DOCUMENTED, answer
-from api.schemas.reviews import ReviewOut
-from api.schemas.runs import (
+from api.schemas.gates import (
     DecisionIn,
     DecisionOut,
     DecisionPage,
@@ -27,6 +26,7 @@ from api.schemas.runs import (
     GateQuery,
     WithdrawalIn,
 )
+from api.schemas.reviews import ReviewOut
 
 router = APIRouter(prefix="/projects/{project_id}", tags=["approvals"], route_class=StrictRoute)
 
@@ -42,14 +42,14 @@ async def list_gates(
     one's id as `after`."""
     project, after = ProjectId(project_id), GateId(query.after) if query.after else None
     async with context_of(request).database.read() as session:
-        found = (
-            await inboxes.list_inbox(session, project, call.by, after=after, limit=query.limit)
-            if query.mine
-            else await inboxes.list_gates(
+        if not query.mine:
+            found = await inboxes.list_gates(
                 session, project, only_open=query.open, after=after, limit=query.limit
             )
-        )
-    return [GateOut.model_validate(view) for view in found]
+            return [GateOut.model_validate(view) for view in found]
+        found = await inboxes.list_inbox(session, project, call.by, after=after, limit=query.limit)
+        places = await stand_ins.find_stand_ins(session, project, call.by, found)
+    return [GateOut.of(view, places.get(view.id, ())) for view in found]
 
 
 @router.get("/decisions")
@@ -64,7 +64,7 @@ async def list_decisions(
         before=DecisionId(query.before) if query.before else None,
     )
     async with context_of(request).database.read() as session:
-        found = await approvals.list_decisions(
+        found = await decisions.list_decisions(
             session, ProjectId(project_id), wanted, limit=query.limit
         )
     return DecisionPage(
@@ -98,7 +98,7 @@ async def decide(
     project = ProjectId(project_id)
 
     async def rebuild(session: ReadSession, entity_id: str) -> DecisionView:
-        return await approvals.get_decision(session, project, DecisionId(UUID(entity_id)))
+        return await decisions.get_decision(session, project, DecisionId(UUID(entity_id)))
 
     created = await creating(
         request,
@@ -119,7 +119,7 @@ async def withdraw_decision(
     project, decision = ProjectId(project_id), DecisionId(decision_id)
 
     async def rebuild(session: ReadSession, entity_id: str) -> DecisionView:
-        return await approvals.get_decision(session, project, DecisionId(UUID(entity_id)))
+        return await decisions.get_decision(session, project, DecisionId(UUID(entity_id)))
 
     withdrawn = await creating(
         request,

@@ -16,11 +16,11 @@ from api.callers import Editor, Reader, ReaderOrStep
 from api.context import context_of
 from api.idempotency import IDEMPOTENT, creating
 from api.requests import StrictRoute
+from api.schemas.gates import GateOut
 from api.schemas.runs import (
     CancelRun,
     FindQuery,
     FoundRunsOut,
-    GateOut,
     PlanOut,
     PreviewOut,
     RunDetailOut,

@@ -10,8 +10,8 @@ from animus.domain.run_specs import Classification
 from animus.domain.runs import RunState
 from animus.services.reviews import ReviewView
 from api.schemas.fields import DigestOut, View
+from api.schemas.gates import DecisionOut
 from api.schemas.questions import QuestionOut
-from api.schemas.runs import DecisionOut
 
 
 class NewerRunOut(View):

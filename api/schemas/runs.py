@@ -9,9 +9,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
-from animus.domain.approvals import DecisionVerdict, Meaning
 from animus.domain.code_refs import CodeRef
-from animus.domain.derived_state import GateClosing
 from animus.domain.digests import Digest
 from animus.domain.environment_locks import EnvironmentLock
 from animus.domain.ids import DatasetVersionId, LockId
@@ -23,7 +21,6 @@ from animus.domain.runs import FailureClass, RunState, WaitingFor
 from animus.domain.triggers import Trigger
 from animus.domain.verdicts import Effect, GateRule
 from animus.ledger.leaves import Result
-from animus.services.approvals import MakeDecision
 from animus.services.audit_events import BEFORE_THE_FIRST
 from animus.services.previews import Preview
 from animus.services.run_details import RunDetail
@@ -365,110 +362,6 @@ class RunDetailOut(RunOut):
             trigger=detail.trigger,
             questions=tuple(QuestionOut.model_validate(one) for one in detail.questions),
         )
-
-
-class DecisionIn(Body):
-    verdict: DecisionVerdict
-    plan_digest: DigestIn
-    review_digest: DigestIn | None = None
-    """Of the review document that was read; required where the gate has one."""
-    meaning: Meaning | None = None
-    """Left out, an approval means `approved` and a rejection `reviewed`."""
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
-
-    def said(self) -> MakeDecision:
-        return MakeDecision(
-            verdict=self.verdict,
-            plan_digest=Digest(self.plan_digest),
-            review_digest=Digest(self.review_digest) if self.review_digest else None,
-            meaning=self.meaning,
-            reason=self.reason,
-        )
-
-
-class WithdrawalIn(Body):
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
-
-
-class WithdrawalOut(View):
-    reason: str
-    principal_id: UUID
-    principal: str
-    withdrawn_at: datetime
-    audit_event_id: UUID
-
-
-class DecisionOut(View):
-    id: UUID
-    gate_id: UUID
-    verdict: DecisionVerdict
-    reason: str
-    principal_id: UUID
-    principal: str
-    roles_held: tuple[str, ...]
-    plan_digest: DigestOut
-    decided_at: datetime
-    meaning: Meaning | None
-    """Null for a decision of before there were reviews; so are the next two."""
-    review_digest: DigestOut | None
-    audit_event_id: UUID | None
-    withdrawal: WithdrawalOut | None
-    """Null while the decision counts."""
-
-
-class DecisionRecordOut(View):
-    decision: DecisionOut
-    gate: str
-    run_id: UUID
-    run: str
-    generation: int
-
-
-class DecisionPage(View):
-    decisions: list[DecisionRecordOut]
-    next_before: UUID | None
-    """Give it as `before` for the next page; null at the end."""
-
-
-class DecisionQuery(Body):
-    """Which decisions; `before` is the `next_before` of the page before."""
-
-    mine: bool = False
-    """Only your own, and those of accounts that you answer for."""
-    run_id: UUID | None = None
-    since: AwareDatetime | None = None
-    before: UUID | None = None
-    limit: PageLimit = 100
-
-
-class GateQuery(Body):
-    """Which gates; `after` is the id of the last one of the page before."""
-
-    mine: bool = False
-    """Only those that you may decide on, and have not decided on."""
-    open: bool = True
-    """Only those that take decisions."""
-    after: UUID | None = None
-    limit: PageLimit = 500
-
-
-class GateOut(View):
-    id: UUID
-    run_id: UUID
-    run: str
-    generation: int
-    name: str
-    rule: GateRule
-    plan_digest: DigestOut
-    requester_person_id: UUID
-    opened_at: datetime
-    deadline: datetime
-    closing: GateClosing | None
-    """How it is closed now; a withdrawal may open it again."""
-    closed_at: datetime | None
-    decisions: tuple[DecisionOut, ...]
-    review_digest: DigestOut | None
-    """Of the review document; null for a gate of before there were any."""
 
 
 class DeclareArtifact(Body):

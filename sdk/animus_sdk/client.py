@@ -11,6 +11,7 @@ from animus_sdk.resources.artifacts import Artifacts
 from animus_sdk.resources.audit import Audit
 from animus_sdk.resources.clusters import Clusters
 from animus_sdk.resources.datasets import Datasets
+from animus_sdk.resources.delegations import Delegations
 from animus_sdk.resources.environments import Environments
 from animus_sdk.resources.gates import Gates
 from animus_sdk.resources.logs import Logs
@@ -80,6 +81,7 @@ class Client:
         self.queue = Queue(scope)
         self.gates = Gates(scope)
         self.questions = Questions(scope)
+        self.delegations = Delegations(scope)
         self.artifacts = Artifacts(scope)
         self.audit = Audit(scope)
 

@@ -42,6 +42,7 @@ _IDS: dict[str, LiteralString] = {
     "version_id": "SELECT id FROM dataset_versions WHERE project_id = %s LIMIT 1",
     "source_upload_id": "SELECT id FROM uploads WHERE project_id = %s AND kind = 'source'",
     "decision_id": "SELECT id FROM decisions WHERE project_id = %s LIMIT 1",
+    "delegation_id": "SELECT id FROM delegations WHERE project_id = %s LIMIT 1",
     "declared_id": "SELECT id FROM uploads WHERE project_id = %s AND kind = 'artifact'",
     "dataset_upload_id": "SELECT id FROM uploads WHERE project_id = %s "
     "AND kind = 'dataset_version' LIMIT 1",
@@ -203,6 +204,10 @@ def bodies(ids: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         },
         "declare_dataset_version": {"manifest": manifest()},
         "declare_source": {"pack_sha256": DIGEST_C, "size": 1, "commit": COMMIT},
+        "delegate": {
+            "delegate": "nobody-else", "role": "reviewer", "until": "2026-01-31T00:00:00Z",
+            "reason": "away",
+        },
         "define_environment": {"environment": environment(named["name"])},
         "find_log_ends": {"attempt_ids": [ids["run_id"]]},
         "find_settled_attempts": {"attempt_ids": [ids["run_id"]]},

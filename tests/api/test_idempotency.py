@@ -35,8 +35,11 @@ BY_ADMIN = (
 BY_PLATFORM = ("create_project", "create_person", "issue_person_token", "issue_service_token")
 
 
-ELSEWHERE = ("decide", "withdraw_decision", "ask_question", "answer_question", "register_cluster")
-"""Tested on their own: they need a gate, or leave a cluster that other tests would meet."""
+ELSEWHERE = (
+    "decide", "withdraw_decision", "delegate", "ask_question", "answer_question",
+    "register_cluster",
+)  # fmt: skip
+"""Tested on their own: they need a gate or a role, or leave a cluster that others would meet."""
 LOGGED = {
     "log_metrics": {"points": [{"name": "loss", "value": 1.0}, {"name": "lr", "value": 2.0}]},
     "log_messages": {"messages": [{"message": "halfway"}, {"message": "halfway"}]},

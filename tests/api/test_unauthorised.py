@@ -75,6 +75,8 @@ TABLE: tuple[tuple[frozenset[str], str], ...] = (
         MEMBERS,
         "get_review list_decisions withdraw_decision list_questions ask_question answer_question",
     ),
+    (MEMBERS, "list_delegations delegate"),
+    (frozenset({"reviewer", "admin"}), "revoke_delegation"),
     (MEMBERS | {"run token"}, "get_run"),
     (EDITORS, "create_dataset declare_dataset_version get_dataset_upload"),
     (EDITORS, "commit_dataset_version declare_source commit_source define_environment"),

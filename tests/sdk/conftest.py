@@ -22,7 +22,7 @@ from tests.sdk.command_lines import CommandLine
 from tests.sdk.drivers import Driver, Signer
 from tests.sdk.platforms import CLUSTER, Platform, unique
 
-PEOPLE = ("engineer", "reviewer")
+PEOPLE = ("engineer", "reviewer", "colleague")
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +43,7 @@ def platform(stack: Stack) -> Iterator[Platform]:
             person = admin.principals.create_person(name)
             issued = admin.principals.issue_person_token(person["id"], name="tests", days=1)
             tokens[name] = issued["secret"] or ""
-        members = {"engineer": ["editor"], "reviewer": ["reviewer"]}
+        members = {one: ["reviewer"] for one in PEOPLE} | {"engineer": ["editor"]}
         project = admin.projects.create(unique("demo"), members=members)
         cluster = admin.clusters.register(
             CLUSTER,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,38 @@ def test_a_decision_is_taken_back_and_made_again(
     assert "approve, withdrawn" in own
 
 
+def test_a_colleague_decides_in_the_place_of_the_reviewer(
+    command_line_of: CommandLineOf, waiting: str
+) -> None:
+    reviewer, colleague = command_line_of("reviewer"), command_line_of("colleague")
+    asking = ("approvals", "delegate", "--until", _in_days(7), "--reason", "away")
+    code, problem = reviewer.problem(*asking, "engineer")
+    assert (code, problem["code"]) == (1, "delegate_unfit")
+    with reviewer.on_terminal("approvals", "delegate", "colleague", "--until", _in_days(7)) as one:
+        one.wait_for("Reason:")
+        one.type("[bold]away[/bold]\n")
+        assert one.end() == 0
+        assert "colleague decides in your place as reviewer until" in one.shown
+    (made,) = reviewer.json("approvals", "delegations", "--mine")
+    listed = colleague("approvals", "delegations").out
+    assert made["id"][-8:] in listed
+    assert "[bold]away[/bold]" in listed
+    (gate,) = [one for one in colleague.json("approvals") if one["run_id"] == waiting]
+    assert [one["delegator"] for one in gate["stand_ins"]] == ["reviewer"]
+    read = gate["review_digest"]
+    approving = ("approve", waiting, "--review-digest", read, "--reason", "read it")
+    code, problem = colleague.problem(*approving, "--in-place-of", "nobody")
+    assert (code, problem["code"]) == (2, "not_found")
+    decided = colleague.json(*approving, "--in-place-of", "reviewer")
+    assert decided["decision"]["in_place_of"] == "reviewer"
+    assert "colleague in place of reviewer: approve" in reviewer("approvals", "show", waiting).out
+    ended = reviewer.json("approvals", "undelegate", made["id"][-8:])
+    assert ended["revoked_at"] is not None
+    assert reviewer.json("approvals", "delegations") == []
+    assert "taken back" in reviewer("approvals", "delegations", "--all").out
+    assert reviewer("approvals", "delegate", "colleague", "--until", "soon").code == 2
+
+
 def test_without_a_terminal_nobody_approves_what_he_has_not_seen(
     command_line_of: CommandLineOf, waiting: str
 ) -> None:
@@ -202,6 +235,10 @@ def test_an_upload_has_a_bar_on_a_terminal_only(animus: CommandLine) -> None:
     (animus.folder / "data" / "large").write_bytes(unique("y").encode() * 500_000)
     piped = animus.process("dataset", "push", unique("bar"), "data")
     assert "uploading" not in piped.out + piped.err
+
+
+def _in_days(days: int) -> str:
+    return (datetime.now(UTC) + timedelta(days=days)).date().isoformat()
 
 
 def _lock(platform: Platform) -> str:

@@ -45,7 +45,8 @@ SCHEMA_NAMES = {
     "WhoAmI": "WhoAmI", "RegisteredCluster": "RegisteredCluster", "RoleBinding": "BindingOut",
     "RunPage": "RunPage", "ArtifactPage": "ArtifactPage", "AuditPage": "AuditPage",
     "Accepted": "Accepted", "StepUploads": "UploadsOut", "ExplainedRun": "RunDetailOut",
-    "DecisionPage": "DecisionPage", "ReviewAnswer": "ReviewOut", "ReviewBeside": "BesideOut",
+    "DecisionPage": "DecisionPage", "DelegationPage": "DelegationPage",
+    "ReviewAnswer": "ReviewOut", "ReviewBeside": "BesideOut",
 }  # fmt: skip
 
 

@@ -20,7 +20,14 @@ from tests.support.clusters import (
 )
 from tests.support.documents import short_pipeline
 from tests.support.limits import limit_cluster, limit_project
-from tests.support.people import Team, make_service_account, make_team
+from tests.support.people import (
+    Team,
+    delegate,
+    grant,
+    make_person,
+    make_service_account,
+    make_team,
+)
 from tests.support.platforms import Platform
 from tests.support.runs import DrivenRun, make_run, production_request, start, submit, upload
 from tests.support.source_packs import find_vector
@@ -31,6 +38,7 @@ TALKING = short_pipeline(train={"data": "data", "out": "model", "telemetry": Tru
 async def fill(platform: Platform, client: Client) -> Team:
     """One project with something of everything."""
     team = await make_team(platform)
+    await _delegate(platform, team)
     await make_service_account(platform, team, accountable=team.viewer, roles=[Role.REVIEWER])
     await allow_clusters(platform, team, platform.cluster.name)
     await _prove_a_source(platform, team)
@@ -43,6 +51,17 @@ async def fill(platform: Platform, client: Client) -> Team:
     await _ask(platform, client, team)
     await client.post(f"{team.path}/datasets", team.editor, {"name": "d"}, idempotency_key="k")
     return team
+
+
+async def _delegate(platform: Platform, team: Team) -> None:
+    """The reviewer has another one decide in that place, who has done so once."""
+    second = await make_person(platform)
+    await grant(platform, team, second, Role.REVIEWER)
+    made = await delegate(platform, team, team.reviewer, second)
+    run = await make_run(platform, team, RunState.AWAITING_APPROVAL)
+    await run.decide(second, delegation=made.id)
+    await run.cancel()
+    await run.finalise()
 
 
 async def _prove_a_source(platform: Platform, team: Team) -> None:

@@ -8,9 +8,11 @@ from datetime import timedelta
 
 from animus.domain.access import Role
 from animus.domain.ids import ProjectId
-from animus.services import changes, principals, projects
+from animus.services import changes, delegations, principals, projects
 from animus.services.calls import Call
+from animus.services.delegations import DelegationView, NewDelegation
 from animus.store.new_ids import new_id
+from animusd.wiring import utc_now
 from tests.support.platforms import Member, Platform
 
 
@@ -111,3 +113,15 @@ async def grant(platform: Platform, team: Team, member: Member, role: Role) -> N
 async def confirm(platform: Platform, team: Team, change_id: object, call: Call) -> None:
     async with platform.api.write() as uow:
         await changes.confirm(uow, call, team.project_id, change_id, reason="")  # type: ignore[arg-type]  # a ChangeId
+
+
+async def delegate(
+    platform: Platform, team: Team, by: Member, to: Member, *, life: timedelta = timedelta(days=1)
+) -> DelegationView:
+    """Of reviewing, for as long as is said."""
+    call = await platform.call(by, team.project_id)
+    async with platform.api.write() as uow:
+        said = NewDelegation(
+            delegate=to.name, role=Role.REVIEWER, until=utc_now() + life, reason="away"
+        )
+        return await delegations.delegate(uow, call, team.project_id, said)

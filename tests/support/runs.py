@@ -14,7 +14,7 @@ from animus.domain.attempts import AttemptOutcome
 from animus.domain.canonical import JsonObject
 from animus.domain.code_refs import CodeRef
 from animus.domain.digests import format_digest, sha256
-from animus.domain.ids import DatasetVersionId, LockId, ProjectId, RunId
+from animus.domain.ids import DatasetVersionId, DelegationId, LockId, ProjectId, RunId
 from animus.domain.run_specs import Classification
 from animus.domain.runs import FailureClass, RunState
 from animus.domain.triggers import Trigger
@@ -33,6 +33,7 @@ from animus.services import (
     attempts,
     claims,
     datasets,
+    decisions,
     environments,
     registration,
     run_phases,
@@ -150,7 +151,11 @@ class DrivenRun:
             return await approvals.list_gates_of_run(session, self.team.project_id, self.id)
 
     async def decide(
-        self, by: Member | None = None, *, verdict: DecisionVerdict = DecisionVerdict.APPROVE
+        self,
+        by: Member | None = None,
+        *,
+        verdict: DecisionVerdict = DecisionVerdict.APPROVE,
+        delegation: DelegationId | None = None,
     ) -> None:
         """On the newest gate that is open; by the team's reviewer."""
         gate = [one for one in await self.gates() if one.closing is None][-1]
@@ -160,13 +165,13 @@ class DrivenRun:
                 uow, call, self.team.project_id, gate.id,
                 said=MakeDecision(
                     verdict=verdict, plan_digest=gate.plan_digest, reason="read it",
-                    review_digest=gate.review_digest,
+                    review_digest=gate.review_digest, delegation_id=delegation,
                 ),
             )  # fmt: skip
 
     async def withdraw(self, by: Member | None = None) -> None:
         """What was decided last and counts; by the team's reviewer."""
-        made = [one for gate in await self.gates() for one in approvals.standing(gate.decisions)]
+        made = [one for gate in await self.gates() for one in decisions.standing(gate.decisions)]
         call = await self.platform.call(by or self.team.reviewer, self.team.project_id)
         async with self.platform.api.write() as uow:
             await withdrawals.withdraw(

@@ -225,6 +225,21 @@ BEGIN
                  WHERE g.id = NEW.gate_id AND g.deadline <= clock_timestamp()) THEN
     RAISE EXCEPTION 'gate % takes no decision any more', NEW.gate_id USING ERRCODE = 'AN006';
   END IF;
+  -- Who decides in whose place, a foreign key says. One voice is heard once, whoever lends it.
+  IF NEW.delegation_id IS NOT NULL
+     AND NOT EXISTS (SELECT FROM public.delegations d
+                       JOIN public.approval_gates g ON g.id = NEW.gate_id AND g.role = d.role
+                      WHERE d.id = NEW.delegation_id AND d.revoked_at IS NULL
+                        AND d.until > clock_timestamp()) THEN
+    RAISE EXCEPTION 'delegation % does not hold for gate %', NEW.delegation_id, NEW.gate_id
+      USING ERRCODE = 'AN009';
+  END IF;
+  IF EXISTS (SELECT FROM public.decisions d
+              WHERE d.gate_id = NEW.gate_id AND NOT public.animus_is_withdrawn(d.id)
+                AND (d.in_place_of IN (NEW.person_id, NEW.in_place_of)
+                     OR d.person_id = NEW.in_place_of)) THEN
+    RAISE EXCEPTION 'on gate % this person was heard', NEW.gate_id USING ERRCODE = 'AN010';
+  END IF;
   -- That nobody has two first ones, a constraint says.
   IF NEW.number > 1
      AND NOT EXISTS (SELECT FROM public.decisions d

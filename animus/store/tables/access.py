@@ -130,6 +130,35 @@ class ApiToken(SQLModel, table=True):
     revoked_by: UUID | None = None
 
 
+class Delegation(SQLModel, table=True):
+    """A person decides in the place of another, who holds the same role, until a moment."""
+
+    __tablename__ = "delegations"
+    __table_args__ = (
+        UniqueConstraint("project_id", "id"),
+        UniqueConstraint("project_id", "id", "delegator_id", "delegate_id"),
+        in_project(),
+        ForeignKeyConstraint(["delegator_id"], ["principals.id"]),
+        ForeignKeyConstraint(["delegate_id"], ["principals.id"]),
+        ForeignKeyConstraint(["revoked_by"], ["principals.id"]),
+        one_of("role", Role),
+        CheckConstraint("delegator_id <> delegate_id", name="two_persons"),
+        CheckConstraint("until > created_at", name="until_later"),
+        CheckConstraint("until <= created_at + interval '91 days'", name="until_bounded"),
+        Index("delegations_to", "project_id", "delegate_id", "until"),
+    )
+    id: UUID = key()
+    project_id: UUID
+    role: str
+    delegator_id: UUID
+    delegate_id: UUID
+    until: datetime = moment()
+    reason: str
+    created_at: datetime = recorded()
+    revoked_at: datetime | None = optional_moment()
+    revoked_by: UUID | None = None
+
+
 class RoleBinding(SQLModel, table=True):
     __tablename__ = "role_bindings"
     __table_args__ = (

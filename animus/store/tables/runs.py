@@ -277,6 +277,19 @@ class Decision(SQLModel, table=True):
             ["gate_reviews.project_id", "gate_reviews.gate_id", "gate_reviews.digest"],
         ),
         by_whom("principal_id", "person_id"),
+        ForeignKeyConstraint(
+            ["project_id", "delegation_id", "in_place_of", "person_id"],
+            [
+                "delegations.project_id",
+                "delegations.id",
+                "delegations.delegator_id",
+                "delegations.delegate_id",
+            ],
+        ),
+        CheckConstraint(
+            "(delegation_id IS NULL) = (in_place_of IS NULL)", name="in_place_by_delegation"
+        ),
+        CheckConstraint("in_place_of <> requester_person_id", name="a_second_person"),
         one_of("verdict", DecisionVerdict),
         one_of("meaning", Meaning),
         CheckConstraint("person_id <> requester_person_id", name="four_eyes"),
@@ -293,6 +306,8 @@ class Decision(SQLModel, table=True):
     person_id: UUID
     number: int = counted()
     """The person's how many-th on this gate: who has withdrawn may decide again."""
+    delegation_id: UUID | None = None
+    in_place_of: UUID | None = None
     roles_held: list[str] = words()
     verdict: str
     reason: str

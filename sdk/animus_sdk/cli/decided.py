@@ -32,7 +32,8 @@ def _row(record: DecisionRecord) -> list[str]:
         time_words(decision["decided_at"]),
         record["run"],
         record["gate"],
-        decision["principal"],
+        decision["principal"]
+        + (f" in place of {decision['in_place_of']}" if decision["in_place_of"] else ""),
         decision["verdict"] + (", withdrawn" if decision["withdrawal"] else ""),
         (decision["meaning"] or "").replace("_", " "),
         decision["reason"],

@@ -51,13 +51,15 @@ def _show_gate(screen: Screen, gate: Gate) -> None:
 
 def decision_words(decision: Decision) -> str:
     """Who said what and why; and that it was taken back, where it was."""
-    said = f"{decision['principal']}: {decision['verdict']} ({decision['reason']})"
+    by = decision["principal"]
+    if decision["in_place_of"] is not None:
+        by = f"{by} in place of {decision['in_place_of']}"
+    said = f"{by}: {decision['verdict']} ({decision['reason']})"
     withdrawal = decision["withdrawal"]
     if withdrawal is None:
         return said
     when = time_words(withdrawal["withdrawn_at"])
-    by = withdrawal["principal"]
-    return f"{said}, withdrawn by {by} at {when} ({withdrawal['reason']})"
+    return f"{said}, withdrawn by {withdrawal['principal']} at {when} ({withdrawal['reason']})"
 
 
 def count_standing(gate: Gate) -> int:

@@ -24,6 +24,7 @@ def show_receipt(screen: Screen, decision: Decision, gate: Gate) -> None:
             ("decision", decision["id"]),
             ("gate", f"{gate['name']} ({gate['id']})"),
             ("by", decision["principal"]),
+            ("in place of", decision["in_place_of"]),
             ("meaning", meaning.replace("_", " ") if meaning is not None else None),
             ("reason", decision["reason"]),
             ("plan", decision["plan_digest"]),

@@ -70,17 +70,21 @@ class Gates:
         reason: str,
         review_digest: str | None = None,
         meaning: Meaning | None = None,
+        delegation_id: str | None = None,
     ) -> Decision:
         """Refused where the gate is about another plan, or shows another review, than you name.
 
         `review_digest` is needed where the gate has a review: see `review`. Without `meaning` an
-        approval means `approved`, and a rejection `reviewed`.
+        approval means `approved`, and a rejection `reviewed`. With `delegation_id` you decide in
+        the place of who made that delegation.
         """
         body: dict[str, str] = {"verdict": verdict, "plan_digest": plan_digest, "reason": reason}
         if review_digest is not None:
             body["review_digest"] = review_digest
         if meaning is not None:
             body["meaning"] = meaning
+        if delegation_id is not None:
+            body["delegation_id"] = delegation_id
         return self._scope.call(operations.DECIDE, Decision, body=body, gate_id=gate_id)
 
     def withdraw(self, decision_id: str, *, reason: str) -> Decision:

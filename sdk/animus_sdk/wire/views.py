@@ -435,6 +435,29 @@ class Decision(TypedDict):
     review_digest: str | None
     audit_event_id: str | None
     withdrawal: Withdrawal | None
+    in_place_of: str | None
+
+
+class Delegation(TypedDict):
+    id: str
+    role: str
+    delegator: str
+    delegate: str
+    until: str
+    reason: str
+    created_at: str
+    revoked_at: str | None
+
+
+class DelegationPage(TypedDict):
+    delegations: list[Delegation]
+    next_before: str | None
+
+
+class StandIn(TypedDict):
+    id: str
+    delegator: str
+    until: str
 
 
 class DecisionRecord(TypedDict):
@@ -464,6 +487,7 @@ class Gate(TypedDict):
     closed_at: str | None
     decisions: list[Decision]
     review_digest: str | None
+    stand_ins: list[StandIn]
 
 
 class ReviewListing(TypedDict):

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from animus_sdk.cli.commands import withdrawals
+from animus_sdk.cli.commands import delegations, withdrawals
+from animus_sdk.cli.commands.delegations import find_usable
 from animus_sdk.cli.commands.questions import ask
 from animus_sdk.cli.commands.submissions import PlanChanged
 from animus_sdk.cli.decided import show_decided
@@ -62,6 +63,13 @@ class Said:
             help="The review that you have read. Without a terminal it must be said.",
         ),
     ] = None
+    in_place_of: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PERSON",
+            help="Decide in the place of somebody who has delegated that to you.",
+        ),
+    ] = None
     plan_digest: Annotated[
         str | None,
         typer.Option(
@@ -79,6 +87,7 @@ def add_to(app: typer.Typer) -> None:
     command(group, "show")(show_approval)
     command(group, "ask")(ask)
     withdrawals.add_to(group)
+    delegations.add_to(group)
     command(app, "approve")(approve)
     command(app, "reject")(reject)
 
@@ -113,7 +122,7 @@ def list_approvals(
             here.screen.line("Nothing waits for a decision" + ("." if everything else " of yours."))
             return
         here.screen.table(
-            ["gate", "run", "name", "decisions", "role", "ends"],
+            ["gate", "run", "name", "decisions", "role", "ends", "in place of"],
             [
                 [
                     short(gate["id"]),
@@ -122,6 +131,7 @@ def list_approvals(
                     f"{count_standing(gate)} of {gate['rule']['quorum']}",
                     gate["rule"]["role"],
                     ago_words(gate["deadline"]),
+                    ", ".join(one["delegator"] for one in gate["stand_ins"]),
                 ]
                 for gate in gates
             ],
@@ -180,6 +190,9 @@ def _decide(here: Session, reference: str, verdict: Verdict, said: Said) -> None
     gate = get_open_gate(here, reference)
     if said.plan_digest is not None:
         _check_digest(gate, said.plan_digest)
+    place = None
+    if said.in_place_of is not None:
+        place = find_usable(here, said.in_place_of, role=gate["rule"]["role"])
     read = _reviewed(here, gate, verdict, said)
     decision = here.client.gates.decide(
         gate["id"],
@@ -187,6 +200,7 @@ def _decide(here: Session, reference: str, verdict: Verdict, said: Said) -> None
         plan_digest=gate["plan_digest"],
         review_digest=read,
         meaning=said.meaning.value if said.meaning is not None else None,
+        delegation_id=place["id"] if place is not None else None,
         reason=said.reason if said.reason is not None else here.screen.ask("Reason"),
     )
     _give_receipt(here, decision, gate)
