@@ -39,6 +39,7 @@ from api.routes import (
     run_logs,
     runs,
     sources,
+    step_inputs,
     store_checks,
     telemetry,
 )
@@ -61,6 +62,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     plan_comparisons.router,
     run_events.router,
     run_logs.router,
+    step_inputs.router,
     gates.router,
     questions.router,
     delegations.router,

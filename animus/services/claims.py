@@ -9,7 +9,6 @@ from datetime import datetime
 from uuid import UUID
 
 from animus.domain.access import PrincipalKind
-from animus.domain.digests import Digest, parse_digest
 from animus.domain.errors import CredentialRefused, Forbidden, Invalid
 from animus.domain.ids import AttemptId, PersonId, PrincipalId, ProjectId, RunId
 from animus.domain.resources import parse_bytes
@@ -17,15 +16,8 @@ from animus.domain.runs import RunState
 from animus.domain.tokens import ENTROPY_BYTES, TokenKind, make_token, read_kind, token_hash
 from animus.domain.work_orders import Assignment, OrderRefused, order_digest
 from animus.ports import ObjectStore
-from animus.services.blobs import (
-    ObjectDownload,
-    ObjectUpload,
-    WantedObject,
-    download_of,
-    uploads_for,
-)
+from animus.services.blobs import ObjectUpload, WantedObject, uploads_for
 from animus.services.calls import Call, record
-from animus.services.datasets import FileDownload, manifest_downloads
 from animus.services.parsed import assignment_of
 from animus.store import data, execution, principals, runs
 from animus.store.database import ReadSession, UnitOfWork
@@ -73,20 +65,6 @@ class AttemptAccess:
     """Who answers for the run."""
     number: int
     assignment: Assignment
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepInput:
-    name: str
-    kind: str
-    files: tuple[FileDownload, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepInputs:
-    access: AttemptAccess
-    inputs: tuple[StepInput, ...]
-    source: ObjectDownload | None
 
 
 async def claim_attempt(uow: UnitOfWork, call: Call, *, order: bytes, signature: bytes) -> Claim:
@@ -248,34 +226,6 @@ async def authenticate_attempt(
         assignment=assignment_of(order.order.assignment),
     )
     return access, PrincipalId(held.principal_id)
-
-
-async def step_inputs(
-    session: ReadSession, access: AttemptAccess, *, store: ObjectStore
-) -> StepInputs:
-    """Presigned GETs for what the step reads, and for nothing else."""
-    inputs = []
-    for assigned in access.assignment.inputs:
-        digest = parse_digest(assigned.digest)
-        if assigned.kind == "manifest":
-            files = await manifest_downloads(session, access.project_id, digest, store=store)
-        else:
-            download = await _object(session, access.project_id, digest, store)
-            files = [FileDownload(path="", download=download)]
-        inputs.append(StepInput(name=assigned.name, kind=assigned.kind, files=tuple(files)))
-    code = access.assignment.code
-    source = None
-    if code is not None:
-        digest = parse_digest(code.pack_sha256)
-        source = await _object(session, access.project_id, digest, store)
-    return StepInputs(access=access, inputs=tuple(inputs), source=source)
-
-
-async def _object(
-    session: ReadSession, project_id: ProjectId, sha256: Digest, store: ObjectStore
-) -> ObjectDownload:
-    blobs = await data.find_blobs(session, project_id, [sha256])
-    return download_of(store, project_id, blobs[sha256])
 
 
 async def step_uploads(

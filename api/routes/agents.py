@@ -10,12 +10,12 @@ from fastapi import APIRouter, Request
 from animus.domain.digests import Digest
 from animus.domain.errors import Invalid
 from animus.domain.pipelines import SecretReference
-from animus.services import agents, claims, clusters, secret_accesses
+from animus.services import agents, claims, clusters, secret_accesses, step_inputs
 from animus.services.blobs import WantedObject
 from api.callers import Agent, AttemptHolder
 from api.context import context_of
 from api.requests import StrictRoute
-from api.schemas.data import DownloadOut, FileDownloadOut, UploadOut
+from api.schemas.data import DownloadOut, UploadOut
 from api.schemas.execution import (
     ClaimAttempt,
     ClaimOut,
@@ -95,20 +95,18 @@ async def record_secret_access(
 @router.get("/attempt/inputs")
 async def get_step_inputs(holder: AttemptHolder, request: Request) -> StepInputsOut:
     """What the step reads, with URLs that are good for some minutes."""
-    context = context_of(request)
+    context, access = context_of(request), holder.access
     async with context.database.read() as session:
-        found = await claims.step_inputs(session, holder.access, store=context.store)
-    access = found.access
+        found = await step_inputs.read_inputs(
+            session, access.project_id, access.assignment, store=context.store
+        )
     code = access.assignment.code
     return StepInputsOut(
         run_id=access.run_id,
         step=access.assignment.step.name,
         attempt=access.number,
         parameters=access.assignment.parameters,
-        inputs=[
-            StepInputOut(name=i.name, kind=i.kind, files=FileDownloadOut.all_of(i.files))
-            for i in found.inputs
-        ],
+        inputs=StepInputOut.all_of(found.inputs),
         source=DownloadOut.of(found.source) if found.source else None,
         commit=code.commit if code else None,
         source_path=code.path if code else None,

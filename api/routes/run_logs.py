@@ -10,10 +10,9 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Path, Request
+from fastapi import APIRouter, Header, Request
 from fastapi.responses import StreamingResponse
 
-from animus.domain import patterns
 from animus.domain.ids import AttemptId, ProjectId, RunId
 from animus.domain.log_chunks import MAX_CHUNK_BYTES, LogChunk
 from animus.services import live_logs
@@ -22,6 +21,7 @@ from api.callers import Reader, bearer
 from api.context import Context, context_of
 from api.event_streams import PING, StreamRights, event_stream
 from api.requests import StrictRoute
+from api.schemas.fields import AttemptNumber, StepName
 
 POLL_SECONDS = 1.0
 QUIET_POLL_SECONDS = 3.0
@@ -37,8 +37,6 @@ _LINE_ENDS = re.compile("[\x0b-\x0d\x1c-\x1e\x85\u2028\u2029]")
 """No stored line has one; should a chunk have one all the same, it must not end an event."""
 
 router = APIRouter(prefix="/projects/{project_id}", tags=["runs"], route_class=StrictRoute)
-StepName = Annotated[str, Path(pattern=patterns.NAME)]
-Number = Annotated[int, Path(ge=1, le=10_000)]
 
 
 @router.get("/runs/{run_id}/steps/{step}/attempts/{number}/log")
@@ -48,7 +46,7 @@ async def stream_attempt_log(
     project_id: UUID,
     run_id: UUID,
     step: StepName,
-    number: Number,
+    number: AttemptNumber,
     follow: bool = True,
     last_event_id: Annotated[int, Header(ge=0, le=MAX_OFFSET)] = 0,
 ) -> StreamingResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -10,6 +11,7 @@ from pydantic import Field, StringConstraints
 
 from animus.domain import patterns
 from animus.domain.pipelines import MAX_PORTS
+from animus.services.step_inputs import StepInput
 from api.schemas.data import DownloadOut, FileDownloadOut, UploadOut
 from api.schemas.fields import Body, DigestIn, Name, ObjectSize, View
 
@@ -82,7 +84,16 @@ class SecretAccessOut(View):
 class StepInputOut(View):
     name: str
     kind: str
+    digest: str
+    """Of the file, or of the manifest with its tag: as the plan has it."""
     files: list[FileDownloadOut]
+
+    @classmethod
+    def all_of(cls, inputs: Sequence[StepInput]) -> list[StepInputOut]:
+        return [
+            cls(name=i.name, kind=i.kind, digest=i.digest, files=FileDownloadOut.all_of(i.files))
+            for i in inputs
+        ]
 
 
 class StepInputsOut(View):
@@ -94,6 +105,16 @@ class StepInputsOut(View):
     source: DownloadOut | None
     commit: str | None
     source_path: str | None
+
+
+class AttemptInputsOut(StepInputsOut):
+    """For a member who runs the step again elsewhere; there are no secrets in it."""
+
+    attempt_id: UUID
+    spec: dict[str, Any]
+    """The step as its plan has it, in the explicit form."""
+    sandbox: str | None
+    """The runtime that the plan promises between main and the host's kernel."""
 
 
 class WantedIn(Body):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from fastapi import Path
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -39,6 +40,8 @@ Name = Annotated[str, StringConstraints(pattern=patterns.NAME)]
 Sentence = Annotated[str, StringConstraints(max_length=2_000)]
 PageLimit = Annotated[int, Field(ge=1, le=500)]
 MediaType = Annotated[str, StringConstraints(pattern=patterns.MEDIA_TYPE)]
+StepName = Annotated[str, Path(pattern=patterns.NAME)]
+AttemptNumber = Annotated[int, Path(ge=1, le=10_000)]
 ObjectSize = Annotated[int, Field(ge=0, le=5 * 1024**3, strict=True)]
 
 

@@ -70,7 +70,7 @@ TABLE: tuple[tuple[frozenset[str], str], ...] = (
     (MEMBERS, "list_pipelines get_pipeline list_policies get_policy get_policy_version"),
     (MEMBERS, "list_runs get_run_plan list_run_gates stream_run_events list_metrics"),
     (MEMBERS, "stream_attempt_log explain_run check_store find_runs compare_plans"),
-    (MEMBERS, "list_messages list_queue list_gates get_gate decide"),
+    (MEMBERS, "list_messages list_queue list_gates get_gate decide get_attempt_inputs"),
     (
         MEMBERS,
         "get_review list_decisions withdraw_decision list_questions ask_question answer_question",
