@@ -27,6 +27,7 @@ def hand_over(stage: Stage, accounts: Accounts, *, url: str) -> list[str]:
     }
     if stage.engine:
         said["ANIMUS_ENGINE"] = shlex.join(stage.engine)
+        said["ANIMUS_ENGINE_OPTIONS"] = shlex.join(stage.engine_options)
     write_private(FILE, shell_text(said), owner=caller())
     image = stage.demo_image.tag if stage.engine else stage.demo_image.reference
     return [

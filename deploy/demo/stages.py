@@ -47,6 +47,8 @@ class Stage:
     """A command that shows the steps that run."""
     engine: tuple[str, ...] = ()
     """The command of the engine in which images must be; none where a cluster has them."""
+    engine_options: tuple[str, ...] = ()
+    """What containers are created with in it on this machine."""
 
 
 def set_stage(executor: Executor, *, console: Console) -> Stage:
@@ -73,6 +75,7 @@ def set_stage(executor: Executor, *, console: Console) -> Stage:
         demo_image=prepared.demo_image,
         look=" ".join(prepared.engine.command("ps")),
         engine=tuple(prepared.engine.command()),
+        engine_options=prepared.engine.run_options,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,8 +18,8 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 class UnpackError(SourceError):
     """The destination does not take the files."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, code="destination_unfit")
+    def __init__(self, message: str, *, code: str = "destination_unfit") -> None:
+        super().__init__(message, code=code)
 
 
 def unpack(
@@ -47,6 +48,11 @@ def unpack(
             if entry.mode == SYMLINK:
                 os.symlink(bytes(entry.content), os.path.join(root, entry.path))
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UnpackError(
+                f"The disk is full: {str(destination)!a} takes no more. Make room, then try again.",
+                code="disk_full",
+            ) from error
         raise UnpackError(
             f"Could not write the source to {str(destination)!a}: {error.strerror or error}."
             " Choose a new or empty directory with enough space, which tells upper from lower case."

@@ -25,6 +25,7 @@ from animus_sdk.resources.references import is_id
 from animus_sdk.resources.runs import Runs
 from animus_sdk.resources.scopes import Scope
 from animus_sdk.resources.sources import Sources
+from animus_sdk.resources.steps import Steps
 from animus_sdk.resources.store_checks import StoreChecks
 from animus_sdk.settings import Given, Settings, load_settings
 from animus_sdk.transfer.stores import Store
@@ -76,6 +77,7 @@ class Client:
         self.pipelines = Pipelines(scope)
         self.policies = Policies(scope)
         self.runs = Runs(scope)
+        self.steps = Steps(scope)
         self.logs = Logs(scope)
         self.quotas = Quotas(scope)
         self.queue = Queue(scope)

@@ -27,6 +27,7 @@ from animus_sdk.cli.commands import (
     queues,
     runs,
     signing_in,
+    steps,
 )
 from animus_sdk.cli.exit_codes import ExitCode
 from animus_sdk.cli.outputs import (
@@ -42,8 +43,8 @@ from animus_sdk.wire.connections import user_agent
 PROGRAM = "animus"
 DEBUG_VARIABLE = "ANIMUS_DEBUG"
 _NOUNS = (
-    signing_in, projects, datasets, environments, pipelines, runs, queues, approvals, artifacts,
-    policies, audit, accounts, clusters, doctor, completion,
+    signing_in, projects, datasets, environments, pipelines, runs, steps, queues, approvals,
+    artifacts, policies, audit, accounts, clusters, doctor, completion,
 )  # fmt: skip
 
 

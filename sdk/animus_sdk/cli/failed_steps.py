@@ -77,7 +77,10 @@ def show_failed_steps(
 
 def next_commands(run_id: str, step: str, *, attempt: int) -> list[tuple[str, str]]:
     """What one does next about a failed attempt, and the command for it."""
-    return [("its whole log", f"animus run logs {run_id} {step} --attempt {attempt}")]
+    return [
+        ("its whole log", f"animus run logs {run_id} {step} --attempt {attempt}"),
+        ("to open it on this machine", f"animus step shell {run_id}/{step} --attempt {attempt}"),
+    ]
 
 
 def show_log_end(screen: Screen, end: LogEnd) -> None:

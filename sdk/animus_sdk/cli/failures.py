@@ -12,6 +12,7 @@ from animus_sdk.cli.interruptions import Interrupted
 from animus_sdk.cli.screens import Screen
 from animus_sdk.cli.written_files import FileFault, WrittenFile
 from animus_sdk.errors import AnimusError, ApiError, Fault, Unreachable
+from animus_sdk.local.pipelines import PipelineUnfit
 
 SHOWN = 20
 SECRET = "secret_suspected"
@@ -26,11 +27,11 @@ _QUERY = "/query/"
 
 
 class FileRefused(AnimusError):
-    """The gateway found faults in what files say; each has its line and column."""
+    """Faults were found in what files say; each has its line and column."""
 
     default_code = "invalid_document"
 
-    def __init__(self, cause: ApiError, *files: tuple[str, WrittenFile]) -> None:
+    def __init__(self, cause: ApiError | PipelineUnfit, *files: tuple[str, WrittenFile]) -> None:
         """`files` are given with the pointer at which the request held their content."""
         super().__init__(cause.message, code=cause.code)
         self.cause = cause
@@ -95,14 +96,14 @@ def _details(error: AnimusError) -> Iterator[list[str]]:
     elif isinstance(error, FileRefused):
         yield from error.told()
         error = error.cause
-    elif isinstance(error, ApiError):
+    elif isinstance(error, ApiError | PipelineUnfit):
         for fault in error.errors:
             yield [f"{option_of(fault.pointer)}: {_message(error, fault)}"]
     if isinstance(error, ApiError) and error.status >= 500 and error.request_id:
         yield [f"request {error.request_id}"]
 
 
-def _message(error: ApiError, fault: Fault) -> str:
+def _message(error: AnimusError, fault: Fault) -> str:
     """A false alarm is overridden where the operation takes that; its refusal says so then."""
     may_be_overridden = fault.code == SECRET and OVERRIDE in error.message
     hint = f" If it is none: --not-secret {fault.pointer}" if may_be_overridden else ""

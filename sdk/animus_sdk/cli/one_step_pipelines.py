@@ -72,15 +72,18 @@ class OneStep:
         return cleaned_name(PurePosixPath(script).stem) or DEFAULT_STEP
 
 
-def find_one_step(file: str | None, options: StepOptions) -> OneStep | None:
-    """None where a FILE is meant. Raises `SettingsUnfit` where neither or both are."""
+def find_one_step(
+    file: str | None, options: StepOptions, *, line: str = "animus run submit"
+) -> OneStep | None:
+    """None where a FILE is meant. Raises `SettingsUnfit` where neither or both are; `line` begins
+    the command line that would do."""
     words = (*((file,) if file is not None else ()), *(options.command or ()))
     if options.image is None:
-        _check_file_alone(file, options)
+        _check_file_alone(file, options, line)
         return None
     if not words:
         raise SettingsUnfit(
-            "Say what runs in the image: animus run submit --image IMAGE -- python train.py",
+            f"Say what runs in the image: {line} --image IMAGE -- python train.py",
             code="usage",
         )
     if len(words) == 1 and words[0].endswith(_FILES):
@@ -92,17 +95,17 @@ def find_one_step(file: str | None, options: StepOptions) -> OneStep | None:
     return OneStep(image=options.image, words=words, options=options)
 
 
-def _check_file_alone(file: str | None, options: StepOptions) -> None:
+def _check_file_alone(file: str | None, options: StepOptions, line: str) -> None:
     if file is None:
         raise SettingsUnfit(
             "Say FILE, which holds the pipeline; or, without one, --image IMAGE and after '--' the"
-            " command: animus run submit --image IMAGE -- python train.py",
+            f" command: {line} --image IMAGE -- python train.py",
             code="usage",
         )
     if options.command:
         raise SettingsUnfit(
-            "A command goes with --image IMAGE, and without FILE: animus run submit --image IMAGE"
-            " -- python train.py",
+            f"A command goes with --image IMAGE, and without FILE: {line} --image IMAGE -- python"
+            " train.py",
             code="usage",
         )
     said = [f"--{one.name}" for one in fields(options) if getattr(options, one.name) is not None]

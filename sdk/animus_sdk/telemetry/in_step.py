@@ -1,8 +1,12 @@
-"""The functions that training code calls. Outside a step, logging does nothing and says so once."""
+"""The functions that training code calls. Outside a step, logging does nothing and says so once.
+
+In a step that somebody runs on a machine of his own it writes files there.
+"""
 
 from __future__ import annotations
 
 import atexit
+import mimetypes
 import os
 import threading
 from collections.abc import Mapping
@@ -10,14 +14,22 @@ from pathlib import Path
 from typing import Any, SupportsFloat
 
 from animus_sdk.errors import AnimusError
-from animus_sdk.resources.artifacts import Artifacts
+from animus_sdk.resources.artifacts import DEFAULT_MEDIA_TYPE, Artifacts
+from animus_sdk.telemetry.local_files import LocalLogger, find_directory, keep_artifact
 from animus_sdk.telemetry.loggers import RunTelemetryLogger, say
-from animus_sdk.telemetry.step_contexts import find_step_context, get_step_context
+from animus_sdk.telemetry.step_contexts import (
+    RUN_VARIABLE,
+    STEP_VARIABLE,
+    find_step_context,
+    get_step_context,
+)
 from animus_sdk.wire.retries import RetryPolicy
 from animus_sdk.wire.views import Artifact
 
 TIMEOUT_SECONDS = 30.0
 PATIENCE = RetryPolicy(retries=12, total_seconds=120.0)
+
+Logger = RunTelemetryLogger | LocalLogger
 
 
 class _Process:
@@ -25,10 +37,10 @@ class _Process:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._logger: RunTelemetryLogger | None = None
+        self._logger: Logger | None = None
         self._looked = False
 
-    def find_logger(self) -> RunTelemetryLogger | None:
+    def find_logger(self) -> Logger | None:
         with self._lock:
             if not self._looked:
                 self._looked = True
@@ -46,7 +58,10 @@ class _Process:
         self._logger = None
         self._looked = False
 
-    def _make(self) -> RunTelemetryLogger | None:
+    def _make(self) -> Logger | None:
+        directory = find_directory(os.environ)
+        if directory is not None:
+            return LocalLogger(directory)
         try:
             context = find_step_context(os.environ)
             if context is not None:
@@ -63,8 +78,8 @@ os.register_at_fork(after_in_child=_process.forget)
 
 
 def in_step() -> bool:
-    """Whether this runs inside a step with `telemetry: true`."""
-    return find_step_context(os.environ) is not None
+    """Whether this runs inside a step with `telemetry: true`, also on a machine of one's own."""
+    return find_directory(os.environ) is not None or find_step_context(os.environ) is not None
 
 
 def log_metric(name: str, value: SupportsFloat, step: int = 0) -> None:
@@ -106,6 +121,14 @@ def upload_artifact(
     Raises `NotInStep` outside a step with `telemetry: true`: ask `in_step()` first where the same
     code runs elsewhere too.
     """
+    directory = find_directory(os.environ)
+    if directory is not None:
+        guessed = mimetypes.guess_type(str(path))[0] or DEFAULT_MEDIA_TYPE
+        return keep_artifact(
+            directory, Path(path),
+            run_id=os.environ.get(RUN_VARIABLE, ""), step=os.environ.get(STEP_VARIABLE, ""),
+            name=name or Path(path).name, kind=kind, media_type=media_type or guessed,
+        )  # fmt: skip
     context = get_step_context(os.environ)
     scope = context.open(timeout=TIMEOUT_SECONDS, retries=PATIENCE)
     try:

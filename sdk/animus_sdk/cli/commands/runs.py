@@ -12,6 +12,7 @@ from animus_sdk.cli.commands import submissions
 from animus_sdk.cli.commands.artifacts import show_artifacts
 from animus_sdk.cli.commands.audit import show_event
 from animus_sdk.cli.commands.explanations import explain
+from animus_sdk.cli.commands.local_runs import run_locally
 from animus_sdk.cli.commands.plan_differences import show_diff
 from animus_sdk.cli.commands.promotions import promote_run
 from animus_sdk.cli.commands.questions import answer
@@ -38,6 +39,7 @@ def add_to(app: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True)
     app.add_typer(group, name="run", help="Runs.")
     submissions.add_to(group)
+    command(group, "local")(run_locally)
     command(group, "promote")(promote_run)
     command(group, "diff")(show_diff)
     command(group, "list")(list_runs)
