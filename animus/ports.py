@@ -349,6 +349,11 @@ class RunWorkflows(Protocol):
 
     async def is_queue_running(self) -> bool: ...
 
+    async def wake_notifications(self) -> None:
+        """Have looked at whom to tell: start that workflow if none runs, and signal it."""
+
+    async def is_notifying(self) -> bool: ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptTask:

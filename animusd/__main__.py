@@ -42,14 +42,15 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_doctor(commands: Any) -> None:  # Any: argparse names no type for it
-    described = "ask what the agent runs on whether it is fit, and print what is missing"
+    described = "ask what the agent, or the worker, relies on whether it is fit"
     doctor = commands.add_parser("doctor", help=described, description=described)
     doctor.add_argument(
         "what",
-        choices=("cluster", "secrets"),
-        help="the agent's Kubernetes cluster; where it finds secrets of steps",
+        choices=("cluster", "secrets", "notifications"),
+        help="the agent's Kubernetes cluster; where it finds secrets of steps; the worker's mail"
+        " server, webhooks and templates",
     )
-    doctor.add_argument("--settings", type=Path, help="TOML file with the agent's settings")
+    doctor.add_argument("--settings", type=Path, help="TOML file with the process's settings")
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
     doctor.add_argument(
         "--probe", action="store_true", help="start two small pods: are network policies enforced?"
@@ -113,8 +114,14 @@ def _start(run: Callable[[Path | None], None], options: argparse.Namespace) -> b
 
 
 def _doctor(options: argparse.Namespace) -> bool:
-    from animusd.doctor_process import examine_cluster, examine_secrets
+    from animusd.doctor_process import (
+        examine_cluster,
+        examine_notifications,
+        examine_secrets,
+    )
 
+    if options.what == "notifications":
+        return examine_notifications(options.settings, as_json=options.json)
     if options.what == "secrets":
         return examine_secrets(options.settings, as_json=options.json)
     return examine_cluster(options.settings, as_json=options.json, probes=options.probe)

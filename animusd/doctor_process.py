@@ -1,5 +1,5 @@
 """`animusd doctor`: whether what an agent works with is fit; what is missing in its cluster is
-printed as manifests."""
+printed as manifests. And whether the worker can tell people."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ from animus.adapters.kubernetes.probing import probe
 from animus.adapters.kubernetes.sites import Site
 from animus.adapters.secret_stores.examination import examine as examine_store
 from animusd.cluster_wiring import find_cluster, landlord_of, probe_latch
+from animusd.notification_examination import examine_post
 from animusd.secret_wiring import open_secret_store
-from animusd.settings import AgentSettings, SettingsUnfit, read_settings
+from animusd.settings import AgentSettings, NotifierSettings, SettingsUnfit, read_settings
 
 
 def examine_cluster(settings_file: Path | None, *, as_json: bool, probes: bool) -> bool:
@@ -36,6 +37,14 @@ def examine_secrets(settings_file: Path | None, *, as_json: bool) -> bool:
     """Whether the agent reaches its secret store. No value is asked for."""
     settings = read_settings(AgentSettings, settings_file)
     return asyncio.run(_examine_secrets(settings, as_json=as_json))
+
+
+def examine_notifications(settings_file: Path | None, *, as_json: bool) -> bool:
+    """Whether people can be told. Logs in at the mail server, and sends nothing."""
+    settings = read_settings(NotifierSettings, settings_file)
+    if settings.notifications is None:
+        raise SettingsUnfit("These settings have no section notifications: nobody is told.")
+    return asyncio.run(_tell(examine_post(settings.notifications), as_json=as_json))
 
 
 async def _examine_cluster(settings: AgentSettings, *, as_json: bool, probes: bool) -> bool:

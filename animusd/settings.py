@@ -25,6 +25,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from animus.domain.errors import Invalid
+from animus.domain.notifications import check_address
+
 
 class SettingsUnfit(Exception):
     """The settings do not let the process start; the message says which and why."""
@@ -74,6 +77,63 @@ class WorkerSection(Section):
     work_order_key_file: Path
     roles: tuple[Literal["control", "relay", "log"], ...] = ("control", "relay", "log")
     ready_file: Path | None = None
+
+
+class SmtpSection(Section):
+    """The server that takes our mail."""
+
+    host: str
+    port: Annotated[int, Field(ge=1, le=65_535)] = 587
+    sender: str
+    """The address that mails are from."""
+    sender_name: Annotated[str, Field(max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")] = "Animus"
+    tls: Literal["starttls", "implicit", "none"] = "starttls"
+    ca_file: Path | None = None
+    user: str | None = None
+    password_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _is_safe(self) -> Self:
+        try:
+            check_address(self.sender)
+        except Invalid as error:
+            raise ValueError(f"sender: {error.message}") from None
+        if (self.user is None) != (self.password_file is None):
+            raise ValueError("user and password_file go together")
+        if self.user is not None and self.tls == "none":
+            raise ValueError('a password is not sent in the clear: tls is "starttls" or "implicit"')
+        return self
+
+
+class ChatSection(Section):
+    """Channels that hear of their project's gates and runs."""
+
+    folder: Path
+    """A file for each project, of its name, that holds the webhook's address: a secret."""
+    body_file: Path | None = None
+    """JSON with `$text`, and `$title` if wanted; without it `{"text": $text}`."""
+    ca_file: Path | None = None
+
+
+class NotificationsSection(Section):
+    """How people are told. Without it nobody is."""
+
+    public_url: Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+$")]
+    """Of the api, as people reach it: links in mails begin with it."""
+    smtp: SmtpSection | None = None
+    chat: ChatSection | None = None
+    templates: Path | None = None
+    """A folder whose files take the place of ours, name by name."""
+    remind_at: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Of a gate's life: who has not decided by then is reminded."""
+    escalate_at: Annotated[float, Field(gt=0, lt=1)] = 0.8
+    """The project's administrators are told then."""
+
+    @model_validator(mode="after")
+    def _tell_somebody(self) -> Self:
+        if self.smtp is None and self.chat is None:
+            raise ValueError("name smtp, chat or both")
+        return self
 
 
 _HOST_AND_PORT = r"^[A-Za-z0-9.-]+:[0-9]{1,5}$"
@@ -240,6 +300,13 @@ class WorkerSettings(BaseModel):
     temporal: TemporalSection
     object_store: ObjectStoreSection
     worker: WorkerSection
+    notifications: NotificationsSection | None = None
+
+
+class NotifierSettings(BaseModel):
+    """What of the worker's settings its doctor reads."""
+
+    notifications: NotificationsSection | None = None
 
 
 class AgentSettings(BaseModel):
@@ -291,6 +358,7 @@ def read_settings(kind: type[S], file: Path | None) -> S:
         worker: dict[str, Any] = {}
         agent: dict[str, Any] = {}
         migrate: dict[str, Any] = {}
+        notifications: dict[str, Any] = {}
 
         @classmethod
         def settings_customise_sources(

@@ -18,12 +18,14 @@ import uvloop
 from temporalio.client import Client
 
 from activities.dispatch import AgentDispatch
+from activities.notifications import StoredNotificationActivities
 from activities.queues import StoredQueueActivities
 from activities.runs import StoredRunActivities
 from animus.adapters.rules.judge import ProcessRuleJudge
 from animus.adapters.signing import FileSigner
 from animus.adapters.temporal import TemporalRunWorkflows
 from animus.domain.errors import Unavailable
+from animus.domain.notifications import Terms
 from animus.ledger.signatures import key_id
 from animus.ports import RunWorkflows
 from animus.services import agents, audit_events, live_logs, relay, telemetry
@@ -34,7 +36,8 @@ from animus.store.listening import listen
 from animus.store.new_ids import new_id
 from animusd.logs import configure_logs
 from animusd.loops import repeat
-from animusd.settings import WorkerSettings, read_settings
+from animusd.notification_wiring import open_post, terms_of
+from animusd.settings import NotificationsSection, WorkerSettings, read_settings
 from animusd.temporal_wiring import connect_temporal, keep_token
 from animusd.wiring import object_store, utc_now
 from animusd.workers import control_worker, dispatch_worker
@@ -84,8 +87,9 @@ async def _start_roles(
         if "control" in roles:
             tasks += await _start_control(settings, database, client, stack)
         if "relay" in roles:
-            workflows = TemporalRunWorkflows(client)
-            tasks += _start_relay(database, workflows, woken[runs.OUTBOX_CHANNEL])
+            told = settings.notifications
+            workflows = TemporalRunWorkflows(client, notifies=told is not None)
+            tasks += _start_relay(database, workflows, woken[runs.OUTBOX_CHANNEL], told)
     if "log" in roles:
         tasks.append(_start_log(database))
     for task in tasks:
@@ -99,8 +103,10 @@ async def _start_control(
     activities = await prepare_activities(settings, database, stack)
     chunks = activities.store.log_chunks
     queue = StoredQueueActivities(database=database)
+    post = open_post(settings.notifications, stack) if settings.notifications else None
+    notifications = StoredNotificationActivities(database=database, post=post)
     workers = (
-        control_worker(client, activities, queue),
+        control_worker(client, activities, queue, notifications),
         dispatch_worker(client, AgentDispatch(client=client)),
     )
     return [
@@ -132,7 +138,10 @@ async def prepare_activities(
 
 
 def _start_relay(
-    database: Database, workflows: RunWorkflows, woken: asyncio.Event
+    database: Database,
+    workflows: RunWorkflows,
+    woken: asyncio.Event,
+    told: NotificationsSection | None,
 ) -> list[asyncio.Task[None]]:
     checked = Lookback()
 
@@ -141,7 +150,8 @@ def _start_relay(
         return 0
 
     async def mend() -> int:
-        return await reconcile(database, workflows, checked)
+        terms = terms_of(told) if told is not None else None
+        return await reconcile(database, workflows, checked, terms)
 
     async def look_at_agents() -> int:
         call = Call(actor=None, request_id=new_id().hex, now=utc_now())
@@ -177,7 +187,9 @@ class Lookback:
     since: datetime | None = None
 
 
-async def reconcile(database: Database, workflows: RunWorkflows, checked: Lookback) -> int:
+async def reconcile(
+    database: Database, workflows: RunWorkflows, checked: Lookback, terms: Terms | None = None
+) -> int:
     now = utc_now()
     call = Call(actor=None, request_id=new_id().hex, now=now)
     if checked.since is None:
@@ -186,6 +198,8 @@ async def reconcile(database: Database, workflows: RunWorkflows, checked: Lookba
         await relay.reconcile_closed(database, call, workflows, since=checked.since)
         await relay.reconcile_overdue(database, call, workflows)
     await relay.reconcile_queue(database, workflows)
+    if terms is not None:
+        await relay.reconcile_notifications(database, workflows, terms)
     checked.since = now - CLOSED_LOOKBACK
     return 0
 

@@ -11,24 +11,31 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from animus.contracts.execution import DISPATCH_QUEUE, DispatchActivities
+from animus.contracts.notifications import NotificationActivities
 from animus.contracts.queues import QueueActivities
 from animus.contracts.runs import CONTROL_QUEUE, RunActivities
+from workflows.notifications import NotificationsWorkflow
 from workflows.queues import QueueWorkflow
 from workflows.runs import RunWorkflow
 
-WORKFLOWS: Sequence[type] = (RunWorkflow, QueueWorkflow)
+WORKFLOWS: Sequence[type] = (RunWorkflow, QueueWorkflow, NotificationsWorkflow)
 GRACE = timedelta(seconds=10)
 """For activities under way when the worker is told to stop."""
 DISPATCHED = 10_000
 """Attempts that one worker waits for at once."""
 
 
-def control_worker(client: Client, activities: RunActivities, queue: QueueActivities) -> Worker:
+def control_worker(
+    client: Client,
+    activities: RunActivities,
+    queue: QueueActivities,
+    notifications: NotificationActivities,
+) -> Worker:
     return Worker(
         client,
         task_queue=CONTROL_QUEUE,
         workflows=WORKFLOWS,
-        activities=control_activities(activities, queue),
+        activities=control_activities(activities, queue, notifications),
         workflow_runner=workflow_runner(),
         graceful_shutdown_timeout=GRACE,
     )
@@ -46,7 +53,7 @@ def dispatch_worker(client: Client, dispatch: DispatchActivities) -> Worker:
 
 
 def control_activities(
-    activities: RunActivities, queue: QueueActivities
+    activities: RunActivities, queue: QueueActivities, notifications: NotificationActivities
 ) -> Sequence[Callable[..., Any]]:
     return (
         activities.plan,
@@ -58,6 +65,8 @@ def control_activities(
         activities.report_incident,
         activities.finalise,
         queue.admit,
+        notifications.take_stock,
+        notifications.send,
     )
 
 

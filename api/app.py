@@ -14,6 +14,7 @@ from api import errors
 from api.context import Context
 from api.denials import UnauthenticatedCounter
 from api.limits import BodyLimit
+from api.notification_gauges import NotificationGauges
 from api.readiness import ReadinessProbe
 from api.requests import Observed
 from api.routes import (
@@ -35,6 +36,7 @@ from api.routes import (
     projects,
     questions,
     queues,
+    review_links,
     run_events,
     run_logs,
     runs,
@@ -66,6 +68,7 @@ _ROUTERS: tuple[APIRouter, ...] = (
     gates.router,
     questions.router,
     delegations.router,
+    review_links.router,
     artifacts.router,
     telemetry.router,
     audit.router,
@@ -91,6 +94,7 @@ def create_app(context: Context | None, *, registry: CollectorRegistry) -> FastA
     app.state.registry = registry
     app.state.unauthenticated = UnauthenticatedCounter()
     app.state.readiness = ReadinessProbe()
+    app.state.notification_gauges = NotificationGauges(registry)
     _include(app, health.router, prefix="")
     for router in _ROUTERS:
         _include(app, router, prefix=PREFIX)

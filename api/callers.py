@@ -153,6 +153,12 @@ async def _anyone(request: Request) -> Call:
     return Call(actor=None, request_id=request.state.request_id, now=context_of(request).now())
 
 
+@declares("review_link")
+async def _link_holder(request: Request) -> Call:
+    """Whoever has the link: its token is in the address, and the service looks for it."""
+    return Call(actor=None, request_id=request.state.request_id, now=context_of(request).now())
+
+
 async def _authenticated(request: Request, project_id: ProjectId | None) -> Call:
     context: Context = context_of(request)
     now = context.now()
@@ -191,3 +197,4 @@ Overseer = Annotated[Call, Depends(_overseer)]
 Agent = Annotated[Call, Depends(_agent)]
 AttemptHolder = Annotated[AttemptCall, Depends(_attempt)]
 Anyone = Annotated[Call, Depends(_anyone)]
+LinkHolder = Annotated[Call, Depends(_link_holder)]

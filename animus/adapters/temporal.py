@@ -20,6 +20,11 @@ from temporalio.converter import DataConverter, DefaultFailureConverter, Payload
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
+from animus.contracts.notifications import (
+    NOTIFICATIONS_ID,
+    NOTIFICATIONS_WORKFLOW,
+    NotificationsRef,
+)
 from animus.contracts.queues import QUEUE_ID, QUEUE_WORKFLOW, QueueRef
 from animus.contracts.runs import CONTROL_QUEUE, WAKE, WORKFLOW, RunRef
 from animus.domain.errors import Unavailable
@@ -68,8 +73,9 @@ async def connect(
 
 
 class TemporalRunWorkflows(RunWorkflows):
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, *, notifies: bool = False) -> None:
         self._client = client
+        self._notifies = notifies
 
     async def start(self, subject: WorkflowSubject, /) -> None:
         await self._start_once(subject)
@@ -81,22 +87,44 @@ class TemporalRunWorkflows(RunWorkflows):
         await self._start(subject, WorkflowIDReusePolicy.ALLOW_DUPLICATE, signal=WAKE)
 
     async def wake_queue(self) -> None:
+        await self._wake_one(
+            QUEUE_WORKFLOW, QueueRef(), id=QUEUE_ID, summary="runs that wait for resources"
+        )
+
+    async def is_queue_running(self) -> bool:
+        return await self._is_running(QUEUE_ID)
+
+    async def wake_notifications(self) -> None:
+        if not self._notifies:
+            return  # nobody could be told anything
+        await self._wake_one(
+            NOTIFICATIONS_WORKFLOW, NotificationsRef(), id=NOTIFICATIONS_ID,
+            summary="whom to tell of what",
+        )  # fmt: skip
+
+    async def is_notifying(self) -> bool:
+        return await self._is_running(NOTIFICATIONS_ID)
+
+    async def _wake_one(
+        self, workflow: str, request: QueueRef | NotificationsRef, *, id: str, summary: str
+    ) -> None:
+        """A workflow of which there is one: started if none runs, and signalled."""
         try:
             await self._client.start_workflow(
-                QUEUE_WORKFLOW,
-                QueueRef(),
-                id=QUEUE_ID,
+                workflow,
+                request,
+                id=id,
                 task_queue=CONTROL_QUEUE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 start_signal=WAKE,
-                static_summary="runs that wait for resources",
+                static_summary=summary,
             )
         except RPCError as error:
             raise _away(error) from error
 
-    async def is_queue_running(self) -> bool:
+    async def _is_running(self, id: str) -> bool:
         try:
-            found = await self._client.get_workflow_handle(QUEUE_ID).describe()
+            found = await self._client.get_workflow_handle(id).describe()
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return False

@@ -11,6 +11,7 @@
     │   ├── InvalidDocument        with a list of places (JSON pointers)
     │   └── SecretSuspected        a value looks like a credential
     ├── Conflict                   right in itself, but not in the present state
+    ├── Gone                       it was there once, and is over
     ├── TooLarge, TooMany          limits
     ├── Refused                    a work order or a result that must not be obeyed
     └── Unavailable                a dependency is away: try again
@@ -109,6 +110,10 @@ class SecretSuspected(InvalidDocument):
 
 class Conflict(AnimusError):
     code = "conflict"
+
+
+class Gone(AnimusError):
+    code = "gone"
 
 
 class TooLarge(AnimusError):

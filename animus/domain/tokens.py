@@ -26,6 +26,8 @@ class TokenKind(StrEnum):
     BOOTSTRAP = "anmb"
     ATTEMPT = "anma"
     RUN = "anmr"
+    REVIEW_LINK = "anml"
+    """In the address of a page, and good for nothing else."""
 
 
 def make_token(kind: TokenKind, entropy: bytes) -> str:

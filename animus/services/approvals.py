@@ -239,6 +239,7 @@ async def _close(
             project_id=project_id, subjects={"run": run_id, "gate": gate_id},
             payload={"closing": str(closing)},
         )  # fmt: skip
+        runs.add_outbox(uow, project_id, run_id, runs.NOTIFY)
 
 
 async def get_rows(

@@ -88,7 +88,7 @@ async def authenticate(
             return await _api_caller(plain, token, project_id=project_id, now=now)
         case TokenKind.RUN:
             return await _step_caller(plain, token, now=now)
-        case TokenKind.BOOTSTRAP | TokenKind.ATTEMPT:
+        case TokenKind.BOOTSTRAP | TokenKind.ATTEMPT | TokenKind.REVIEW_LINK:
             raise CredentialRefused("This token is for one purpose only, and not for this one.")
 
 

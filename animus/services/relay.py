@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 import structlog
 
 from animus.domain.errors import Unavailable
 from animus.domain.ids import PrincipalId, ProjectId, RunId
+from animus.domain.notifications import Terms
 from animus.domain.runs import TERMINAL
 from animus.ports import RunWorkflows, WorkflowStatus, WorkflowSubject
-from animus.services import run_phases
+from animus.services import notifications, run_phases
 from animus.services.calls import Call
 from animus.services.run_facts import get_records, hold_run
 from animus.services.run_watch import note_execution, workflow_incident
@@ -19,7 +21,7 @@ from animus.store import delivery, queues, runs
 from animus.store.database import Database
 from animus.store.delivery import OutboxEntry
 from animus.store.queues import QUEUE_WAKE
-from animus.store.runs import START
+from animus.store.runs import NOTIFY, START
 from animus.store.tables import Run
 
 BATCH = 100
@@ -54,8 +56,9 @@ async def _deliver_batch(database: Database, workflows: RunWorkflows) -> tuple[i
     """How much was told, and whether the batch was full."""
     async with database.write() as uow:
         entries = await delivery.take_outbox(uow, limit=BATCH)
-        queued = [one for one in entries if one.kind == QUEUE_WAKE]
-        others = [one for one in entries if one.kind != QUEUE_WAKE]
+        queued = [one.seq for one in entries if one.kind == QUEUE_WAKE]
+        news = [one.seq for one in entries if one.kind == NOTIFY]
+        others = [one for one in entries if one.kind not in (QUEUE_WAKE, NOTIFY)]
         subjects = {one.run_id: _subject_of_entry(one) for one in others if _is_open(one)}
         woken = {one.run_id for one in others if one.kind != START}
         done = await asyncio.gather(
@@ -63,8 +66,10 @@ async def _deliver_batch(database: Database, workflows: RunWorkflows) -> tuple[i
         )
         failed = {s.run_id for s, told in zip(subjects.values(), done, strict=True) if not told}
         delivered = [one.seq for one in others if one.run_id not in failed]
-        if queued and await _tell_queue(workflows):
-            delivered += [one.seq for one in queued]
+        if queued and await _tell_one("queue", workflows.wake_queue):
+            delivered += queued
+        if news and await _tell_one("notifications", workflows.wake_notifications):
+            delivered += news
         if delivered:
             delivery.drop_outbox(uow, delivered)
     return len(delivered), len(entries) == BATCH
@@ -84,11 +89,12 @@ async def _tell(workflows: RunWorkflows, subject: WorkflowSubject, *, is_woken: 
     return True
 
 
-async def _tell_queue(workflows: RunWorkflows) -> bool:
+async def _tell_one(name: str, wake: Callable[[], Awaitable[None]]) -> bool:
+    """A workflow of which there is one."""
     try:
-        await workflows.wake_queue()
+        await wake()
     except Unavailable as error:
-        _log.warning("queue_wake_up_delayed", detail=error.detail)
+        _log.warning("wake_up_delayed", workflow=name, detail=error.detail)
         return False
     return True
 
@@ -100,6 +106,16 @@ async def reconcile_queue(database: Database, workflows: RunWorkflows) -> None:
     if is_needed and not await workflows.is_queue_running():
         _log.warning("queue_restarted")
         await workflows.wake_queue()
+
+
+async def reconcile_notifications(
+    database: Database, workflows: RunWorkflows, terms: Terms
+) -> None:
+    """While anybody is owed anything there is a workflow of notifications."""
+    is_needed = await notifications.is_anything_owed(database, terms)
+    if is_needed and not await workflows.is_notifying():
+        _log.warning("notifications_restarted")
+        await workflows.wake_notifications()
 
 
 async def reconcile_closed(

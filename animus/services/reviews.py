@@ -108,6 +108,7 @@ async def freeze(
     for gate, sealed in zip(records.gates, written, strict=True):
         uow.add(_row(run, gate, sealed))
         _record_opened(uow, call, gate, sealed)
+    runs.add_outbox(uow, run.project_id, run.id, runs.NOTIFY)
 
 
 def _write(facts: Sequence[ReviewFacts]) -> Sequence[SealedReview]:

@@ -18,6 +18,7 @@ from animus.domain.plan_peaks import peak_of
 from animus.domain.plans import ExecutionPlan, Facts
 from animus.domain.previews import simulate
 from animus.domain.queues import Block
+from animus.domain.run_specs import Classification
 from animus.domain.runs import TERMINAL, FailureClass, RunState, WaitingFor
 from animus.domain.verdicts import Effect, GateRule
 from animus.ports import RuleJudge
@@ -454,3 +455,6 @@ def _end(uow: UnitOfWork, call: Call, records: RunRecords, derived: Derived) -> 
         event_id=effect_event_id("run", run.id, "ended"),
     )  # fmt: skip
     queues.wake(uow)
+    is_told = derived.state in (RunState.SUCCEEDED, RunState.FAILED)
+    if is_told and run.classification == Classification.PRODUCTION:
+        runs.add_outbox(uow, run.project_id, run.id, runs.NOTIFY)

@@ -111,6 +111,18 @@ PROTECTIONS: tuple[Protection, ...] = (
         ),
     ),
     Protection(
+        table="notifications", kind=Kind.TRANSITION, writers=(WORKER,),
+        columns=("next_try_at", "settled_at", "outcome", "code"),
+    ),
+    Protection(
+        table="notification_tries", kind=Kind.TRANSITION, writers=(WORKER,),
+        columns=("handed_at", "ended_at", "outcome", "code"),
+    ),
+    Protection(
+        table="review_links", kind=Kind.REVOCABLE, writers=(WORKER,), movers=(API,),
+        columns=("used_at",), hidden_from=(READER,),
+    ),
+    Protection(
         table="audit_payloads", kind=Kind.ERASABLE, writers=_BOTH, hidden_from=(READER,)
     ),
     Protection(table="run_metrics", kind=Kind.TELEMETRY, writers=(API,)),
@@ -128,6 +140,10 @@ PROTECTIONS: tuple[Protection, ...] = (
     Protection(
         table="idempotency_records", kind=Kind.DISPOSABLE, writers=(API,), removers=(WORKER,),
         columns=("entity_id",),
+    ),
+    Protection(
+        table="mail_addresses", kind=Kind.DISPOSABLE, writers=(API,), removers=(API,),
+        columns=("address", "set_by", "set_at"), hidden_from=(READER,),
     ),
     Protection(
         table="uploads", kind=Kind.DISPOSABLE, writers=(API,), removers=(WORKER,),

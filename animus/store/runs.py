@@ -30,6 +30,8 @@ from animus.store.tables import (
 OUTBOX_CHANNEL = "animus_outbox"
 START = "start"
 """What the outbox says of a new run; everything else wakes."""
+NOTIFY = "notify"
+"""Something happened of which people may have to be told."""
 
 
 async def find_run(session: ReadSession, project_id: UUID, run_id: UUID) -> Run | None:

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 
 from animus.domain.ids import PrincipalId, TokenId
-from animus.services import principals
+from animus.services import mail_addresses, principals
 from animus.services.principals import IssuedToken, PrincipalView
 from animus.store.database import ReadSession
 from api.callers import Anyone, PlatformAdmin, SignedIn, SignedInPerson, bearer
@@ -19,7 +19,9 @@ from api.schemas.access import (
     Bootstrap,
     CreatePerson,
     IssueToken,
+    MailAddressOut,
     PrincipalOut,
+    SetMailAddress,
     TokenOut,
     WhoAmI,
 )
@@ -66,6 +68,27 @@ async def list_persons(_: PlatformAdmin, request: Request) -> list[PrincipalOut]
     async with context_of(request).database.read() as session:
         found = await principals.list_persons(session)
     return [PrincipalOut.model_validate(view) for view in found]
+
+
+@router.get("/principals/{principal_id}/address")
+async def get_mail_address(
+    _: PlatformAdmin, request: Request, principal_id: UUID
+) -> MailAddressOut:
+    async with context_of(request).database.read() as session:
+        view = await mail_addresses.get_address(session, PrincipalId(principal_id))
+    return MailAddressOut.model_validate(view)
+
+
+@router.post("/principals/{principal_id}/address:set")
+async def set_mail_address(
+    call: PlatformAdmin, request: Request, principal_id: UUID, body: SetMailAddress
+) -> MailAddressOut:
+    """Where a person is told of gates and runs by mail. Null: nowhere any more."""
+    async with context_of(request).database.write() as uow:
+        view = await mail_addresses.set_address(
+            uow, call, PrincipalId(principal_id), address=body.address
+        )
+    return MailAddressOut.model_validate(view)
 
 
 @router.post("/principals/{principal_id}:disable")

@@ -31,6 +31,17 @@ class CreatePerson(Body):
     platform_admin: Annotated[bool, Field(strict=True)] = False
 
 
+class SetMailAddress(Body):
+    address: Annotated[str, Field(max_length=254)] | None
+    """Null deletes it."""
+
+
+class MailAddressOut(View):
+    person_id: UUID
+    name: str
+    address: str | None
+
+
 class CreateServiceAccount(Body):
     name: Name
     display_name: Sentence = ""

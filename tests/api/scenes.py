@@ -11,6 +11,7 @@ import psycopg
 
 from animus.domain.access import Role
 from animus.domain.runs import RunState
+from animus.domain.tokens import TokenKind, make_token
 from animus.services.claims import Claim
 from tests.support.clients import Client
 from tests.support.documents import (
@@ -91,6 +92,8 @@ class Scene:
             "disable_person": {"principal_id": self.ids["spare_person_id"]},
             "get_dataset_upload": datasets,
             "issue_person_token": {"principal_id": self.ids["person_id"]},
+            "get_mail_address": {"principal_id": self.ids["person_id"]},
+            "set_mail_address": {"principal_id": self.ids["person_id"]},
         }
 
 
@@ -132,6 +135,7 @@ async def make_scene(platform: Platform, client: Client) -> Scene:
         "spare_person_id": str((await make_person(platform)).id),
         "principal_id": str(account.id),
         "token_id": token["id"],
+        "token": make_token(TokenKind.REVIEW_LINK, bytes(32)),
         "name": own_name,
         "version": "1",
         "step": "train",
@@ -236,6 +240,7 @@ def bodies(ids: Mapping[str, str]) -> dict[str, dict[str, Any]]:
         "reject_change": {"reason": "no"},
         "request_step_uploads": {"objects": [{"sha256": DIGEST_C, "size": 1}]},
         "send_heartbeat": {"version": "1.0"},
+        "set_mail_address": {"address": "somebody@people.test"},
         "set_capacity": {"limits": {"cpu": "64", "runs": 50}, "revision": 0, "reason": "fair"},
         "set_project_clusters": {"clusters": [], "revision": 0, "reason": "apart"},
         "set_quota": {"limits": {"cpu": "64", "runs": 50}, "revision": 0, "reason": "fair"},

@@ -46,11 +46,12 @@ EVERYBODY = SIGNED_IN | RUNS | WRONG | {"attempt token"}
 
 TABLE: tuple[tuple[frozenset[str], str], ...] = (
     (EVERYBODY, "is_alive is_ready read_metrics"),
-    (frozenset(), "bootstrap"),
+    (frozenset(), "bootstrap open_review_link use_review_link"),
     (SIGNED_IN, "who_am_i list_clusters get_capacity list_projects list_own_tokens"),
     (SIGNED_IN - SERVICES, "issue_own_token"),
     (SIGNED_IN, "check_pipeline"),
     (PLATFORM | {"viewer"}, "revoke_token"),
+    (PLATFORM, "get_mail_address set_mail_address"),
     (PLATFORM, "create_person list_persons disable_person issue_person_token create_project"),
     (PLATFORM, "register_cluster retire_cluster list_platform_events set_quota set_capacity"),
     (PLATFORM, "set_project_clusters"),
@@ -97,6 +98,8 @@ class Refusal:
 
 def refusal_of(operation: Operation, holder: str) -> Refusal:
     """How a holder is refused who may not."""
+    if operation.access == "review_link":  # no signing in opens it: the address does, or nothing
+        return Refusal(status=404, is_recorded=False)
     if holder in WRONG | {"attempt token"} or operation.access == "attempt_token":
         return Refusal(status=401, is_recorded=False)
     known = holder in MEMBERS | PLATFORM | RUNS

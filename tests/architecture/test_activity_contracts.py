@@ -14,6 +14,7 @@ import pytest
 
 import activities
 import animus.contracts
+from activities.notifications import StoredNotificationActivities
 from activities.queues import StoredQueueActivities
 from activities.runs import StoredRunActivities
 from animusd.workers import control_activities
@@ -56,12 +57,13 @@ def test_an_implementation_takes_and_gives_what_its_contract_says(name: str, fun
     assert get_type_hints(function) == get_type_hints(DECLARED[name])
 
 
-def test_the_control_worker_hosts_all_activities_of_runs_and_the_queue() -> None:
+def test_the_control_worker_hosts_all_activities_of_runs_queue_and_notifications() -> None:
     nothing = cast(Any, None)
     hosted = control_activities(
         StoredRunActivities(database=nothing, store=nothing, judge=nothing, signer=nothing),
         StoredQueueActivities(database=nothing),
+        StoredNotificationActivities(database=nothing, post=None),
     )
     names = [activity_name(function) for function in hosted]
-    declared = [name for name in DECLARED if name.startswith(("run.", "queue."))]
+    declared = [name for name in DECLARED if name.startswith(("run.", "queue.", "notifications."))]
     assert sorted(map(str, names)) == sorted(declared)

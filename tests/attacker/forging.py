@@ -36,7 +36,9 @@ async def in_controls_place(platform: Platform, forged: Mapping[str, Any]) -> As
     try:
         dispatch = AgentDispatch(client=platform.temporal)
         async with (
-            control_worker(platform.temporal, forger, platform.control.queue),
+            control_worker(
+                platform.temporal, forger, platform.control.queue, platform.control.notifications
+            ),
             dispatch_worker(platform.temporal, dispatch),
         ):
             yield forger

@@ -36,6 +36,7 @@ class Listener:
         self.woken: list[RunId] = []
         self.is_away = False
         self.queue_wake_ups = 0
+        self.news = 0
 
     async def start(self, subject: WorkflowSubject, /) -> None:
         if self.is_away:
@@ -61,6 +62,14 @@ class Listener:
         self.queue_wake_ups += 1
 
     async def is_queue_running(self) -> bool:
+        raise NotImplementedError
+
+    async def wake_notifications(self) -> None:
+        if self.is_away:
+            raise Unavailable("away")
+        self.news += 1
+
+    async def is_notifying(self) -> bool:
         raise NotImplementedError
 
     async def recently_closed(self, since: datetime, /) -> Sequence[RunId]:

@@ -172,6 +172,7 @@ OTHER_MARK = {
     "retired_at": "now() + interval '1 day'",
     "returned_at": "now() + interval '1 day'",
     "revoked_at": "now() + interval '1 day'",
+    "used_at": "now() + interval '1 day'",
     "revoked_by": "(SELECT min(id::text)::uuid FROM principals)",
 }
 

@@ -51,6 +51,12 @@ class Asked:
     async def is_queue_running(self) -> bool:
         raise NotImplementedError
 
+    async def wake_notifications(self) -> None:
+        raise NotImplementedError
+
+    async def is_notifying(self) -> bool:
+        raise NotImplementedError
+
     async def recently_closed(self, since: datetime, /) -> Sequence[RunId]:
         raise NotImplementedError
 

@@ -31,6 +31,7 @@ from tests.support.people import (
 from tests.support.platforms import Platform
 from tests.support.runs import DrivenRun, make_run, production_request, start, submit, upload
 from tests.support.source_packs import find_vector
+from tests.support.telling import tell_reviewer
 
 TALKING = short_pipeline(train={"data": "data", "out": "model", "telemetry": True})
 
@@ -49,6 +50,7 @@ async def fill(platform: Platform, client: Client) -> Team:
     await _stop(platform, team)
     await make_run(platform, team, RunState.REJECTED)
     await _ask(platform, client, team)
+    await tell_reviewer(platform, team)
     await client.post(f"{team.path}/datasets", team.editor, {"name": "d"}, idempotency_key="k")
     return team
 

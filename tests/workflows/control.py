@@ -11,6 +11,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.dispatch import AgentDispatch
+from activities.notifications import StoredNotificationActivities
 from activities.queues import StoredQueueActivities
 from animus.adapters.temporal import TemporalRunWorkflows
 from animus.services import relay
@@ -62,6 +63,11 @@ class Control:
         )
 
     @property
+    def notifications(self) -> StoredNotificationActivities:
+        """Nobody is told anything: tests/notifications has mail servers."""
+        return StoredNotificationActivities(database=self.database, post=None)
+
+    @property
     def workflows(self) -> TemporalRunWorkflows:
         return TemporalRunWorkflows(self.client)
 
@@ -88,7 +94,7 @@ class Control:
 
     async def start_worker(self) -> None:
         assert self._worker is None
-        self._worker = control_worker(self.client, self.activities, self.queue)
+        self._worker = control_worker(self.client, self.activities, self.queue, self.notifications)
         await self._worker.__aenter__()
         dispatch = MeddledDispatch(AgentDispatch(client=self.client), self.activities.of)
         self._dispatcher = dispatch_worker(self.client, dispatch)

@@ -32,6 +32,12 @@ from animus.store.tables.execution import (
     StopReceiptRow,
     WorkOrderRow,
 )
+from animus.store.tables.notifications import (
+    MailAddress,
+    Notification,
+    NotificationTry,
+    ReviewLink,
+)
 from animus.store.tables.questions import GateAnswer, GateQuestion
 from animus.store.tables.queues import (
     Admission,
@@ -104,7 +110,10 @@ __all__ = [
     "IdempotencyRecord",
     "Incident",
     "LineageEdge",
+    "MailAddress",
     "ManifestRow",
+    "Notification",
+    "NotificationTry",
     "OrderKey",
     "Outbox",
     "Pipeline",
@@ -118,6 +127,7 @@ __all__ = [
     "QueueDeparture",
     "QueueEntry",
     "Revalidation",
+    "ReviewLink",
     "RoleBinding",
     "Run",
     "RunDataset",

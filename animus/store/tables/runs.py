@@ -70,6 +70,11 @@ class Run(SQLModel, table=True):
             "id",
             postgresql_where=text("state = 'awaiting_approval'"),
         ),
+        Index(
+            "runs_ended",
+            "ended_at",
+            postgresql_where=text("ended_at IS NOT NULL AND classification = 'production'"),
+        ),
         Index("runs_open", "deadline", postgresql_where="ended_at IS NULL"),
         Index(
             "runs_queued",
@@ -222,6 +227,7 @@ class GateClosure(SQLModel, table=True):
         of_same_run("gate_id", "approval_gates"),
         one_of("closing", GateClosing),
         CheckConstraint("number >= 1", name="number_positive"),
+        Index("gate_closures_newest", "closed_at"),
     )
     gate_id: UUID = key()
     number: int = counted(is_key=True)

@@ -8,7 +8,7 @@ from animus_sdk.errors import AnimusError
 from animus_sdk.resources.references import is_id, pick
 from animus_sdk.resources.scopes import Scope
 from animus_sdk.wire import operations
-from animus_sdk.wire.views import Principal, Token, WhoAmI
+from animus_sdk.wire.views import MailAddress, Principal, Token, WhoAmI
 
 DEFAULT_DAYS = 90
 
@@ -44,6 +44,18 @@ class Principals:
 
     def disable_person(self, principal_id: str) -> Principal:
         return self._scope.call(operations.DISABLE_PERSON, Principal, principal_id=principal_id)
+
+    def mail_address(self, principal_id: str) -> MailAddress:
+        return self._scope.call(operations.GET_MAIL_ADDRESS, MailAddress, principal_id=principal_id)
+
+    def set_mail_address(self, principal_id: str, address: str | None) -> MailAddress:
+        """None deletes it."""
+        return self._scope.call(
+            operations.SET_MAIL_ADDRESS,
+            MailAddress,
+            body={"address": address},
+            principal_id=principal_id,
+        )
 
     def issue_person_token(self, principal_id: str, *, name: str, days: int) -> Token:
         body = {"name": name, "days": days}

@@ -27,6 +27,12 @@ class Principal(TypedDict):
     disabled_at: str | None
 
 
+class MailAddress(TypedDict):
+    person_id: str
+    name: str
+    address: str | None
+
+
 class Token(TypedDict):
     id: str
     principal_id: str

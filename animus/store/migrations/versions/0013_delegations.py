@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0013"
-down_revision = "0011"
+down_revision = "0012"
 
 NOW = sa.text("statement_timestamp()")
 ROLES = "role IN ('viewer', 'editor', 'reviewer', 'admin', 'auditor')"

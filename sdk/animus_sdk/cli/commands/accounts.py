@@ -11,9 +11,10 @@ from animus_sdk.cli.screens import Screen
 from animus_sdk.cli.secrets_out import check_writable, show_token
 from animus_sdk.cli.sessions import Session, command
 from animus_sdk.cli.wording import ago_words
+from animus_sdk.errors import SettingsUnfit
 from animus_sdk.resources.principals import DEFAULT_DAYS
 from animus_sdk.resources.references import short
-from animus_sdk.wire.views import Principal, Token
+from animus_sdk.wire.views import MailAddress, Principal, Token
 
 _Name = Annotated[str, typer.Argument(help="A name to recognise it by.")]
 _Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Name or id.")]
@@ -46,6 +47,7 @@ def _add_persons(app: typer.Typer) -> None:
     command(group, "create")(create_person)
     command(group, "list")(list_persons)
     command(group, "token")(issue_person_token)
+    command(group, "address")(person_address)
     command(group, "disable")(disable_person)
 
 
@@ -118,6 +120,34 @@ def issue_person_token(
     found = here.client.principals.resolve_person(person)
     token = here.client.principals.issue_person_token(found["id"], name=name, days=days)
     show_token(here.screen, token, file=token_file)
+
+
+def person_address(
+    here: Session,
+    person: _Account,
+    address: Annotated[
+        str | None, typer.Argument(help="Where the person gets mail from now on.")
+    ] = None,
+    *,
+    none: Annotated[bool, typer.Option("--none", help="Nowhere any more: delete it.")] = False,
+) -> None:
+    """Show or set where a person is told by mail of gates and runs."""
+    if none and address is not None:
+        raise SettingsUnfit("Say an address, or --none.", code="usage")
+    principals = here.client.principals
+    found = principals.resolve_person(person)
+    if none or address is not None:
+        said = principals.set_mail_address(found["id"], address)
+    else:
+        said = principals.mail_address(found["id"])
+    here.screen.answer(said, lambda: _show_address(here.screen, said))
+
+
+def _show_address(screen: Screen, said: MailAddress) -> None:
+    if said["address"] is None:
+        screen.line(f"{said['name']} gets no mail: there is no address.")
+    else:
+        screen.line(f"{said['name']} gets mail at {said['address']}.")
 
 
 def disable_person(here: Session, person: _Account) -> None:

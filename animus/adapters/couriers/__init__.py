@@ -1,0 +1,1 @@
+"""Couriers: SMTP, and a webhook of a chat channel."""

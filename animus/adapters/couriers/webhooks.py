@@ -1,0 +1,133 @@
+"""A webhook of a chat channel: one POST of a small JSON document, fenced before its body."""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import structlog
+
+from animus.couriers import Courier, HandOver, NotTaken, Parcel, Superseded, Unanswered
+from animus.domain.errors import Invalid
+from animus.domain.patterns import NAME
+
+CONNECT_SECONDS = 15.0
+ANSWER_SECONDS = 60.0
+_BODY_STARTS = ("http11.send_request_body.started", "http2.send_request_body.started")
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhooks:
+    folder: Path
+    """A file for each project, of its name, that holds the address: a secret. Read each time."""
+    body: str = '{"text": $text}'
+    """JSON in which `$text` stands for the message as a JSON string; `$title` for its subject."""
+    ca_file: Path | None = None
+
+
+class WebhookCourier(Courier):
+    def __init__(self, webhooks: Webhooks) -> None:
+        check_body(webhooks.body)
+        self._webhooks = webhooks
+        ca = str(webhooks.ca_file) if webhooks.ca_file else None
+        self._client = httpx.AsyncClient(
+            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
+            follow_redirects=False,
+            trust_env=False,
+            verify=ssl.create_default_context(cafile=ca),
+        )
+
+    async def deliver(self, parcel: Parcel, hand_over: HandOver, /) -> None:
+        address = self.address_of(parcel.place)
+        body = fill_body(self._webhooks.body, parcel)
+        fence = _Fence(hand_over)
+        try:
+            answer = await self._client.post(
+                address, content=body,
+                headers={"Content-Type": "application/json", "Idempotency-Key": str(parcel.id)},
+                extensions={"trace": fence},
+            )  # fmt: skip
+        except httpx.HTTPError as error:
+            if fence.is_passed:
+                raise Unanswered from error
+            raise NotTaken("chat_unreachable") from error
+        if not answer.is_success:
+            raise NotTaken(f"chat_refused_{answer.status_code}")
+
+    def address_of(self, project: str) -> str:
+        """Raises `NotTaken` where there is none, or none that may be used."""
+        try:
+            address = self._webhooks.folder.joinpath(project).read_text().strip()
+        except (OSError, ValueError) as error:
+            raise NotTaken("chat_address_unreadable") from error
+        if not is_fit(address):
+            raise NotTaken("chat_address_unfit")
+        return address
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+def projects_in(folder: Path) -> tuple[str, ...]:
+    """Names of the projects that have a channel; a mounted secret's own dot files are none."""
+    try:
+        names = [one.name for one in folder.iterdir() if one.is_file()]
+    except OSError:
+        return ()
+    return tuple(sorted(name for name in names if re.fullmatch(NAME, name)))
+
+
+class _Fence:
+    """Waits in the client, right before the body goes out: a server acts on no half request."""
+
+    def __init__(self, hand_over: HandOver) -> None:
+        self._hand_over = hand_over
+        self.is_passed = False
+
+    async def __call__(self, event: str, _: Any) -> None:
+        if event in _BODY_STARTS and not self.is_passed:
+            if not await self._hand_over():
+                raise Superseded
+            self.is_passed = True
+
+
+def is_fit(address: str) -> bool:
+    """HTTPS, or this machine itself; with a host, and no name or password in it."""
+    try:
+        parts = urlsplit(address)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    if not host or parts.username is not None or parts.password is not None:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
+
+
+def check_body(body: str) -> None:
+    """Raises `Invalid` for what is no JSON once it is filled."""
+    template = Template(body)
+    if not template.is_valid() or set(template.get_identifiers()) - {"text", "title"}:
+        raise Invalid("The body of chat messages may name $text and $title, and nothing else.")
+    try:
+        json.loads(template.substitute(text='"x"', title='"x"'))
+    except ValueError:
+        raise Invalid(
+            'The body of chat messages is JSON, and has no quotes around $text: {"text": $text}'
+        ) from None
+
+
+def fill_body(body: str, parcel: Parcel) -> bytes:
+    said = {"text": parcel.letter.text.strip(), "title": parcel.letter.subject}
+    return (
+        Template(body).substitute({name: json.dumps(text) for name, text in said.items()}).encode()
+    )

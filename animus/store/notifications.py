@@ -1,0 +1,220 @@
+"""Notifications under way: what one is about, its attempts and their fence, its settling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import LiteralString
+from uuid import UUID
+
+from animus.domain.notifications import Channel, Kind, Outcome, TryOutcome
+from animus.store.database import ReadSession, UnitOfWork
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastTry:
+    number: int
+    handed_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotificationRow:
+    """A notification that is not settled, with what decides whether it is still worth sending."""
+
+    id: UUID
+    project_id: UUID
+    run_id: UUID
+    gate_id: UUID | None
+    kind: Kind
+    channel: Channel
+    person_id: UUID | None
+    until: datetime
+    created_at: datetime
+    now: datetime
+    address: str | None
+    is_active: bool
+    """Of the person: not disabled, with a role on the project. True for a channel."""
+    has_wanted_role: bool
+    """Of the person: that of the gate, or the project's administrator."""
+    has_decided: bool
+    is_gate_open: bool
+    """Of the gate, if it has one: not closed, not superseded, its run not ended."""
+    last: LastTry | None
+
+
+async def hold(uow: UnitOfWork, notification_id: UUID) -> NotificationRow | None:
+    """Locked until the transaction ends; None where it is settled, or is none."""
+    # lint-skip: project-scope: the id came from our own workflow; the row says the project
+    locked = await uow.fetch(_LOCK, notification_id)
+    if not locked:
+        return None
+    (row,) = await uow.fetch(_HOLD, notification_id)
+    number, handed_at, ended_at = row[-3:]
+    return NotificationRow(
+        id=row[0],
+        project_id=row[1],
+        run_id=row[2],
+        gate_id=row[3],
+        kind=Kind(row[4]),
+        channel=Channel(row[5]),
+        person_id=row[6],
+        until=row[7],
+        created_at=row[8],
+        now=row[9],
+        address=row[10],
+        is_active=row[11],
+        has_wanted_role=row[12],
+        has_decided=row[13],
+        is_gate_open=row[14],
+        last=None
+        if number is None
+        else LastTry(number=number, handed_at=handed_at, ended_at=ended_at),
+    )
+
+
+_LOCK: LiteralString = (
+    "SELECT id FROM notifications WHERE id = %s AND settled_at IS NULL FOR UPDATE"
+)
+_HOLD: LiteralString = """
+SELECT n.id, n.project_id, n.run_id, n.gate_id, n.kind, n.channel, n.person_id, n.until,
+       n.created_at, clock_timestamp(), a.address,
+       n.person_id IS NULL OR (p.disabled_at IS NULL AND EXISTS (
+         SELECT FROM role_bindings b WHERE b.project_id = n.project_id
+            AND b.principal_id = n.person_id AND b.revoked_at IS NULL)),
+       n.person_id IS NULL OR EXISTS (
+         SELECT FROM role_bindings b WHERE b.project_id = n.project_id
+            AND b.principal_id = n.person_id AND b.revoked_at IS NULL
+            AND b.role = CASE n.kind WHEN 'gate_escalated' THEN 'admin' ELSE g.role END),
+       EXISTS (SELECT FROM decisions d WHERE d.gate_id = n.gate_id AND d.person_id = n.person_id),
+       r.ended_at IS NULL AND g.generation = r.generation AND g.deadline > clock_timestamp()
+         AND NOT EXISTS (SELECT FROM gate_closures c WHERE c.gate_id = g.id),
+       t.number, t.handed_at, t.ended_at
+  FROM notifications n
+  JOIN runs r ON r.id = n.run_id
+  LEFT JOIN approval_gates g ON g.id = n.gate_id
+  LEFT JOIN principals p ON p.id = n.person_id
+  LEFT JOIN mail_addresses a ON a.person_id = n.person_id
+  LEFT JOIN LATERAL (SELECT number, handed_at, ended_at FROM notification_tries
+                      WHERE notification_id = n.id ORDER BY number DESC LIMIT 1) t ON true
+ WHERE n.id = %s
+"""
+
+
+async def mark_handed_over(uow: UnitOfWork, notification_id: UUID, number: int) -> bool:
+    """The fence: False where somebody else has taken this attempt for lost. Commit before the last
+    bytes go out."""
+    # lint-skip: project-scope: an attempt of our own, by its key
+    rows = await uow.fetch(
+        "UPDATE notification_tries SET handed_at = clock_timestamp()"
+        " WHERE notification_id = %s AND number = %s AND handed_at IS NULL AND ended_at IS NULL"
+        " RETURNING number",
+        notification_id,
+        number,
+    )
+    return len(rows) == 1
+
+
+async def end_try(
+    uow: UnitOfWork, notification_id: UUID, number: int, outcome: TryOutcome, code: str | None
+) -> bool:
+    """False where it has ended before."""
+    # lint-skip: project-scope: an attempt of our own, by its key
+    rows = await uow.fetch(
+        "UPDATE notification_tries SET ended_at = clock_timestamp(), outcome = %s, code = %s"
+        " WHERE notification_id = %s AND number = %s AND ended_at IS NULL RETURNING number",
+        outcome,
+        code,
+        notification_id,
+        number,
+    )
+    return len(rows) == 1
+
+
+def settle(uow: UnitOfWork, notification_id: UUID, outcome: Outcome, code: str | None) -> None:
+    # lint-skip: project-scope: a notification that this transaction has locked
+    uow.later(
+        "UPDATE notifications SET settled_at = clock_timestamp(), outcome = %s, code = %s"
+        " WHERE id = %s AND settled_at IS NULL",
+        outcome,
+        code,
+        notification_id,
+    )
+
+
+def try_again(uow: UnitOfWork, notification_id: UUID, pause: timedelta, code: str | None) -> None:
+    # lint-skip: project-scope: a notification that this transaction has locked
+    uow.later(
+        "UPDATE notifications SET next_try_at = clock_timestamp() + %s, code = %s"
+        " WHERE id = %s AND settled_at IS NULL",
+        pause,
+        code,
+        notification_id,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a letter is written from, besides gate and review."""
+
+    project: str
+    run: str
+    pipeline: str
+    classification: str
+    state: str
+    reason: str
+    ticket: str
+    failure_class: str | None
+    failure_code: str | None
+    requester: str
+    person: str
+
+
+async def get_told(
+    session: ReadSession, project_id: UUID, run_id: UUID, *, person_id: UUID | None
+) -> Told:
+    (row,) = await session.fetch(_TOLD, person_id, project_id, run_id)
+    return Told(
+        project=row[0],
+        run=row[1],
+        pipeline=row[2],
+        classification=row[3],
+        state=row[4],
+        reason=row[5],
+        ticket=row[6],
+        failure_class=row[7],
+        failure_code=row[8],
+        requester=row[9],
+        person=row[10] or "",
+    )
+
+
+_TOLD: LiteralString = """
+SELECT j.name, r.name, r.pipeline_name, r.classification, r.state, r.reason, r.ticket,
+       r.failure_class, r.failure_code, q.name,
+       (SELECT p.display_name FROM principals p WHERE p.id = %s)
+  FROM runs r JOIN projects j ON j.id = r.project_id JOIN principals q ON q.id = r.requested_by
+ WHERE r.project_id = %s AND r.id = %s
+"""
+
+
+async def find_address(session: ReadSession, person_id: UUID) -> str | None:
+    rows = await session.fetch("SELECT address FROM mail_addresses WHERE person_id = %s", person_id)
+    return next((address for (address,) in rows), None)
+
+
+async def set_address(
+    uow: UnitOfWork, person_id: UUID, address: str | None, *, by: UUID, at: datetime
+) -> None:
+    """None deletes it."""
+    if address is None:
+        await uow.run("DELETE FROM mail_addresses WHERE person_id = %s", person_id)
+        return
+    await uow.run(_SET_ADDRESS, person_id, address, by, at)
+
+
+_SET_ADDRESS: LiteralString = """
+INSERT INTO mail_addresses (person_id, address, set_by, set_at) VALUES (%s, %s, %s, %s)
+ON CONFLICT (person_id) DO UPDATE
+   SET address = excluded.address, set_by = excluded.set_by, set_at = excluded.set_at
+"""

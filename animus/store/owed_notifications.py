@@ -1,0 +1,226 @@
+"""Whom the records say to tell of what, and who has no row for it yet. Read for all projects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+from uuid import UUID
+
+from animus.domain.notifications import NEWS_LIFE, PATIENCE, Channel, Kind, Terms
+from animus.store.database import ReadSession, UnitOfWork
+from animus.store.new_ids import new_id
+
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owed:
+    """Somebody who is to be told of something from now on."""
+
+    project_id: UUID
+    run_id: UUID
+    gate_id: UUID | None
+    kind: Kind
+    subject_id: UUID
+    channel: Channel
+    person_id: UUID | None
+    until: datetime
+
+
+async def list_owed(session: ReadSession, terms: Terms) -> Sequence[Owed]:
+    """At most `BATCH` of each query: ask again until there are none."""
+    # lint-skip: project-scope: asked by the control plane, for all projects
+    async with session.together() as asked:
+        answers = [await asked.fetch(query, *values) for query, *values in _questions(terms)]
+    return [_owed(row) for answer in answers for row in answer.value]
+
+
+def _questions(terms: Terms) -> Iterator[tuple[LiteralString, *tuple[object, ...]]]:
+    if terms.sends_mail:
+        yield _DECIDERS, terms.remind_at
+        yield _ADMINS, terms.escalate_at
+        yield _CLOSED, PATIENCE, NEWS_LIFE
+        yield _ENDED, PATIENCE, NEWS_LIFE
+    if terms.chat_projects:
+        yield _GATES_IN_CHAT, terms.escalate_at, list(terms.chat_projects)
+        yield _ENDED_IN_CHAT, PATIENCE, NEWS_LIFE, list(terms.chat_projects)
+
+
+def _owed(row: tuple[Any, ...]) -> Owed:
+    project_id, run_id, gate_id, kind, channel, person_id, until = row
+    return Owed(
+        project_id=project_id,
+        run_id=run_id,
+        gate_id=gate_id,
+        kind=Kind(kind),
+        subject_id=gate_id or run_id,
+        channel=Channel(channel),
+        person_id=person_id,
+        until=until,
+    )
+
+
+async def keep_owed(uow: UnitOfWork, owed: Sequence[Owed]) -> None:
+    """Once for each kind, subject, channel and person, whoever else keeps them meanwhile."""
+    for one in owed:
+        uow.later(
+            _KEEP, new_id(), one.project_id, one.run_id, one.gate_id, one.kind, one.subject_id,
+            one.channel, one.person_id, one.until,
+        )  # fmt: skip
+    await uow.flush()
+
+
+_KEEP: LiteralString = """
+INSERT INTO notifications (id, project_id, run_id, gate_id, kind, subject_id, channel, person_id,
+                           until, next_try_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, statement_timestamp()) ON CONFLICT DO NOTHING
+"""
+
+_OPEN_GATES: LiteralString = """
+  FROM runs r
+  JOIN approval_gates g ON g.run_id = r.id AND g.generation = r.generation
+"""
+_STILL_OPEN: LiteralString = """
+ WHERE r.ended_at IS NULL AND r.state = 'awaiting_approval'
+   AND g.deadline > statement_timestamp()
+   AND NOT EXISTS (SELECT FROM gate_closures c WHERE c.gate_id = g.id)
+"""
+_REACHABLE: LiteralString = """
+  JOIN principals p ON p.id = b.principal_id AND p.kind = 'person' AND p.disabled_at IS NULL
+                   AND p.id <> g.requester_person_id
+  JOIN mail_addresses a ON a.person_id = p.id
+"""
+_NOT_TOLD: LiteralString = """
+   AND NOT EXISTS (SELECT FROM notifications n
+                    WHERE n.kind = k.kind AND n.subject_id = g.id AND n.channel = 'mail'
+                      AND n.person_id = p.id)
+"""
+_DECIDERS: LiteralString = (
+    "SELECT DISTINCT g.project_id, g.run_id, g.id, k.kind, 'mail', p.id, g.deadline"
+    + _OPEN_GATES
+    + " JOIN (VALUES ('gate_opened', 0.0::float8), ('gate_reminder', %s::float8)) AS k(kind, part)"
+    "    ON g.opened_at + (g.deadline - g.opened_at) * k.part <= statement_timestamp()"
+    " JOIN role_bindings b ON b.project_id = g.project_id AND b.revoked_at IS NULL"
+    "                     AND b.role = g.role"
+    + _REACHABLE
+    + _STILL_OPEN
+    + " AND NOT EXISTS (SELECT FROM decisions d WHERE d.gate_id = g.id AND d.person_id = p.id)"
+    # Who hears of the gate only now, after a stop or with a new role, needs no reminder of it.
+    " AND (k.part = 0 OR EXISTS (SELECT FROM notifications o"
+    "       WHERE o.kind = 'gate_opened' AND o.subject_id = g.id AND o.person_id = p.id"
+    "         AND o.created_at < g.opened_at + (g.deadline - g.opened_at) * k.part))"
+    + _NOT_TOLD
+    + f" LIMIT {BATCH}"
+)
+_ADMINS: LiteralString = (
+    "SELECT DISTINCT g.project_id, g.run_id, g.id, k.kind, 'mail', p.id, g.deadline"
+    + _OPEN_GATES
+    + " JOIN (VALUES ('gate_escalated', %s::float8)) AS k(kind, part)"
+    "    ON g.opened_at + (g.deadline - g.opened_at) * k.part <= statement_timestamp()"
+    " JOIN role_bindings b ON b.project_id = g.project_id AND b.revoked_at IS NULL"
+    "                     AND b.role = 'admin'"
+    + _REACHABLE
+    + _STILL_OPEN
+    + _NOT_TOLD
+    + f" LIMIT {BATCH}"
+)
+_CLOSED: LiteralString = f"""
+SELECT g.project_id, g.run_id, g.id, 'gate_closed', 'mail', g.requester_person_id,
+       c.closed_at + %s::interval
+  FROM gate_closures c
+  JOIN approval_gates g ON g.id = c.gate_id
+  JOIN mail_addresses a ON a.person_id = g.requester_person_id
+ WHERE c.closed_at > statement_timestamp() - %s::interval AND c.closing <> 'voided'
+   AND NOT EXISTS (SELECT FROM notifications n
+                    WHERE n.kind = 'gate_closed' AND n.subject_id = g.id)
+ LIMIT {BATCH}
+"""
+_OF_ENDED: LiteralString = """
+ WHERE r.classification = 'production' AND r.ended_at > statement_timestamp() - %s::interval
+   AND r.state IN ('succeeded', 'failed')
+"""
+_ENDED: LiteralString = (
+    "SELECT r.project_id, r.id, NULL::uuid, 'run_ended', 'mail', r.requester_person_id,"
+    "       r.ended_at + %s::interval"
+    "  FROM runs r JOIN mail_addresses a ON a.person_id = r.requester_person_id"
+    + _OF_ENDED
+    + " AND NOT EXISTS (SELECT FROM notifications n WHERE n.kind = 'run_ended'"
+    "                    AND n.subject_id = r.id AND n.channel = 'mail')"
+    f" LIMIT {BATCH}"
+)
+_GATES_IN_CHAT: LiteralString = (
+    "SELECT g.project_id, g.run_id, g.id, k.kind, 'chat', NULL::uuid, g.deadline"
+    + _OPEN_GATES
+    + " JOIN (VALUES ('gate_opened', 0.0::float8), ('gate_escalated', %s::float8)) AS k(kind, part)"
+    "    ON g.opened_at + (g.deadline - g.opened_at) * k.part <= statement_timestamp()"
+    " JOIN projects j ON j.id = g.project_id AND j.name = ANY(%s)"
+    + _STILL_OPEN
+    + " AND NOT EXISTS (SELECT FROM notifications n WHERE n.kind = k.kind"
+    "                    AND n.subject_id = g.id AND n.channel = 'chat')"
+    f" LIMIT {BATCH}"
+)
+_ENDED_IN_CHAT: LiteralString = (
+    "SELECT r.project_id, r.id, NULL::uuid, 'run_ended', 'chat', NULL::uuid,"
+    "       r.ended_at + %s::interval"
+    "  FROM runs r"
+    + _OF_ENDED.replace("WHERE", "JOIN projects j ON j.id = r.project_id WHERE")
+    + " AND j.name = ANY(%s)"
+    " AND NOT EXISTS (SELECT FROM notifications n WHERE n.kind = 'run_ended'"
+    "                  AND n.subject_id = r.id AND n.channel = 'chat')"
+    f" LIMIT {BATCH}"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agenda:
+    """What there is to do now, and when there is more."""
+
+    due: Sequence[UUID]
+    seconds: float | None
+    """Until something else is due; None while nothing is owed and no gate is open."""
+
+
+async def read_agenda(session: ReadSession, terms: Terms, *, limit: int) -> Agenda:
+    # lint-skip: project-scope: asked by the control plane, for all projects
+    async with session.together() as asked:
+        due = await asked.fetch(_DUE, limit)
+        following = await asked.fetch(_NEXT_TRY)
+        gates = await asked.fetch(_NEXT_OF_GATES, [terms.remind_at, terms.escalate_at, 1.0])
+    waits = [row[0] for row in (*following.value, *gates.value) if row[0] is not None]
+    return Agenda(
+        due=[one for (one,) in due.value],
+        seconds=min((max(0.0, float(wait)) for wait in waits), default=None),
+    )
+
+
+_DUE: LiteralString = """
+SELECT id FROM notifications
+ WHERE settled_at IS NULL AND next_try_at <= statement_timestamp() ORDER BY next_try_at LIMIT %s
+"""
+_NEXT_TRY: LiteralString = """
+SELECT extract(epoch FROM min(next_try_at) - statement_timestamp()) FROM notifications
+ WHERE settled_at IS NULL AND next_try_at > statement_timestamp()
+"""
+_NEXT_OF_GATES: LiteralString = (
+    "SELECT extract(epoch FROM min(moment) - statement_timestamp()) FROM ("
+    "SELECT g.opened_at + (g.deadline - g.opened_at) * part AS moment"
+    + _OPEN_GATES
+    + " CROSS JOIN unnest(%s::float8[]) AS part"
+    + _STILL_OPEN
+    + ") AS moments WHERE moment > statement_timestamp()"
+)
+
+
+async def count_owed(session: ReadSession) -> Mapping[str, float]:
+    """How many are not settled, and for how many seconds the oldest has been owed."""
+    # lint-skip: project-scope: a figure of the installation, without names
+    ((count, seconds),) = await session.fetch(_COUNT)
+    return {"owed": float(count), "oldest_seconds": max(0.0, float(seconds))}
+
+
+_COUNT: LiteralString = """
+SELECT count(*), coalesce(extract(epoch FROM statement_timestamp() - min(created_at)), 0)
+  FROM notifications WHERE settled_at IS NULL
+"""
