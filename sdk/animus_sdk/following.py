@@ -47,7 +47,8 @@ def follow_run(
             try:
                 detail = client.runs.get(run_id)
             except AnimusError as error:
-                if not error.retryable or not left.wait():
+                is_late = deadline is not None and clock() >= deadline
+                if is_late or not error.retryable or not left.wait():
                     raise
                 away(error)
                 continue

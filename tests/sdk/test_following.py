@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from animus_sdk import ApiError, Unreachable, follow_run
+from animus_sdk import AnimusError, ApiError, Unreachable, follow_run
 from animus_sdk.wire.event_streams import RunEvents, ServerEvent, StreamCut, read_events
 
 from tests.sdk.attempt_places import start_run
@@ -70,6 +70,19 @@ def test_a_run_is_followed_to_its_end_without_the_stream(
         client.runs.cancel(run_id)
         platform.driver.finalise(platform.project_id, run_id)
         assert [detail["state"] for detail in seen][-1] == "canceled"
+
+
+def test_a_deadline_passes_also_while_the_gateway_is_away(
+    platform: Platform, proxy: FaultyProxy, run_id: str
+) -> None:
+    proxy.faults, proxy.path = [503] * 100, f"/runs/{run_id}"
+    told: list[AnimusError] = []
+    times = iter([0.0, 1.0, 2.0])
+    with platform.client(url=proxy.url) as client:
+        seen = follow_run(client, run_id, deadline=1.5, clock=lambda: next(times), away=told.append)
+        with pytest.raises(ApiError) as refused:
+            next(seen)
+    assert (refused.value.code, len(told)) == ("http_503", 2)
 
 
 def test_following_leaves_no_thread_behind(platform: Platform, run_id: str) -> None:

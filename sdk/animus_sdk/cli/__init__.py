@@ -96,7 +96,8 @@ def _show_version(wanted: bool) -> None:
 
 def _accept_version(
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Say it.")
+        bool,
+        typer.Option("--version", is_eager=True, callback=_show_version, help="Of this program."),
     ] = False,
 ) -> None:
     """Auditable, reproducible machine learning: what ran, on what, and who approved it."""
