@@ -80,7 +80,7 @@ def test_the_queue_says_who_waits_and_why(
         assert (place["run_id"], place["reason"]) == (waiting, "quota_exceeded")
         shown = animus("run", "show", waiting).out
         assert "quota_exceeded" in shown
-        assert "Place 1 of 1" in " ".join(shown.split())
+        assert "Place 1 of 1" in " ".join(shown.replace("|", " ").split())  # set in lines
         found = animus.json("run", "list", "--waiting-for", "quota_exceeded")
         assert [run["id"] for run in found["runs"]] == [waiting]
     finally:
