@@ -15,7 +15,8 @@ from animus.domain.review_words import count_words, moment_words, period_words
 from animus.domain.reviews import read_review
 from animus.domain.tokens import ENTROPY_BYTES, TokenKind, make_token, token_hash
 from animus.domain.visible_texts import visible
-from animus.services.approvals import DecisionView, GateView, get_gate
+from animus.services.approvals import GateView, get_gate
+from animus.services.decisions import DecisionView
 from animus.services.frozen_reviews import ReviewDamaged, find_frozen
 from animus.store import notifications
 from animus.store.database import UnitOfWork
