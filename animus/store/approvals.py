@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import LiteralString
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, select
+from sqlalchemy import ColumnElement, Select, and_, exists, select
 from sqlmodel import col
 
 from animus.store.database import AnyRow, ReadSession, UnitOfWork
@@ -43,13 +43,7 @@ def _closing() -> ColumnElement[bool]:
 
 async def find_gate(session: ReadSession, project_id: UUID, gate_id: UUID) -> AnyRow | None:
     """(gate, closure or None, run)."""
-    statement = (
-        select(ApprovalGate, GateClosure, Run)
-        .select_from(ApprovalGate)
-        .outerjoin(GateClosure, _closing())
-        .join(Run, col(Run.id) == col(ApprovalGate.run_id))
-        .where(col(ApprovalGate.project_id) == project_id, col(ApprovalGate.id) == gate_id)
-    )
+    statement = _gates(project_id).where(col(ApprovalGate.id) == gate_id)
     return next(iter(await session.rows(statement)), None)
 
 
@@ -58,11 +52,8 @@ async def list_gates_of_run(
 ) -> Sequence[AnyRow]:
     """(gate, closure or None, run), in order."""
     return await session.rows(
-        select(ApprovalGate, GateClosure, Run)
-        .select_from(ApprovalGate)
-        .outerjoin(GateClosure, _closing())
-        .join(Run, col(Run.id) == col(ApprovalGate.run_id))
-        .where(col(ApprovalGate.project_id) == project_id, col(ApprovalGate.run_id) == run_id)
+        _gates(project_id)
+        .where(col(ApprovalGate.run_id) == run_id)
         .order_by(col(ApprovalGate.generation), col(ApprovalGate.name))
     )
 
@@ -72,12 +63,20 @@ async def find_gates(
 ) -> Sequence[AnyRow]:
     """(gate, closure or None, run), by deadline."""
     return await session.rows(
+        _gates(project_id)
+        .where(col(ApprovalGate.id).in_(gate_ids))
+        .order_by(col(ApprovalGate.deadline), col(ApprovalGate.id))
+    )
+
+
+def _gates(project_id: UUID) -> Select[ApprovalGate, GateClosure, Run]:
+    """With the closing in force of each, if there is one."""
+    return (
         select(ApprovalGate, GateClosure, Run)
         .select_from(ApprovalGate)
         .outerjoin(GateClosure, _closing())
         .join(Run, col(Run.id) == col(ApprovalGate.run_id))
-        .where(col(ApprovalGate.project_id) == project_id, col(ApprovalGate.id).in_(gate_ids))
-        .order_by(col(ApprovalGate.deadline), col(ApprovalGate.id))
+        .where(col(ApprovalGate.project_id) == project_id)
     )
 
 

@@ -63,6 +63,21 @@ async def test_a_page_begins_after_a_gate_that_was_decided_in_between(
     assert await pages(client, team, team.reviewer, limit=1, open=False) == ids
 
 
+async def test_what_was_withdrawn_waits_again_for_everybody(
+    platform: Platform, client: Client, team: Team
+) -> None:
+    run = await make_run(platform, team, RunState.AWAITING_APPROVAL)
+    (gate,) = await client.get(f"{team.path}/gates", team.reviewer, mine=True)
+    decided = (await decide(client, team, gate, team.reviewer)).json()
+    assert await pages(client, team, team.reviewer, limit=500) == []
+    path = f"{team.path}/decisions/{decided['id']}/withdrawal"
+    await client.post(path, team.reviewer, {"reason": "too early"})
+    assert await pages(client, team, team.reviewer, limit=1, mine=True) == [gate["id"]]
+    assert await pages(client, team, team.viewer, limit=1) == [gate["id"]]
+    (again,) = await client.get(f"{run.path}/gates", team.viewer)
+    assert again["closing"] is None
+
+
 async def test_each_sees_what_that_one_may_decide_on(
     platform: Platform, client: Client, team: Team
 ) -> None:
