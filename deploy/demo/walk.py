@@ -119,7 +119,7 @@ def _check_difference(reviewer: Cli, run: Mapping[str, Any]) -> None:
     sections = _review(reviewer, run)["document"]["sections"]
     (difference,) = (one for one in sections if one["name"] == "difference")
     named = {item["label"] for listing in difference["listings"] for item in listing["shown"]}
-    if named != {"/body/parameters/C", "cancer", "breast_cancer.csv"}:
+    if named != {"C", "cancer", "cancer: bytes", "cancer/breast_cancer.csv"}:
         raise StackError(f"The reviewer was told another difference: {', '.join(sorted(named))}")
 
 
