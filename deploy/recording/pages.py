@@ -44,7 +44,8 @@ def script_patterns() -> list[str]:
 def _scene(scene: Scene, played: Sequence[Played]) -> Iterator[str]:
     seconds = sum(one.shown.seconds for one in played)
     yield f"## {scene.title}\n"
-    yield f"{len(played)} lines typed, {seconds:.0f} s of waiting in all.\n"
+    typed = "1 line" if len(played) == 1 else f"{len(played)} lines"
+    yield f"{typed} typed, {seconds:.0f} s of waiting in all.\n"
     for one in played:
         if one.line.why:
             yield f"{one.line.why}\n"

@@ -76,7 +76,7 @@ SCENES = (
     ),
     Scene(
         person=REVIEWER,
-        title="The reviewer: what waits, what it is about, and a decision",
+        title="The reviewer: what waits, and what it is about",
         lines=(
             *_SIGN_IN,
             Line(typed="animus approvals"),
@@ -84,6 +84,26 @@ SCENES = (
                 typed="animus approvals show {promoted}",
                 why="The document that is decided on, in the order in which one reads it.",
             ),
+            Line(
+                typed="animus approvals ask {promoted} 'Is the smaller rate stable, or luck?'",
+                why="A question back, before deciding. It changes nothing of what is signed.",
+            ),
+        ),
+    ),
+    Scene(
+        person=ENGINEER,
+        title="The engineer: an answer",
+        lines=(
+            Line(
+                typed="animus run answer {promoted} 'Five folds, all within 0.01 of each other.'",
+                why="Whoever watches the run sees the question at once.",
+            ),
+        ),
+    ),
+    Scene(
+        person=REVIEWER,
+        title="The reviewer: a decision",
+        lines=(
             Line(
                 typed="animus approve {promoted}",
                 why="It is shown again, so that what is signed was seen. Of this screen the end:",
