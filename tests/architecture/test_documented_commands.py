@@ -90,7 +90,7 @@ def test_the_table_of_all_commands_has_all_commands(parser: Any) -> None:
 
 
 def _lines_of(cell: str) -> Iterator[tuple[str, ...]]:
-    for text in re.findall(r"`([^`]+)`", cell):
+    for text in re.findall(r"`([^-`][^`]*)`", cell):
         yield from words_of(text)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,6 @@ from tests.sdk.projects import write_project
 
 STEPS = 200
 FOLDS = 18
-BEARABLE = 15.0
-"""Seconds for a command on a machine that does something else too; it takes about one."""
 SCREEN = 60
 """Lines of a terminal, at most."""
 ASKED = ("pipeline.yaml", "--data", "cancer=./data", "--cluster", CLUSTER)
@@ -50,12 +47,11 @@ def project(animus: CommandLine) -> Path:
 def test_two_hundred_steps_are_read_on_one_screen(
     platform: Platform, animus: CommandLine, project: Path
 ) -> None:
-    began = time.monotonic()
-    checked = animus("pipeline", "check", "pipeline.yaml")
+    """Each command as a process, which is given a minute; it takes seconds."""
+    checked = animus.process("pipeline", "check", "pipeline.yaml")
     assert checked.out.startswith("pipeline.yaml is a pipeline of 200 steps: sha256:"), checked
-    previewed = animus("run", "preview", *ASKED)
+    previewed = animus.process("run", "preview", *ASKED)
     assert previewed.code == 0, previewed
-    assert time.monotonic() - began < 2 * BEARABLE
     lines = previewed.out.splitlines()
     assert len(lines) <= SCREEN
     assert "200, in 4 waves, 180 side by side at most" in previewed.out
@@ -80,11 +76,9 @@ def test_each_of_them_is_shown_where_it_is_asked_for(
 def test_the_plan_of_a_run_is_read_on_one_screen_too(
     platform: Platform, animus: CommandLine, project: Path
 ) -> None:
-    began = time.monotonic()
     run = animus.json("run", "submit", *ASKED)
     platform.driver.plan(platform.project_id, run["id"])
-    plan = animus("run", "plan", run["name"])
-    assert time.monotonic() - began < 3 * BEARABLE
+    plan = animus.process("run", "plan", run["name"])
     assert len(plan.out.splitlines()) <= SCREEN
     assert f"each of them: animus run plan {run['name']} --all" in plan.out
     every = animus("run", "plan", run["name"], "--all").out
