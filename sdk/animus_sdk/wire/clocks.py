@@ -52,12 +52,13 @@ def distance_words(ahead: timedelta) -> str:
 
 
 def _seconds(length: timedelta) -> str:
+    """Rounded: what is read of another clock is half a second off."""
     seconds = round(length.total_seconds())
     if seconds < 120:
         return f"{seconds} s"
     if seconds < 7_200:
-        return f"{seconds // 60} min"
-    return f"{seconds // 3_600} h" if seconds < 172_800 else f"{seconds // 86_400} days"
+        return f"{round(seconds / 60)} min"
+    return f"{round(seconds / 3_600)} h" if seconds < 172_800 else f"{round(seconds / 86_400)} days"
 
 
 def own_time() -> datetime:
