@@ -27,6 +27,8 @@ LABEL = "animus.local"
 """With the folder that it works in."""
 OUT_OF_MEMORY = "oom"
 """What podman's monitor leaves where it was started, if the kernel killed for want of memory."""
+UNUSUAL_KEYS = "ctrl-^,ctrl-_"
+"""To leave a container that goes on: the usual ones begin with Ctrl+P, which shells know."""
 LOOK_SECONDS = 2.0
 LEAVE_SECONDS = 15.0
 """For the engine's client, once its container is gone."""
@@ -70,7 +72,8 @@ class Container:
         self._engine.remove(self._main.name)
         with writing(self._variables_file):
             (self._folder / OUT_OF_MEMORY).unlink(missing_ok=True)
-            self._variables_file.touch(mode=0o600)
+            self._variables_file.unlink(missing_ok=True)
+            self._variables_file.touch(mode=0o600, exist_ok=False)
             self._variables_file.write_text(variables_text(self._main), encoding="utf-8")
         try:
             self.warnings = self._create().splitlines()
@@ -135,7 +138,8 @@ class Container:
 
     def _start_command(self) -> list[str]:
         takes_input = ("--interactive",) if self._main.takes_input else ()
-        return [*self._engine.command, "start", "--attach", *takes_input, self._main.name]
+        keys = f"--detach-keys={'' if self._engine.is_podman else UNUSUAL_KEYS}"
+        return [*self._engine.command, "start", "--attach", keys, *takes_input, self._main.name]
 
     def _wait_for(self, client: subprocess.Popen[bytes], wait: Callable[[], Any]) -> Any:
         """Whatever breaks off the waiting ends the container, and with it its client."""

@@ -52,12 +52,14 @@ def writing(place: Path) -> Iterator[None]:
 def open_home(folder: Path, kind: str) -> Path:
     """The directory for steps, or for local runs, of this folder: private, and ignored by git."""
     home = folder.resolve() / HOME
+    _check_own(home)
     with writing(home):
         home.mkdir(exist_ok=True)
         ignore = home / ".gitignore"
         if not ignore.exists():
             ignore.write_text(_IGNORED, encoding="ascii")
         place = home / kind
+        _check_own(place)
         place.mkdir(mode=_PRIVATE, exist_ok=True)
         place.chmod(_PRIVATE)
     return place
@@ -68,9 +70,11 @@ def held(folder: Path) -> Iterator[None]:
     """For one command at a time. Raises `FileUnfit` where another one is at work in it."""
     import fcntl  # only here: not every system has it
 
+    _check_own(folder)
     with writing(folder):
         folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
-        lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        how = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        lock = os.open(folder / ".lock", how, 0o600)
     try:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -83,6 +87,14 @@ def held(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+def _check_own(place: Path) -> None:
+    """A folder that somebody else has made may lead elsewhere. Raises `FileUnfit`."""
+    if place.resolve() != place:
+        raise FileUnfit(
+            f"{shown(place)} is a symbolic link, or below one. Take it away.", code="link_leaves"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
