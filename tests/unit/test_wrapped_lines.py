@@ -64,6 +64,7 @@ def test_the_reason_of_a_decision_begins_no_line_of_a_gate() -> None:
         "decisions": [
             {
                 "principal": "bob", "verdict": "approve", "reason": WIDE,
+                "in_place_of": None,
                 "withdrawal": {
                     "principal": "bob", "withdrawn_at": "2026-03-14T10:00:00Z", "reason": WIDE,
                 },
