@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from animus.domain.access import Actor
+from animus.domain.access import Actor, PrincipalKind
 from animus.domain.ids import GateId, PersonId, ProjectId
 from animus.services.approvals import GateView
 from animus.services.decisions import standing
@@ -15,8 +15,9 @@ from animus.store.database import ReadSession
 async def find_stand_ins(
     session: ReadSession, project_id: ProjectId, actor: Actor, gates: Sequence[GateView]
 ) -> Mapping[GateId, Sequence[DelegationView]]:
-    """By gate: delegations to `actor` that could be used there; of each person the newest."""
-    if not gates:
+    """By gate: delegations to `actor` that could be used there; of each person the newest. To
+    persons only: an account that one answers for stands in for nobody."""
+    if not gates or actor.kind is not PrincipalKind.PERSON:
         return {}
     to_actor = {
         (one.delegator_id, one.role): one

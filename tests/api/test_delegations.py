@@ -21,8 +21,11 @@ from tests.api.test_desk_races import waiting_for_two
 from tests.api.test_withdrawals import approved, audited, look, withdraw
 from tests.conftest import RecordCases
 from tests.support.clients import Client, problem_of
-from tests.support.people import Team, grant, make_person, make_service_account
+from tests.support.documents import demand, rule
+from tests.support.people import Team, grant, make_person, make_service_account, unique
 from tests.support.platforms import Member, Platform
+from tests.support.policing import put_in_force
+from tests.support.runs import make_run
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
@@ -111,6 +114,23 @@ async def test_a_delegate_decides_in_the_place_of_who_asked(
     await run.revalidate()
     assert (await run.view()).state is RunState.RUNNING
     assert events_of(platform, made) == Counter(["delegation.made"])
+
+
+async def test_an_account_of_the_delegate_stands_in_for_nobody(
+    platform: Platform, client: Client, team: Team, second: Member
+) -> None:
+    bot = unique("bot")
+    named = demand(service_accounts=[bot])
+    await put_in_force(platform, team, rule("bots", "require_approval", approval=named))
+    account = await make_service_account(
+        platform, team, accountable=second, roles=[Role.REVIEWER], name=bot
+    )
+    run = await make_run(platform, team, RunState.AWAITING_APPROVAL)
+    made = await delegated(client, team, team.reviewer, second)
+    inbox = await client.get(f"{team.path}/gates", account, mine=True)
+    (shown,) = [one for one in inbox if one["run_id"] == str(run.id)]
+    assert shown["stand_ins"] == []
+    await check_refused(client, team, shown, account, made, status=403, code="not_your_delegation")
 
 
 async def test_one_voice_is_heard_once_whoever_lends_it(

@@ -59,6 +59,7 @@ def test_what_stands_beside_a_review_fits_too() -> None:
     withdrawal = {"principal": "bob", "withdrawn_at": "2026-03-14T10:00:00Z", "reason": WIDE}
     decision = {
         "principal": "bob", "verdict": "approve", "reason": WIDE, "withdrawal": withdrawal,
+        "in_place_of": WIDE,
     }  # fmt: skip
     show_review(Screen(out=out, err=out), seen("wide", beside=BESIDE | {"decisions": [decision]}))
     lines = out.getvalue().splitlines()
