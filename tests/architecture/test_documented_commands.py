@@ -77,7 +77,8 @@ def test_the_doors_are_among_them() -> None:
 
 
 def test_the_table_of_all_commands_has_all_commands(parser: Any) -> None:
-    """`a`, or `group a|b`, in the first column; what a group does by itself counts too."""
+    """`a`, or `group a|b`, in the first column; what a group does by itself counts too. What begins
+    with '-' is an option of the program itself."""
     page = (ROOT / "docs" / "cli-and-usage.md").read_text()
     section = page.partition("\n## All commands\n")[2].partition("\n## ")[0]
     cells = [line.split(" | ")[0] for line in section.splitlines() if line.startswith("| `")]
