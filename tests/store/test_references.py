@@ -35,7 +35,7 @@ UNREFERENCED = {
     ("audit_events", "project_id"), ("audit_events", "run_id"), ("audit_events", "actor_id"),
     ("audit_events", "request_id"), ("blobs", "version_id"), ("lineage_edges", "subject_id"),
     ("lineage_edges", "object_id"), ("uploads", "subject_id"), ("uploads", "entity_id"),
-    ("workflow_executions", "workflow_run_id"),
+    ("workflow_executions", "workflow_run_id"), ("notifications", "subject_id"),
 }  # fmt: skip
 """Ids of other systems, of one of several tables, or of what a denied caller only guessed at."""
 OF_ONE_RUN = {

@@ -61,7 +61,12 @@ class Desk:
                 "principal": "bob",
                 "audit_event_id": "event-1",
             }
-            | {"decided_at": "2026-03-14T10:00:00Z", "meaning": "approved", "withdrawal": None, "in_place_of": None}
+            | {
+                "decided_at": "2026-03-14T10:00:00Z",
+                "meaning": "approved",
+                "withdrawal": None,
+                "in_place_of": None,
+            }
             | said
         )
         return self.decided[0] | {"meaning": "approved"}
