@@ -14,11 +14,25 @@ _EVERYWHERE = frozenset(
 )
 _OF_GATE = frozenset({"gate", "gate_id", "role", "quorum", "opened", "deadline", "time_left"})
 _OF_CLOSING = frozenset({"gate", "gate_id", "closing"})
+_OF_QUESTION = frozenset({"gate", "gate_id", "number", "question", "asker"})
+_OF_WITHDRAWAL = frozenset({"gate", "gate_id", "deadline", "withdrawer", "withdrawal_reason"})
 _OF_END = frozenset({"failure"})
 _PRIVATE = frozenset({"person", "reason", "ticket"})
-_DECISIONS = frozenset({"decisions"})
 """In mails only: a channel is read by many."""
 _REVIEW = frozenset({"review", "link", "link_until"})
+_OF_KIND = {
+    Kind.GATE_CLOSED: _OF_CLOSING,
+    Kind.DECISION_WITHDRAWN: _OF_WITHDRAWAL,
+    Kind.QUESTION_ASKED: _OF_QUESTION,
+    Kind.QUESTION_ANSWERED: _OF_QUESTION,
+    Kind.RUN_ENDED: _OF_END,
+}
+"""What is said of the gate that is open, for every other kind."""
+_PRIVATE_OF_KIND = {
+    Kind.GATE_CLOSED: frozenset({"decisions"}),
+    Kind.GATE_REOPENED: frozenset({"withdrawer", "withdrawal_reason"}),
+    Kind.QUESTION_ANSWERED: frozenset({"answer", "answerer"}),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,16 +65,10 @@ def wanted_templates() -> list[tuple[Kind, Channel]]:
 
 def fields_of(kind: Kind, channel: Channel) -> frozenset[str]:
     """What a template of this kind may name in this channel."""
-    fields = _EVERYWHERE
-    if kind is Kind.RUN_ENDED:
-        fields |= _OF_END
-    elif kind is Kind.GATE_CLOSED:
-        fields |= _OF_CLOSING
-    else:
-        fields |= _OF_GATE
+    fields = _EVERYWHERE | _OF_KIND.get(kind, _OF_GATE)
     if channel is Channel.MAIL:
         fields |= _PRIVATE | (_REVIEW if NOTICES[kind].brings_review else frozenset())
-        fields |= _DECISIONS if kind is Kind.GATE_CLOSED else frozenset()
+        fields |= _PRIVATE_OF_KIND.get(kind, frozenset())
     return fields
 
 

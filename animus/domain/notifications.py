@@ -15,7 +15,11 @@ class Kind(StrEnum):
     GATE_OPENED = "gate_opened"
     GATE_REMINDER = "gate_reminder"
     GATE_ESCALATED = "gate_escalated"
+    GATE_REOPENED = "gate_reopened"
     GATE_CLOSED = "gate_closed"
+    DECISION_WITHDRAWN = "decision_withdrawn"
+    QUESTION_ASKED = "question_asked"
+    QUESTION_ANSWERED = "question_answered"
     RUN_ENDED = "run_ended"
 
 
@@ -32,6 +36,8 @@ class Audience(StrEnum):
     """Of the project, but the requester."""
     REQUESTER = "requester"
     """The person who answers for the run."""
+    ASKER = "asker"
+    """The person who asked a question."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +51,18 @@ class Notice:
     @property
     def is_of_open_gate(self) -> bool:
         """Worth nothing once the gate has closed."""
-        return self.audience is not Audience.REQUESTER
+        return self.audience in (Audience.DECIDERS, Audience.ADMINS)
 
 
 NOTICES: Mapping[Kind, Notice] = {
     Kind.GATE_OPENED: Notice(audience=Audience.DECIDERS, brings_review=True, is_for_chat=True),
     Kind.GATE_REMINDER: Notice(audience=Audience.DECIDERS, brings_review=True),
     Kind.GATE_ESCALATED: Notice(audience=Audience.ADMINS, brings_review=True, is_for_chat=True),
+    Kind.GATE_REOPENED: Notice(audience=Audience.DECIDERS, brings_review=True),
     Kind.GATE_CLOSED: Notice(audience=Audience.REQUESTER),
+    Kind.DECISION_WITHDRAWN: Notice(audience=Audience.REQUESTER),
+    Kind.QUESTION_ASKED: Notice(audience=Audience.REQUESTER),
+    Kind.QUESTION_ANSWERED: Notice(audience=Audience.ASKER),
     Kind.RUN_ENDED: Notice(audience=Audience.REQUESTER, is_for_chat=True),
 }
 

@@ -18,7 +18,7 @@ from animus.domain.visible_texts import visible
 from animus.services.approvals import GateView, get_gate
 from animus.services.decisions import DecisionView
 from animus.services.frozen_reviews import ReviewDamaged, find_frozen
-from animus.store import notifications
+from animus.store import notifications, questions
 from animus.store.database import UnitOfWork
 from animus.store.new_ids import new_id
 from animus.store.notifications import NotificationRow, Told
@@ -49,6 +49,7 @@ async def write_letter(
         fields |= _of_gate(gate, now=row.now)
         if row.channel is Channel.MAIL and NOTICES[row.kind].brings_review:
             fields |= await _review(uow, row, gate, public_url=public_url)
+    fields |= await _of_subject(uow, row)
     letter = templates[row.kind, row.channel].fill(fields)
     return Written(letter=letter, project=told.project)
 
@@ -74,6 +75,21 @@ def _failure(told: Told) -> str:
     if told.failure_code is None:
         return ""
     return f"Failure: {told.failure_class}, {told.failure_code}."
+
+
+async def _of_subject(uow: UnitOfWork, row: NotificationRow) -> dict[str, str]:
+    """What a question says, or who took back a decision and why."""
+    said: dict[str, str] = {}
+    if row.kind in (Kind.QUESTION_ASKED, Kind.QUESTION_ANSWERED):
+        asked = await questions.find_question(uow, row.project_id, row.subject_id)
+        assert asked is not None  # it is what the notification is about
+        said = {"number": str(asked.number), "question": asked.text, "asker": asked.principal}
+        if asked.answer is not None:
+            said |= {"answer": asked.answer.text, "answerer": asked.answer.principal}
+    if row.kind in (Kind.GATE_REOPENED, Kind.DECISION_WITHDRAWN):
+        who, why = await notifications.get_withdrawal(uow, row.project_id, row.subject_id)
+        said = {"withdrawer": who, "withdrawal_reason": why}
+    return {name: visible(text) for name, text in said.items()}
 
 
 def _of_gate(gate: GateView, *, now: datetime) -> dict[str, str]:

@@ -23,6 +23,7 @@ from animus.domain.notifications import (
     NOTICES,
     Audience,
     Channel,
+    Kind,
     Outcome,
     Terms,
     TryOutcome,
@@ -111,9 +112,11 @@ async def _is_free(uow: UnitOfWork, call: Call, row: NotificationRow) -> bool:
     last = row.last
     if last is None or last.ended_at is not None:
         return True
-    if last.handed_at is None:  # from now on that attempt can't hand over any more
-        return await notifications.end_try(uow, row.id, last.number, TryOutcome.ABANDONED, None)
-    left = last.handed_at + ANSWER_LIFE - row.now
+    left = ANSWER_LIFE
+    if last.handed_at is not None:
+        left = last.handed_at + ANSWER_LIFE - row.now
+    elif await notifications.abandon_try(uow, row.id, last.number):
+        return True  # from now on that attempt can't hand over any more
     if left.total_seconds() > 0:  # its answer may still come
         notifications.try_again(uow, row.id, left, "answer_awaited")
         return False
@@ -130,6 +133,8 @@ def _needless(row: NotificationRow) -> str | None:
         return "no_role"
     if row.channel is Channel.MAIL and row.address is None:
         return "no_address"
+    if row.kind is Kind.QUESTION_ASKED and row.is_answered:
+        return "answered"
     notice = NOTICES[row.kind]
     if notice.is_of_open_gate:
         if not row.is_gate_open:

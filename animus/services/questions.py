@@ -79,6 +79,7 @@ async def ask(
             "roles_held": row.roles_held,
         },
     )  # fmt: skip
+    runs.add_outbox(uow, project_id, run.id, runs.NOTIFY)
     await uow.flush()
     return await get_question(uow, project_id, QuestionId(row.id))
 
@@ -113,6 +114,7 @@ async def answer(
         subjects={"run": asked.run_id, "gate": asked.gate_id, "question": question_id},
         payload={"number": asked.number, "text": text},
     )  # fmt: skip
+    runs.add_outbox(uow, project_id, asked.run_id, runs.NOTIFY)
     await uow.flush()
     return await get_question(uow, project_id, question_id)
 

@@ -55,6 +55,7 @@ async def withdraw(
         now = await runs.database_time(uow)
         await approvals.settle(uow, call, gate, left, now=now)
     runs.add_outbox(uow, project_id, gate.run_id, "wake")
+    runs.add_outbox(uow, project_id, gate.run_id, runs.NOTIFY)
     await uow.flush()
     return await get_decision(uow, project_id, decision_id)
 

@@ -8,6 +8,7 @@ from typing import LiteralString
 from uuid import UUID
 
 from animus.domain.notifications import Channel, Kind, Outcome, TryOutcome
+from animus.store.approvals import IN_FORCE
 from animus.store.database import ReadSession, UnitOfWork
 
 
@@ -27,10 +28,10 @@ class NotificationRow:
     run_id: UUID
     gate_id: UUID | None
     kind: Kind
+    subject_id: UUID
     channel: Channel
     person_id: UUID | None
     until: datetime
-    created_at: datetime
     now: datetime
     address: str | None
     is_active: bool
@@ -38,6 +39,8 @@ class NotificationRow:
     has_wanted_role: bool
     """Of the person: that of the gate, or the project's administrator."""
     has_decided: bool
+    is_answered: bool
+    """Of a question."""
     is_gate_open: bool
     """Of the gate, if it has one: not closed, not superseded, its run not ended."""
     last: LastTry | None
@@ -51,34 +54,34 @@ async def hold(uow: UnitOfWork, notification_id: UUID) -> NotificationRow | None
         return None
     (row,) = await uow.fetch(_HOLD, notification_id)
     number, handed_at, ended_at = row[-3:]
+    last = LastTry(number=number, handed_at=handed_at, ended_at=ended_at)
     return NotificationRow(
         id=row[0],
         project_id=row[1],
         run_id=row[2],
         gate_id=row[3],
         kind=Kind(row[4]),
-        channel=Channel(row[5]),
-        person_id=row[6],
-        until=row[7],
-        created_at=row[8],
+        subject_id=row[5],
+        channel=Channel(row[6]),
+        person_id=row[7],
+        until=row[8],
         now=row[9],
         address=row[10],
         is_active=row[11],
         has_wanted_role=row[12],
         has_decided=row[13],
-        is_gate_open=row[14],
-        last=None
-        if number is None
-        else LastTry(number=number, handed_at=handed_at, ended_at=ended_at),
+        is_answered=row[14],
+        is_gate_open=row[15],
+        last=last if number is not None else None,
     )
 
 
 _LOCK: LiteralString = (
     "SELECT id FROM notifications WHERE id = %s AND settled_at IS NULL FOR UPDATE"
 )
-_HOLD: LiteralString = """
-SELECT n.id, n.project_id, n.run_id, n.gate_id, n.kind, n.channel, n.person_id, n.until,
-       n.created_at, clock_timestamp(), a.address,
+_HOLD: LiteralString = f"""
+SELECT n.id, n.project_id, n.run_id, n.gate_id, n.kind, n.subject_id, n.channel, n.person_id,
+       n.until, clock_timestamp(), a.address,
        n.person_id IS NULL OR (p.disabled_at IS NULL AND EXISTS (
          SELECT FROM role_bindings b WHERE b.project_id = n.project_id
             AND b.principal_id = n.person_id AND b.revoked_at IS NULL)),
@@ -86,9 +89,11 @@ SELECT n.id, n.project_id, n.run_id, n.gate_id, n.kind, n.channel, n.person_id, 
          SELECT FROM role_bindings b WHERE b.project_id = n.project_id
             AND b.principal_id = n.person_id AND b.revoked_at IS NULL
             AND b.role = CASE n.kind WHEN 'gate_escalated' THEN 'admin' ELSE g.role END),
-       EXISTS (SELECT FROM decisions d WHERE d.gate_id = n.gate_id AND d.person_id = n.person_id),
+       EXISTS (SELECT FROM decisions d WHERE d.gate_id = n.gate_id AND d.person_id = n.person_id
+                  AND NOT EXISTS (SELECT FROM decision_withdrawals w WHERE w.decision_id = d.id)),
+       EXISTS (SELECT FROM gate_answers s WHERE s.question_id = n.subject_id),
        r.ended_at IS NULL AND g.generation = r.generation AND g.deadline > clock_timestamp()
-         AND NOT EXISTS (SELECT FROM gate_closures c WHERE c.gate_id = g.id),
+         AND NOT EXISTS (SELECT FROM gate_closures WHERE gate_id = g.id AND {IN_FORCE}),
        t.number, t.handed_at, t.ended_at
   FROM notifications n
   JOIN runs r ON r.id = n.run_id
@@ -107,6 +112,20 @@ async def mark_handed_over(uow: UnitOfWork, notification_id: UUID, number: int) 
     # lint-skip: project-scope: an attempt of our own, by its key
     rows = await uow.fetch(
         "UPDATE notification_tries SET handed_at = clock_timestamp()"
+        " WHERE notification_id = %s AND number = %s AND handed_at IS NULL AND ended_at IS NULL"
+        " RETURNING number",
+        notification_id,
+        number,
+    )
+    return len(rows) == 1
+
+
+async def abandon_try(uow: UnitOfWork, notification_id: UUID, number: int) -> bool:
+    """The other side of the fence, judged by the row as it is once it is locked: False where it was
+    handed over, or has ended, meanwhile."""
+    # lint-skip: project-scope: an attempt of our own, by its key
+    rows = await uow.fetch(
+        "UPDATE notification_tries SET ended_at = clock_timestamp(), outcome = 'abandoned'"
         " WHERE notification_id = %s AND number = %s AND handed_at IS NULL AND ended_at IS NULL"
         " RETURNING number",
         notification_id,
@@ -196,6 +215,20 @@ SELECT j.name, r.name, r.pipeline_name, r.classification, r.state, r.reason, r.t
   FROM runs r JOIN projects j ON j.id = r.project_id JOIN principals q ON q.id = r.requested_by
  WHERE r.project_id = %s AND r.id = %s
 """
+
+
+async def get_withdrawal(
+    session: ReadSession, project_id: UUID, decision_id: UUID
+) -> tuple[str, str]:
+    """Who took a decision back, and why."""
+    ((name, reason),) = await session.fetch(
+        "SELECT p.name, w.reason FROM decision_withdrawals w"
+        " JOIN principals p ON p.id = w.principal_id"
+        " WHERE w.project_id = %s AND w.decision_id = %s",
+        project_id,
+        decision_id,
+    )
+    return name, reason
 
 
 async def find_address(session: ReadSession, person_id: UUID) -> str | None:

@@ -9,6 +9,7 @@ from typing import Any, LiteralString
 from uuid import UUID
 
 from animus.domain.notifications import NEWS_LIFE, PATIENCE, Channel, Kind, Terms
+from animus.store.approvals import IN_FORCE
 from animus.store.database import ReadSession, UnitOfWork
 from animus.store.new_ids import new_id
 
@@ -24,6 +25,7 @@ class Owed:
     gate_id: UUID | None
     kind: Kind
     subject_id: UUID
+    number: int
     channel: Channel
     person_id: UUID | None
     until: datetime
@@ -41,7 +43,9 @@ def _questions(terms: Terms) -> Iterator[tuple[LiteralString, *tuple[object, ...
     if terms.sends_mail:
         yield _DECIDERS, terms.remind_at
         yield _ADMINS, terms.escalate_at
-        yield _CLOSED, PATIENCE, NEWS_LIFE
+        yield _REOPENED, NEWS_LIFE
+        for query in (_CLOSED, _WITHDRAWN, _ASKED, _ANSWERED):
+            yield query, PATIENCE, NEWS_LIFE
         yield _ENDED, PATIENCE, NEWS_LIFE
     if terms.chat_projects:
         yield _GATES_IN_CHAT, terms.escalate_at, list(terms.chat_projects)
@@ -49,13 +53,14 @@ def _questions(terms: Terms) -> Iterator[tuple[LiteralString, *tuple[object, ...
 
 
 def _owed(row: tuple[Any, ...]) -> Owed:
-    project_id, run_id, gate_id, kind, channel, person_id, until = row
+    project_id, run_id, gate_id, kind, subject_id, number, channel, person_id, until = row
     return Owed(
         project_id=project_id,
         run_id=run_id,
         gate_id=gate_id,
         kind=Kind(kind),
-        subject_id=gate_id or run_id,
+        subject_id=subject_id,
+        number=number,
         channel=Channel(channel),
         person_id=person_id,
         until=until,
@@ -67,15 +72,15 @@ async def keep_owed(uow: UnitOfWork, owed: Sequence[Owed]) -> None:
     for one in owed:
         uow.later(
             _KEEP, new_id(), one.project_id, one.run_id, one.gate_id, one.kind, one.subject_id,
-            one.channel, one.person_id, one.until,
+            one.number, one.channel, one.person_id, one.until,
         )  # fmt: skip
     await uow.flush()
 
 
 _KEEP: LiteralString = """
-INSERT INTO notifications (id, project_id, run_id, gate_id, kind, subject_id, channel, person_id,
-                           until, next_try_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, statement_timestamp()) ON CONFLICT DO NOTHING
+INSERT INTO notifications (id, project_id, run_id, gate_id, kind, subject_id, number,
+                           channel, person_id, until, next_try_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, statement_timestamp()) ON CONFLICT DO NOTHING
 """
 
 _OPEN_GATES: LiteralString = """
@@ -85,8 +90,8 @@ _OPEN_GATES: LiteralString = """
 _STILL_OPEN: LiteralString = """
  WHERE r.ended_at IS NULL AND r.state = 'awaiting_approval'
    AND g.deadline > statement_timestamp()
-   AND NOT EXISTS (SELECT FROM gate_closures c WHERE c.gate_id = g.id)
 """
+_STILL_OPEN += f" AND NOT EXISTS (SELECT FROM gate_closures WHERE gate_id = g.id AND {IN_FORCE})"
 _REACHABLE: LiteralString = """
   JOIN principals p ON p.id = b.principal_id AND p.kind = 'person' AND p.disabled_at IS NULL
                    AND p.id <> g.requester_person_id
@@ -97,8 +102,22 @@ _NOT_TOLD: LiteralString = """
                     WHERE n.kind = k.kind AND n.subject_id = g.id AND n.channel = 'mail'
                       AND n.person_id = p.id)
 """
+_IN_PERSON: LiteralString = """
+NOT EXISTS (SELECT FROM delegations y
+              JOIN role_bindings z ON z.project_id = y.project_id AND z.role = y.role
+                                  AND z.principal_id = y.delegate_id AND z.revoked_at IS NULL
+             WHERE y.project_id = g.project_id AND y.delegator_id = p.id AND y.role = g.role
+               AND y.delegate_id <> g.requester_person_id
+               AND y.revoked_at IS NULL AND y.until > statement_timestamp())
+"""
+"""Nobody decides in this person's place, who would be reminded instead: delegates hold the role."""
+_UNDECIDED: LiteralString = """
+   AND NOT EXISTS (SELECT FROM decisions d WHERE d.gate_id = g.id AND d.person_id = p.id
+                      AND NOT EXISTS (SELECT FROM decision_withdrawals w
+                                       WHERE w.decision_id = d.id))
+"""
 _DECIDERS: LiteralString = (
-    "SELECT DISTINCT g.project_id, g.run_id, g.id, k.kind, 'mail', p.id, g.deadline"
+    "SELECT DISTINCT g.project_id, g.run_id, g.id, k.kind, g.id, 1, 'mail', p.id, g.deadline"
     + _OPEN_GATES
     + " JOIN (VALUES ('gate_opened', 0.0::float8), ('gate_reminder', %s::float8)) AS k(kind, part)"
     "    ON g.opened_at + (g.deadline - g.opened_at) * k.part <= statement_timestamp()"
@@ -106,16 +125,19 @@ _DECIDERS: LiteralString = (
     "                     AND b.role = g.role"
     + _REACHABLE
     + _STILL_OPEN
-    + " AND NOT EXISTS (SELECT FROM decisions d WHERE d.gate_id = g.id AND d.person_id = p.id)"
+    + _UNDECIDED
     # Who hears of the gate only now, after a stop or with a new role, needs no reminder of it.
-    " AND (k.part = 0 OR EXISTS (SELECT FROM notifications o"
+    + " AND (k.part = 0 OR EXISTS (SELECT FROM notifications o"
     "       WHERE o.kind = 'gate_opened' AND o.subject_id = g.id AND o.person_id = p.id"
     "         AND o.created_at < g.opened_at + (g.deadline - g.opened_at) * k.part))"
+    + " AND (k.part = 0 OR "
+    + _IN_PERSON
+    + ")"
     + _NOT_TOLD
     + f" LIMIT {BATCH}"
 )
 _ADMINS: LiteralString = (
-    "SELECT DISTINCT g.project_id, g.run_id, g.id, k.kind, 'mail', p.id, g.deadline"
+    "SELECT DISTINCT g.project_id, g.run_id, g.id, k.kind, g.id, 1, 'mail', p.id, g.deadline"
     + _OPEN_GATES
     + " JOIN (VALUES ('gate_escalated', %s::float8)) AS k(kind, part)"
     "    ON g.opened_at + (g.deadline - g.opened_at) * k.part <= statement_timestamp()"
@@ -127,14 +149,63 @@ _ADMINS: LiteralString = (
     + f" LIMIT {BATCH}"
 )
 _CLOSED: LiteralString = f"""
-SELECT g.project_id, g.run_id, g.id, 'gate_closed', 'mail', g.requester_person_id,
-       c.closed_at + %s::interval
-  FROM gate_closures c
-  JOIN approval_gates g ON g.id = c.gate_id
+SELECT g.project_id, g.run_id, g.id, 'gate_closed', g.id, gate_closures.number, 'mail',
+       g.requester_person_id, closed_at + %s::interval
+  FROM gate_closures
+  JOIN approval_gates g ON g.id = gate_id
   JOIN mail_addresses a ON a.person_id = g.requester_person_id
- WHERE c.closed_at > statement_timestamp() - %s::interval AND c.closing <> 'voided'
+ WHERE closed_at > statement_timestamp() - %s::interval AND closing <> 'voided' AND {IN_FORCE}
    AND NOT EXISTS (SELECT FROM notifications n
-                    WHERE n.kind = 'gate_closed' AND n.subject_id = g.id)
+                    WHERE n.kind = 'gate_closed' AND n.subject_id = g.id
+                      AND n.number = gate_closures.number)
+ LIMIT {BATCH}
+"""
+_REOPENED: LiteralString = (
+    "SELECT DISTINCT g.project_id, g.run_id, g.id, 'gate_reopened', w.decision_id, 1, 'mail', p.id,"
+    "       g.deadline"
+    + _OPEN_GATES
+    + " JOIN decision_withdrawals w ON w.gate_id = g.id AND w.reopens IS NOT NULL"
+    " JOIN role_bindings b ON b.project_id = g.project_id AND b.revoked_at IS NULL"
+    "                     AND b.role = g.role"
+    + _REACHABLE
+    + _STILL_OPEN
+    + _UNDECIDED
+    + " AND p.id <> w.person_id AND w.withdrawn_at > statement_timestamp() - %s::interval"
+    " AND NOT EXISTS (SELECT FROM notifications n WHERE n.kind = 'gate_reopened'"
+    "       AND n.subject_id = w.decision_id AND n.channel = 'mail' AND n.person_id = p.id)"
+    f" LIMIT {BATCH}"
+)
+_WITHDRAWN: LiteralString = f"""
+SELECT g.project_id, g.run_id, g.id, 'decision_withdrawn', w.decision_id, 1, 'mail',
+       g.requester_person_id, w.withdrawn_at + %s::interval
+  FROM decision_withdrawals w
+  JOIN approval_gates g ON g.id = w.gate_id
+  JOIN mail_addresses a ON a.person_id = g.requester_person_id
+ WHERE w.withdrawn_at > statement_timestamp() - %s::interval
+   AND NOT EXISTS (SELECT FROM notifications n
+                    WHERE n.kind = 'decision_withdrawn' AND n.subject_id = w.decision_id)
+ LIMIT {BATCH}
+"""
+_ASKED: LiteralString = f"""
+SELECT q.project_id, q.run_id, q.gate_id, 'question_asked', q.id, 1, 'mail',
+       q.requester_person_id, q.asked_at + %s::interval
+  FROM gate_questions q
+  JOIN mail_addresses a ON a.person_id = q.requester_person_id
+ WHERE q.asked_at > statement_timestamp() - %s::interval
+   AND NOT EXISTS (SELECT FROM gate_answers s WHERE s.question_id = q.id)
+   AND NOT EXISTS (SELECT FROM notifications n
+                    WHERE n.kind = 'question_asked' AND n.subject_id = q.id)
+ LIMIT {BATCH}
+"""
+_ANSWERED: LiteralString = f"""
+SELECT q.project_id, q.run_id, q.gate_id, 'question_answered', q.id, 1, 'mail', q.person_id,
+       s.answered_at + %s::interval
+  FROM gate_answers s
+  JOIN gate_questions q ON q.id = s.question_id
+  JOIN mail_addresses a ON a.person_id = q.person_id
+ WHERE s.answered_at > statement_timestamp() - %s::interval
+   AND NOT EXISTS (SELECT FROM notifications n
+                    WHERE n.kind = 'question_answered' AND n.subject_id = q.id)
  LIMIT {BATCH}
 """
 _OF_ENDED: LiteralString = """
@@ -142,7 +213,7 @@ _OF_ENDED: LiteralString = """
    AND r.state IN ('succeeded', 'failed')
 """
 _ENDED: LiteralString = (
-    "SELECT r.project_id, r.id, NULL::uuid, 'run_ended', 'mail', r.requester_person_id,"
+    "SELECT r.project_id, r.id, NULL::uuid, 'run_ended', r.id, 1, 'mail', r.requester_person_id,"
     "       r.ended_at + %s::interval"
     "  FROM runs r JOIN mail_addresses a ON a.person_id = r.requester_person_id"
     + _OF_ENDED
@@ -151,7 +222,7 @@ _ENDED: LiteralString = (
     f" LIMIT {BATCH}"
 )
 _GATES_IN_CHAT: LiteralString = (
-    "SELECT g.project_id, g.run_id, g.id, k.kind, 'chat', NULL::uuid, g.deadline"
+    "SELECT g.project_id, g.run_id, g.id, k.kind, g.id, 1, 'chat', NULL::uuid, g.deadline"
     + _OPEN_GATES
     + " JOIN (VALUES ('gate_opened', 0.0::float8), ('gate_escalated', %s::float8)) AS k(kind, part)"
     "    ON g.opened_at + (g.deadline - g.opened_at) * k.part <= statement_timestamp()"
@@ -162,7 +233,7 @@ _GATES_IN_CHAT: LiteralString = (
     f" LIMIT {BATCH}"
 )
 _ENDED_IN_CHAT: LiteralString = (
-    "SELECT r.project_id, r.id, NULL::uuid, 'run_ended', 'chat', NULL::uuid,"
+    "SELECT r.project_id, r.id, NULL::uuid, 'run_ended', r.id, 1, 'chat', NULL::uuid,"
     "       r.ended_at + %s::interval"
     "  FROM runs r"
     + _OF_ENDED.replace("WHERE", "JOIN projects j ON j.id = r.project_id WHERE")

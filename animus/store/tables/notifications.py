@@ -45,7 +45,12 @@ class Notification(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("project_id", "id"),
         UniqueConstraint(
-            "kind", "subject_id", "channel", "person_id", postgresql_nulls_not_distinct=True
+            "kind",
+            "subject_id",
+            "number",
+            "channel",
+            "person_id",
+            postgresql_nulls_not_distinct=True,
         ),
         within_project("run_id", "runs"),
         of_same_run("gate_id", "approval_gates"),
@@ -66,7 +71,9 @@ class Notification(SQLModel, table=True):
     gate_id: UUID | None = None
     kind: str
     subject_id: UUID
-    """What it is about: a gate or a run."""
+    """What it is about: a gate, a run, a question, a decision that was taken back."""
+    number: int = 1
+    """Of a gate's closings, which may be several."""
     channel: str
     person_id: UUID | None = None
     until: datetime = moment()

@@ -45,6 +45,7 @@ def upgrade() -> None:
         sa.Column("gate_id", sa.Uuid(), nullable=True),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("subject_id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("channel", sa.String(), nullable=False),
         sa.Column("person_id", sa.Uuid(), nullable=True),
         _moment("until"),
@@ -54,7 +55,9 @@ def upgrade() -> None:
         sa.Column("outcome", sa.String(), nullable=True),
         sa.Column("code", sa.String(), nullable=True),
         sa.CheckConstraint(
-            "kind IN ('gate_opened', 'gate_reminder', 'gate_escalated', 'gate_closed', 'run_ended')",
+            "kind IN ('gate_opened', 'gate_reminder', 'gate_escalated', 'gate_reopened', "
+            "'gate_closed', 'decision_withdrawn', 'question_asked', 'question_answered', "
+            "'run_ended')",
             name="kind_known",
         ),
         sa.CheckConstraint("channel IN ('mail', 'chat')", name="channel_known"),
@@ -74,7 +77,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("project_id", "id"),
         sa.UniqueConstraint(
-            "kind", "subject_id", "channel", "person_id", postgresql_nulls_not_distinct=True
+            "kind",
+            "subject_id",
+            "number",
+            "channel",
+            "person_id",
+            postgresql_nulls_not_distinct=True,
         ),
     )
     op.create_index(

@@ -1,0 +1,229 @@
+"""Whom the records say to tell of what: every kind once, and addresses that administrators set."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from animus.couriers import HandOver, NotTaken, Parcel, Unanswered
+from animus.domain.access import Role
+from animus.domain.runs import RunState
+from animus.services import notifications
+from tests.api.test_approvals import decide, open_gate, waiting
+from tests.api.test_delegations import delegated
+from tests.api.test_withdrawals import withdraw
+from tests.support.clients import Client, problem_of
+from tests.support.people import Team, grant, make_person, make_team
+from tests.support.platforms import Platform, system_call
+from tests.support.runs import make_run
+from tests.support.telling import TERMS, Pigeon, give_address, post_with, tell_all
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.stack
+
+GATE_LIFE = 3 * 86_400.0
+LATER = 20.0
+"""Seconds of it: after the first mail was owed, and soon."""
+
+
+@pytest.fixture
+async def reachable(platform: Platform) -> tuple[Team, dict[str, str]]:
+    """A team with addresses; who is told, by address."""
+    team = await make_team(platform)
+    roles = ("viewer", "editor", "reviewer", "admin", "auditor")
+    return team, {await give_address(platform, getattr(team, role)): role for role in roles}
+
+
+async def told(platform: Platform, who: dict[str, str]) -> Counter[tuple[str, str]]:
+    """(role, subject) of what this team is told now; asked twice, because once must do."""
+    pigeon = Pigeon()
+    post = post_with(pigeon)
+    await asyncio.gather(*(tell_all(platform, post) for _ in range(2)))
+    await tell_all(platform, post)
+    return Counter(
+        (who[one.place], one.letter.subject.partition("] ")[2])
+        for one in pigeon.parcels
+        if one.place in who
+    )
+
+
+def begins(found: Counter[tuple[str, str]]) -> list[tuple[str, str]]:
+    """With the first words of each subject, in order."""
+    assert set(found.values()) <= {1}, found
+    return sorted((role, " ".join(subject.split()[:2])) for role, subject in found)
+
+
+async def test_questions_answers_decisions_and_what_is_taken_back_are_told_once_each(
+    platform: Platform, client: Client, reachable: tuple[Team, dict[str, str]]
+) -> None:
+    team, who = reachable
+    second = await make_person(platform)
+    await grant(platform, team, second, Role.REVIEWER)
+    who[await give_address(platform, second)] = "second"
+    run, gate = await waiting(platform, client, team)
+    assert begins(await told(platform, who)) == [
+        ("reviewer", "Your decision"), ("second", "Your decision"),
+    ]  # fmt: skip
+    asked = await client.post(
+        f"{team.path}/gates/{gate['id']}/questions", team.reviewer, {"text": "why?"}
+    )
+    assert begins(await told(platform, who)) == [("editor", f"{team.reviewer.name} asks")]
+    await client.post(
+        f"{team.path}/questions/{asked['id']}/answer", team.editor, {"text": "because"}
+    )
+    assert begins(await told(platform, who)) == [("reviewer", "Your question")]
+    answer = await decide(client, team, gate, team.reviewer)
+    assert begins(await told(platform, who)) == [("editor", f"{gate['name']} of")]
+    assert (await withdraw(client, team, answer.json(), team.reviewer)).status_code == 201
+    assert begins(await told(platform, who)) == [
+        ("editor", "A decision"), ("second", f"{gate['name']} of"),
+    ]  # fmt: skip
+    again = await open_gate(client, run)
+    await decide(client, team, again, second, verdict="reject")
+    assert begins(await told(platform, who)) == [("editor", f"{gate['name']} of")]
+
+
+async def test_the_end_of_a_production_run_is_told_and_a_cancel_is_not(
+    platform: Platform, reachable: tuple[Team, dict[str, str]]
+) -> None:
+    team, who = reachable
+    run = await make_run(platform, team, RunState.SUCCEEDED)
+    name = (await run.view()).name
+    found = await told(platform, who)
+    assert found["editor", f"{name} succeeded"] == 1
+    await make_run(platform, team, RunState.CANCELED)
+    assert [one for one in await told(platform, who) if "canceled" in one[1]] == []
+
+
+async def test_reminders_and_escalations_are_told_when_their_part_of_the_gates_life_has_passed(
+    platform: Platform, client: Client, reachable: tuple[Team, dict[str, str]]
+) -> None:
+    team, who = reachable
+    await waiting(platform, client, team)
+    await told(platform, who)
+    pigeon = Pigeon()
+    soon = replace(TERMS, remind_at=1e-9, escalate_at=1e-9)
+    await tell_all(platform, post_with(pigeon, soon))
+    # The reminder's moment was before the first mail: it would say the same at once.
+    kinds = sorted(who[one.place] for one in pigeon.parcels if one.place in who)
+    assert kinds == ["admin"]
+
+
+async def test_who_has_delegated_is_not_reminded_but_the_delegate_is(
+    platform: Platform, client: Client, reachable: tuple[Team, dict[str, str]]
+) -> None:
+    team, who = reachable
+    second = await make_person(platform)
+    await grant(platform, team, second, Role.REVIEWER)
+    who[await give_address(platform, second)] = "second"
+    await waiting(platform, client, team)
+    await told(platform, who)
+    await delegated(client, team, team.reviewer, second)
+    pigeon = Pigeon()
+    soon = post_with(pigeon, replace(TERMS, remind_at=LATER / GATE_LIFE, escalate_at=0.99))
+
+    async def is_reminded() -> bool:
+        await tell_all(platform, soon)
+        return any(one.place in who for one in pigeon.parcels)
+
+    await eventually(is_reminded, "somebody is reminded")
+    await tell_all(platform, soon)
+    assert [who[one.place] for one in pigeon.parcels if one.place in who] == ["second"]
+
+
+class Broken(Pigeon):
+    """Fails as it is told, before or after it has handed over."""
+
+    def __init__(self, error: Exception, *, after: bool) -> None:
+        super().__init__()
+        self._error, self._after = error, after
+
+    async def deliver(self, parcel: Parcel, hand_over: HandOver, /) -> None:
+        if self._after:
+            await hand_over()
+        self.parcels.append(parcel)
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "after", "outcome"),
+    [
+        (NotTaken("smtp_unreachable"), False, None),
+        (NotTaken("smtp_message_refused_451"), True, None),
+        (NotTaken("smtp_recipient_refused_550_5.1.1", for_good=True), False, "refused"),
+        (Unanswered(), True, "unconfirmed"),
+    ],
+)
+async def test_what_is_not_told_is_tried_again_or_settled(
+    platform: Platform, client: Client, reachable: tuple[Team, dict[str, str]],
+    error: Exception, after: bool, outcome: str | None,
+) -> None:  # fmt: skip
+    team, who = reachable
+    run, _ = await waiting(platform, client, team)
+    broken = Broken(error, after=after)
+    await tell_all(platform, post_with(broken))
+    assert len([one for one in broken.parcels if one.place in who]) == 1
+    async with platform.worker.read() as session:
+        rows = await session.fetch(
+            "SELECT id, outcome FROM notifications WHERE run_id = %s", run.id
+        )
+    assert [row[1] for row in rows] == [outcome]
+    if outcome is not None:
+        pigeon = Pigeon()
+        await notifications.send(platform.worker, system_call(), post_with(pigeon), rows[0][0])
+        assert pigeon.parcels == []
+
+
+async def test_an_attempt_that_was_taken_for_lost_hands_nothing_over(
+    platform: Platform, client: Client, reachable: tuple[Team, dict[str, str]]
+) -> None:
+    """Two workers at one notification: the later one took the earlier one's attempt away."""
+    team, who = reachable
+    run, _ = await waiting(platform, client, team)
+    second = Pigeon()
+
+    class Slow(Pigeon):
+        async def deliver(self, parcel: Parcel, hand_over: HandOver, /) -> None:
+            await notifications.send(platform.worker, system_call(), post_with(second), parcel.id)
+            await super().deliver(parcel, hand_over)
+
+    first = Slow()
+    await tell_all(platform, post_with(first))
+    assert [one for one in first.parcels if one.place in who] == []
+    assert len([one for one in second.parcels if one.place in who]) == 1
+    del run
+
+
+async def test_addresses_are_set_by_administrators_of_the_platform_and_can_be_taken_back(
+    platform: Platform, client: Client
+) -> None:
+    person = await make_person(platform)
+    path = f"/principals/{person.id}/address"
+    said: Any = {"address": "maria@example.org"}
+    assert (await client.post(f"{path}:set", platform.admin, said))["address"] == said["address"]
+    assert (await client.get(path, platform.admin))["address"] == said["address"]
+    for wrong in ("maria", "a@b\r\nBcc: c@d", "x" * 300):
+        refused = await client.send("POST", f"{path}:set", platform.admin, {"address": wrong})
+        problem_of(refused, 422)
+    assert (await client.get(path, platform.admin))["address"] == said["address"]
+    await client.post(f"{path}:set", platform.admin, {"address": None})
+    assert (await client.get(path, platform.admin))["address"] is None
+    refused = await client.send("POST", f"{path}:set", person, said)
+    problem_of(refused, 403)
+
+
+async def test_what_is_owed_is_measured(
+    platform: Platform, client: Client, reachable: tuple[Team, dict[str, str]]
+) -> None:
+    team, _ = reachable
+    await waiting(platform, client, team)
+    async with platform.worker.write() as uow:
+        await notifications.take_stock(uow, TERMS, limit=1)
+    found = await notifications.count_owed(platform.worker)
+    assert found["owed"] >= 1
+    assert found["oldest_seconds"] >= 0
+    await tell_all(platform, post_with(Pigeon()))
