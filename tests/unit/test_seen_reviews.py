@@ -61,8 +61,13 @@ def test_what_stands_beside_a_review_fits_too() -> None:
         "principal": "bob", "verdict": "approve", "reason": WIDE, "withdrawal": withdrawal,
         "in_place_of": WIDE,
     }  # fmt: skip
-    show_review(Screen(out=out, err=out), seen("wide", beside=BESIDE | {"decisions": [decision]}))
+    answer = {"principal": "erin", "text": WIDE}
+    question = {"number": 1, "principal": "bob", "text": WIDE, "answer": answer}
+    beside = BESIDE | {"decisions": [decision], "questions": [question]}
+    show_review(Screen(out=out, err=out), seen("wide", beside=beside))
     lines = out.getvalue().splitlines()
+    for said in ("bob in place of", "question 1, asked by bob", "answered by erin"):
+        assert [line for line in lines if said in line], said
     assert any(FORGED in line for line in lines[lines.index(BESIDE_TITLE) :])
     assert all(cell_len(line) <= 100 for line in lines)
     assert not [line for line in lines if line.strip().startswith(FORGED)]

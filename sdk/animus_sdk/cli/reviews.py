@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from animus_sdk.cli.gates import decision_words
+from animus_sdk.cli.questions import show_questions
 from animus_sdk.cli.screens import TEXT_WIDTH, Screen, styled
 from animus_sdk.cli.wording import time_words
 from animus_sdk.cli.wrapped_lines import set_lines
@@ -92,6 +93,7 @@ def _show_beside(screen: Screen, review: SeenReview) -> None:
         )
     for one in beside["decisions"]:
         screen.passage(decision_words(one), indent=2)
+    show_questions(screen, beside["questions"])
     for run in beside["newer_runs"]:
         said = f"{run['classification']}, {run['state']}, {time_words(run['created_at'])}"
         screen.passage(f"newer run {run['name']}: {said}", indent=2)
