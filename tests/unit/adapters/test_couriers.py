@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from email import message_from_bytes
 from email.policy import default
@@ -189,6 +189,31 @@ async def test_tls_is_verified_and_the_password_is_read_at_each_login(tmp_path: 
 
 
 @asynccontextmanager
+async def talking(
+    talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncIterator[int]:
+    """A server on a port, until all who came have been talked to; some leave before their end."""
+    talks: list[asyncio.Task[None]] = []
+
+    async def to_the_end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await talk(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            return
+        finally:
+            writer.close()
+
+    def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talks.append(asyncio.ensure_future(to_the_end(reader, writer)))
+
+    server = await asyncio.start_server(begin, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+    await asyncio.gather(*talks)
+    await asyncio.sleep(0)  # connections close in the loop's next turn
+
+
+@asynccontextmanager
 async def half_a_server(*, hear: bytes) -> AsyncIterator[int]:
     """Says what SMTP asks for, and hangs up when it has heard something."""
 
@@ -203,11 +228,9 @@ async def half_a_server(*, hear: bytes) -> AsyncIterator[int]:
                 writer.write(b"250 OK\r\n")
             elif line.upper().startswith(b"DATA"):
                 writer.write(b"354 go on\r\n")
-        writer.close()
 
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
+    async with talking(talk) as port:
+        yield port
 
 
 @pytest.mark.parametrize(
@@ -245,11 +268,9 @@ async def chat_server(status: str, *, bodies: list[bytes]) -> AsyncIterator[int]
         if status:
             writer.write(f"HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n".encode())
         await writer.drain()
-        writer.close()
 
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
+    async with talking(talk) as port:
+        yield port
 
 
 @asynccontextmanager
