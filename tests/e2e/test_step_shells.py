@@ -91,9 +91,10 @@ async def test_on_a_terminal_it_is_a_shell_with_the_runs_name(
 ) -> None:
     def work(session: Terminal) -> int:
         session.wait_for(f"{failed.name}/train $ ")
-        session.type("wc -l < /animus/in/churn/churn.csv; echo changed > train.py\n")
-        session.type("sleep 1000\n")
-        session.wait_for("sleep 1000\r\n")
+        session.type("echo changed > train.py; echo written-$((1 + 1))\n")
+        session.wait_for("written-2")  # else Ctrl+C would end this
+        session.type("echo asleep-$((1 + 1)); sleep 1000\n")
+        session.wait_for("asleep-2")
         session.type("\x03")
         session.type("echo still-$((40 + 2))\n")
         session.wait_for("still-42")
