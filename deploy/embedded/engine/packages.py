@@ -10,8 +10,9 @@ from deploy.embedded.console import Console
 from deploy.embedded.engine.privileges import elevation, may_install
 from deploy.programs import find_program
 
-PACKAGES = {"podman": "podman", "runc": "runc"}
-"""Program and package. Podman's default runtime, crun, does not work on every kernel set-up."""
+PACKAGES = {"podman": "podman", "runc": "runc", "catatonit": "catatonit"}
+"""Program and package. Podman's default runtime, crun, does not work on every kernel set-up; and
+without catatonit, which it only recommends, it has no init process that reaps orphans."""
 
 _INSTALL = ("apt-get", "install", "--yes", "--no-install-recommends")
 _LOCK_PATIENCE = ("-o", "DPkg::Lock::Timeout=300")
