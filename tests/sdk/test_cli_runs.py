@@ -95,7 +95,10 @@ def test_a_pasted_preview_is_markdown_and_writes_nothing(
     done = animus("run", "preview", *ASKED, "--markdown")
     assert done.code == 0
     assert done.out.startswith("### Animus preview: needs approval\n")
-    assert "- `reviewer: 1 decision by role reviewer within 3 d (now: reviewer)`" in done.out
+    assert (
+        "- `reviewer: 1 decision by role reviewer within 3 d (now: colleague, reviewer)`"
+        in done.out
+    )
     assert [animus.json(noun, "list") for noun in ("dataset", "pipeline", "env")] == before
     assert "\x1b" not in done.out
 
