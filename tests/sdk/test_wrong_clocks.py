@@ -17,13 +17,13 @@ REASON = "because " + "of the new data " * 20
 def test_how_long_ago_it_was_goes_by_the_platforms_clock(
     platform: Platform, animus: CommandLine
 ) -> None:
-    """The same as a clock here that is three hours behind."""
+    """The same as a clock here that is a little more than three hours behind."""
     write_project(animus.folder, pipeline())
     run = animus.json("run", "submit", *ASKED, "--production", "--lock", "lock.json")
     platform.driver.plan(platform.project_id, run["id"])
     in_time = animus("approvals", "show", run["id"]).out
     assert "in 2 d 23 h" in in_time or "in 3 d" in in_time
-    with clock_shifting_proxy(platform.url, by=timedelta(hours=3)) as url:
+    with clock_shifting_proxy(platform.url, by=timedelta(hours=3, minutes=5)) as url:
         told = animus("run", "list", "--gateway", url).out
         shown = animus("run", "show", run["id"], "--gateway", url).out
         gate = animus("approvals", "show", run["id"], "--gateway", url).out
