@@ -75,6 +75,7 @@ FREE_TEXTS: dict[str, tuple[str, ...]] = {
     "decide": ("/reason",),
     "declare_artifact": ("/name", "/kind"),
     "declare_source": ("/path",),
+    "delegate": ("/reason",),
     "define_environment": ("/environment/description", "/environment/images/0/name"),
     "grant_role": ("/reason",),
     "issue_own_token": ("/name",),
@@ -87,6 +88,7 @@ FREE_TEXTS: dict[str, tuple[str, ...]] = {
     "set_capacity": ("/reason",),
     "set_project_clusters": ("/reason",),
     "set_quota": ("/reason",),
+    "withdraw_decision": ("/reason",),
     "withdraw_policy": ("/reason",),
 }
 """Every operation whose texts are kept for ever, and where they stand in its body."""
@@ -100,6 +102,7 @@ NOT_SEARCHED = {
     "record_removal",  # kind and name of our own objects
     "record_secret_access",  # a digest; names and references that are in the plan already
     "declare_dataset_version",  # paths of files, which may be a million
+    "set_mail_address",  # a mail address, which has a form of its own
     "log_metrics", "log_messages",  # kept in partitions that are dropped
 }  # fmt: skip
 
