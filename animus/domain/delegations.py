@@ -12,6 +12,8 @@ from animus.domain.errors import Conflict, Forbidden, Invalid, SelfApproval
 from animus.domain.ids import PersonId
 
 LONGEST = timedelta(days=90)
+MOST = 20
+"""In force at a time, by one person on one project."""
 
 
 class DelegationUnfit(Invalid):
@@ -20,6 +22,10 @@ class DelegationUnfit(Invalid):
 
 class DelegateUnfit(Conflict):
     code = "delegate_unfit"
+
+
+class TooManyDelegations(Conflict):
+    code = "too_many_delegations"
 
 
 class DelegationEnded(Conflict):
@@ -55,6 +61,15 @@ def check_new(actor: Actor, role: Role, *, until: datetime, now: datetime) -> No
         raise DelegationUnfit("The delegation would be over already. Say a later date.")
     if until - now > LONGEST:
         raise DelegationUnfit(f"A delegation lasts {LONGEST.days} days at most. Renew it then.")
+
+
+def check_another(in_force: int) -> None:
+    """Raise where whoever delegates has as many in force as may be."""
+    if in_force >= MOST:
+        raise TooManyDelegations(
+            f"You have {in_force} delegations in force on this project, and {MOST} may be. Take one"
+            " back first."
+        )
 
 
 def check_use(delegation: UsedDelegation, gate: OpenGate, actor: Actor, *, now: datetime) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from animus.domain.access import Permission, PrincipalKind, Role
 from animus.domain.delegations import (
@@ -12,6 +13,7 @@ from animus.domain.delegations import (
     DelegationUnfit,
     NotYourDelegation,
     UsedDelegation,
+    check_another,
     check_new,
 )
 from animus.domain.errors import NotFound
@@ -61,8 +63,11 @@ async def delegate(
     uow: UnitOfWork, call: Call, project_id: ProjectId, said: NewDelegation
 ) -> DelegationView:
     check_texts(reason=said.reason)
-    check_new(call.by, said.role, until=said.until, now=await runs.database_time(uow))
+    now = await runs.database_time(uow)
+    check_new(call.by, said.role, until=said.until, now=now)
     person = await _delegate(uow, call, project_id, said)
+    await uow.lock(*delegations.delegator_lock(project_id, call.by.person_id))
+    check_another(await delegations.count_by(uow, project_id, call.by.person_id, at=now))
     row = Delegation(
         id=new_id(),
         project_id=project_id,
@@ -102,12 +107,29 @@ async def _delegate(
 async def revoke(
     uow: UnitOfWork, call: Call, project_id: ProjectId, delegation_id: DelegationId
 ) -> DelegationView:
-    """By who made it, or an administrator. Safe to repeat; what was decided stays decided."""
-    await uow.lock(*delegations.delegation_lock(delegation_id))
+    """By who made it, or an administrator; with every other in force that says the same of the same
+    two. Safe to repeat; what was decided stays decided."""
     view = await get_delegation(uow, project_id, delegation_id)
     may_revoke = Permission.ADMINISTER in call.by.permissions()
     if call.by.principal_id != view.delegator_id and not may_revoke:
         raise NotYourDelegation("Who made the delegation takes it back, or an administrator.")
+    now = await runs.database_time(uow)
+    alike = await delegations.list_alike(uow, project_id, delegation_id, at=now)
+    for one in sorted({delegation_id, *alike}):  # in one order: whoever takes back another of them
+        await uow.lock(*delegations.delegation_lock(one))
+    if await _revoke_one(uow, call, project_id, view, delegation_id):
+        for one in alike:
+            await _revoke_one(uow, call, project_id, view, one)
+    return await get_delegation(uow, project_id, delegation_id)
+
+
+async def _revoke_one(
+    uow: UnitOfWork,
+    call: Call,
+    project_id: ProjectId,
+    view: DelegationView,
+    delegation_id: UUID,
+) -> bool:
     revoked = await delegations.revoke_delegation(
         uow, project_id, delegation_id, by=call.by.principal_id, at=call.now
     )
@@ -118,7 +140,7 @@ async def revoke(
             subjects={"delegation": delegation_id, "principal": view.delegate_id},
             payload={"role": str(view.role)},
         )  # fmt: skip
-    return await get_delegation(uow, project_id, delegation_id)
+    return revoked
 
 
 async def get_delegation(
@@ -143,15 +165,14 @@ async def list_delegations(
     return [_view(row) for row in rows]
 
 
-async def list_to(
-    session: ReadSession, project_id: ProjectId, person_id: PersonId
+async def list_usable(
+    session: ReadSession, project_id: ProjectId, person_id: PersonId, roles: Collection[str]
 ) -> Sequence[DelegationView]:
-    """In force, by persons who still hold the role that they handed on."""
+    """To this person, in force, in these roles: of each delegator and role the newest, oldest
+    first. By persons who still hold what they handed on."""
     now = await runs.database_time(session)
-    rows = await delegations.list_to(session, project_id, person_id, at=now)
-    return [
-        _view(row) for row in rows if await _holds(session, project_id, row[1], Role(row[0].role))
-    ]
+    rows = await delegations.list_usable(session, project_id, person_id, roles=roles, at=now)
+    return sorted((_view(row) for row in rows), key=lambda view: view.id)
 
 
 async def hold_delegation(

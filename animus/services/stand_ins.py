@@ -8,7 +8,7 @@ from animus.domain.access import Actor, PrincipalKind
 from animus.domain.ids import GateId, PersonId, ProjectId
 from animus.services.approvals import GateView
 from animus.services.decisions import standing
-from animus.services.delegations import DelegationView, list_to
+from animus.services.delegations import DelegationView, list_usable
 from animus.store.database import ReadSession
 
 
@@ -19,11 +19,9 @@ async def find_stand_ins(
     persons only: an account that one answers for stands in for nobody."""
     if not gates or actor.kind is not PrincipalKind.PERSON:
         return {}
-    to_actor = {
-        (one.delegator_id, one.role): one
-        for one in await list_to(session, project_id, actor.person_id)
-    }
-    return {gate.id: [one for one in to_actor.values() if _waits(gate, one)] for gate in gates}
+    roles = {gate.rule.role for gate in gates}
+    usable = await list_usable(session, project_id, actor.person_id, roles)
+    return {gate.id: [one for one in usable if _waits(gate, one)] for gate in gates}
 
 
 def _waits(gate: GateView, delegation: DelegationView) -> bool:

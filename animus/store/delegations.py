@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Select, or_, update
+from sqlalchemy import Select, exists, or_, update
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from animus.store.database import AnyRow, ReadSession, UnitOfWork
 from animus.store.scope import scoped
-from animus.store.tables import Delegation, Principal
+from animus.store.tables import Delegation, Principal, RoleBinding
 
+S = TypeVar("S", bound=Select[*tuple[Any, ...]])
 _Delegator = aliased(Principal)
 _Delegate = aliased(Principal)
 
@@ -21,6 +24,11 @@ _Delegate = aliased(Principal)
 def delegation_lock(delegation_id: UUID) -> tuple[str, UUID]:
     """What deciding under it and taking it back both lock: the first commit wins."""
     return ("delegation", delegation_id)
+
+
+def delegator_lock(project_id: UUID, delegator_id: UUID) -> tuple[str, UUID, UUID]:
+    """What each new delegation by one person locks: they are counted one after the other."""
+    return ("delegator", project_id, delegator_id)
 
 
 async def find_delegation(
@@ -49,28 +57,69 @@ async def list_delegations(
         )
         statement = statement.where(or_(*of_person))
     if in_force_at is not None:
-        statement = statement.where(
-            col(Delegation.revoked_at).is_(None), col(Delegation.until) > in_force_at
-        )
+        statement = _in_force(statement, in_force_at)
     if before is not None:
         statement = statement.where(col(Delegation.id) < before)
     return await session.rows(statement)
 
 
-async def list_to(
-    session: ReadSession, project_id: UUID, delegate_id: UUID, *, at: datetime
+async def list_usable(
+    session: ReadSession,
+    project_id: UUID,
+    delegate_id: UUID,
+    *,
+    roles: Collection[str],
+    at: datetime,
 ) -> Sequence[AnyRow]:
-    """(delegation, delegator, delegate): in force, to this person; of no disabled person."""
+    """(delegation, delegator, delegate): in force, to this person, in these roles; of each
+    delegator and role the newest. By persons who hold the role and are not disabled."""
+    holds = exists().where(
+        col(RoleBinding.project_id) == project_id,
+        col(RoleBinding.principal_id) == col(Delegation.delegator_id),
+        col(RoleBinding.role) == col(Delegation.role),
+        col(RoleBinding.revoked_at).is_(None),
+    )
+    of_each = (col(Delegation.delegator_id), col(Delegation.role))
     return await session.rows(
-        _named(project_id)
+        _in_force(_named(project_id), at)
         .where(
             col(Delegation.delegate_id) == delegate_id,
-            col(Delegation.revoked_at).is_(None),
-            col(Delegation.until) > at,
+            col(Delegation.role).in_(roles),
+            col(_Delegator.kind) == "person",
             col(_Delegator.disabled_at).is_(None),
+            holds,
         )
-        .order_by(col(Delegation.id))
+        .ext(distinct_on(*of_each))
+        .order_by(*of_each, col(Delegation.id).desc())
     )
+
+
+async def list_alike(
+    session: ReadSession, project_id: UUID, delegation_id: UUID, *, at: datetime
+) -> Sequence[UUID]:
+    """The others in force of the same two persons in the same role."""
+    named = aliased(Delegation)
+    statement = (
+        _in_force(scoped(Delegation, project_id), at)
+        .join(named, col(named.id) == delegation_id)
+        .where(
+            col(Delegation.id) != delegation_id,
+            col(Delegation.delegator_id) == col(named.delegator_id),
+            col(Delegation.delegate_id) == col(named.delegate_id),
+            col(Delegation.role) == col(named.role),
+        )
+    )
+    return [one.id for one in await session.all(statement)]
+
+
+async def count_by(
+    session: ReadSession, project_id: UUID, delegator_id: UUID, *, at: datetime
+) -> int:
+    """In force, by this person."""
+    statement = _in_force(scoped(Delegation, project_id), at).where(
+        col(Delegation.delegator_id) == delegator_id
+    )
+    return len(await session.all(statement))
 
 
 async def revoke_delegation(
@@ -88,6 +137,10 @@ async def revoke_delegation(
         .returning(col(Delegation.id))
     )
     return len(await uow.execute(statement)) == 1
+
+
+def _in_force(statement: S, at: datetime) -> S:
+    return statement.where(col(Delegation.revoked_at).is_(None), col(Delegation.until) > at)
 
 
 def _named(project_id: UUID) -> Select[*tuple[Delegation, Principal, Principal]]:

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from animus.domain.access import Role
+from animus.domain.delegations import MOST
 from animus.domain.runs import RunState
 from animus.services import principals
 from animus.store.new_ids import new_id
@@ -71,6 +72,16 @@ async def check_refused(
     response = await decide(client, team, gate, by, delegation_id=delegation["id"])
     assert problem_of(response, status)["code"] == code
     assert await look(client, team, gate) == before
+
+
+async def stand_ins_of(client: Client, team: Team, gate: Any, by: Member) -> list[Any]:
+    inbox = await client.get(f"{team.path}/gates", by, mine=True)
+    (found,) = [one["stand_ins"] for one in inbox if one["id"] == gate["id"]]
+    return list(found)
+
+
+async def places_of(client: Client, team: Team, gate: Any, by: Member) -> list[str]:
+    return [one["delegator"] for one in await stand_ins_of(client, team, gate, by)]
 
 
 async def drop_role(platform: Platform, client: Client, team: Team, of: Member) -> None:
@@ -265,6 +276,79 @@ async def test_a_delegation_that_expires_in_between_changes_nothing_and_ones_own
     assert audited(platform, run) == Counter(["gate.opened"])
     decision = await approved(client, team, gate, second)
     assert decision["in_place_of"] is None
+
+
+async def test_taken_back_is_whatever_hands_the_same_role_to_the_same_person(
+    platform: Platform, client: Client, team: Team, second: Member
+) -> None:
+    third = await make_person(platform)
+    await grant(platform, team, third, Role.REVIEWER)
+    _, gate = await waiting(platform, client, team)
+    older = await delegated(client, team, team.reviewer, second, life=30 * DAY)
+    newer = await delegated(client, team, team.reviewer, second)
+    to_third = await delegated(client, team, team.reviewer, third)
+    assert (await revoke(client, team, newer, team.reviewer)).status_code == 200
+    for made in (older, newer):
+        assert events_of(platform, made) == Counter(["delegation.made", "delegation.revoked"])
+        await check_refused(client, team, gate, second, made, status=409, code="delegation_ended")
+    anew = await delegated(client, team, team.reviewer, second)
+    assert (await revoke(client, team, newer, team.reviewer)).status_code == 200  # repeated
+    for made in (anew, to_third):
+        assert events_of(platform, made) == Counter(["delegation.made"])
+    await approved(client, team, gate, second, delegation_id=anew["id"])
+
+
+async def test_two_alike_that_are_taken_back_at_once(
+    platform: Platform, client: Client, team: Team, second: Member
+) -> None:
+    for _ in range(5):
+        both = [await delegated(client, team, team.reviewer, second) for _ in range(2)]
+        answers = await asyncio.gather(*(revoke(client, team, one, team.reviewer) for one in both))
+        assert [one.status_code for one in answers] == [200, 200]
+        for one in both:
+            assert events_of(platform, one)["delegation.revoked"] == 1
+
+
+async def test_an_inbox_names_each_delegator_once_and_none_who_lost_the_role(
+    platform: Platform, client: Client, team: Team, second: Member
+) -> None:
+    third = await make_person(platform)
+    await grant(platform, team, third, Role.REVIEWER)
+    for person in (second, third):
+        await grant(platform, team, person, Role.ADMIN)
+    _, gate = await waiting(platform, client, team)
+    await delegated(client, team, team.reviewer, second)
+    newest = await delegated(client, team, team.reviewer, second, life=2 * DAY)
+    await delegated(client, team, third, second)
+    await delegated(client, team, third, second, role="admin")
+    assert await places_of(client, team, gate, second) == [newest["delegator"], third.name]
+    (shown, _) = await stand_ins_of(client, team, gate, second)
+    assert shown["id"] == newest["id"]
+    await drop_role(platform, client, team, third)
+    assert await places_of(client, team, gate, second) == [newest["delegator"]]
+    await grant(platform, team, third, Role.REVIEWER)  # it had rested
+    assert await places_of(client, team, gate, second) == [newest["delegator"], third.name]
+
+
+async def test_nobody_has_more_than_twenty_in_force(
+    client: Client, team: Team, second: Member
+) -> None:
+    for _ in range(MOST - 1):
+        await delegated(client, team, team.reviewer, second)
+    answers = await asyncio.gather(
+        *(ask(client, team, team.reviewer, second.name) for _ in range(4))
+    )
+    assert sorted(one.status_code for one in answers) == [201, 409, 409, 409]
+    for one in answers:
+        if one.status_code == 409:
+            assert problem_of(one, 409)["code"] == "too_many_delegations"
+    await delegated(client, team, second, team.reviewer)  # each person has its own
+    page = await client.get(f"{team.path}/delegations", team.reviewer, mine=True, limit=1)
+    last = await client.get(
+        f"{team.path}/delegations", team.reviewer, limit=1, before=page["next_before"]
+    )
+    assert (await revoke(client, team, last["delegations"][0], team.reviewer)).status_code == 200
+    await delegated(client, team, team.reviewer, second)
 
 
 async def test_deciding_against_taking_back_the_delegation(
