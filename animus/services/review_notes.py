@@ -1,5 +1,5 @@
-"""What is said beside a frozen review: decisions, questions, the
-run's state, newer runs. Never signed."""
+"""What is said beside a frozen review: decisions and questions, all of them; the run's state, newer
+runs. Never signed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from animus.domain.digests import format_digest
 from animus.domain.review_words import moment_words
-from animus.domain.reviews import Item, Section, listing
+from animus.domain.reviews import Item, Section, listing, whole_listing
 from animus.services.decisions import DecisionView, WithdrawalView
 from animus.services.questions import QuestionView
 from animus.services.reviews import NewerRunView, ReviewView
@@ -28,8 +28,8 @@ def notes_of(view: ReviewView) -> tuple[Section, ...]:
         title="What was recorded since",
         items=tuple(items),
         listings=(
-            listing("Decisions so far", [_decision(one) for one in gate.decisions]),
-            listing("Questions and answers", _questions(view.questions)),
+            whole_listing("Decisions so far", [_decision(one) for one in gate.decisions]),
+            whole_listing("Questions and answers", _questions(view.questions)),
             listing("Newer runs of this pipeline", [_newer(one) for one in view.newer_runs]),
         ),
     )
