@@ -26,7 +26,7 @@ from animus.store.run_records import QueuePlace, RunRecords
 from animus.store.tables import Admission, QueueDeparture, QueueEntry, Run
 
 QUEUE_LIFE = timedelta(days=7)
-"""How long a run may wait to be let in."""
+"""How long a run may wait to be let in; the time that it is out of the queue is not counted."""
 
 QUEUE_EXPIRED = IncidentReport(
     kind="queue_expired",

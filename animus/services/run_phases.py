@@ -393,11 +393,12 @@ async def _check_expectation(uow: UnitOfWork, call: Call, run: Run, plan: Execut
 
 
 def _wait_in_queue(uow: UnitOfWork, records: RunRecords, block: Block) -> None:
-    """One that waits already, or has waited before, does not wait longer for that."""
+    """One that waits already does not wait longer for that; nor one that was away, but for the time
+    that it was."""
     changes: dict[str, object] = {"waiting_for": block.reason}
     if not queues.is_waiting(records):
         place = queues.find_place(records)
-        since = place.since if place is not None else records.read_at
+        since = place.since + place.away if place is not None else records.read_at
         changes["deadline"] = since + queues.QUEUE_LIFE
     _move(uow, records.run, changes)
 

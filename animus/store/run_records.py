@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, LiteralString
 from uuid import UUID
 
@@ -38,6 +38,8 @@ class QueuePlace:
     """Of one that is not let in: when it came first."""
     stay: int
     """From 1; who had to leave comes for the next."""
+    away: timedelta
+    """How long it was out of the queue, from each departure until its gates were closed again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +85,7 @@ async def find_records(
         outcomes = await asked.pick(AttemptOutcomeRow, _OF_RUN, *key)
         incidents = await asked.pick(Incident, _OF_RUN + " ORDER BY id", *key)
         executions = await asked.pick(WorkflowExecution, _OF_RUN + " ORDER BY first_seen_at", *key)
-        places = await asked.fetch(_PLACE, *key, *key, *key)
+        places = await asked.fetch(_PLACE, *key, *key, *key, *key)
         clock = await asked.fetch("SELECT clock_timestamp()")
     if not run.value:
         return None
@@ -130,10 +132,11 @@ _IS_CANCELED: LiteralString = (
 
 
 def _place(rows: Sequence[tuple[Any, ...]]) -> QueuePlace | None:
-    for generation, peak, is_admitted, since, stay in rows:
+    for generation, peak, is_admitted, since, stay, away in rows:
         return QueuePlace(
-            generation=generation, peak=peak, is_admitted=is_admitted, since=since, stay=stay
-        )
+            generation=generation, peak=peak, is_admitted=is_admitted, since=since, stay=stay,
+            away=away,
+        )  # fmt: skip
     return None
 
 
@@ -143,10 +146,22 @@ WITH places AS (
     FROM admissions WHERE {_OF_RUN}
   UNION ALL SELECT generation, peak, false, enqueued_at, NULL
     FROM queue_entries WHERE {_OF_RUN}
+), stays AS (
+  SELECT generation, left_at, lead(left_at) OVER (PARTITION BY generation ORDER BY stay) AS again_at
+    FROM queue_departures WHERE {_OF_RUN}
+), closed AS (
+  SELECT g.generation, c.closed_at FROM approval_gates g JOIN gate_closures c ON c.gate_id = g.id
+   WHERE g.project_id = %s AND g.run_id = %s
 ), departures AS (
-  SELECT generation, count(*) AS number FROM queue_departures WHERE {_OF_RUN} GROUP BY generation
+  SELECT generation, count(*) AS number, sum(coalesce(back_at - left_at, interval '0')) AS away
+    FROM stays LEFT JOIN LATERAL (
+      SELECT max(closed_at) AS back_at FROM closed
+       WHERE closed.generation = stays.generation AND closed_at > left_at
+         AND (again_at IS NULL OR closed_at < again_at)
+    ) AS back ON true
+   GROUP BY generation
 )
-SELECT generation, peak, is_admitted, since, coalesce(number, 0) + 1
+SELECT generation, peak, is_admitted, since, coalesce(number, 0) + 1, coalesce(away, interval '0')
   FROM places LEFT JOIN departures USING (generation)
  WHERE stay IS NULL OR stay > coalesce(number, 0)
  ORDER BY 1 DESC, 3 DESC LIMIT 1

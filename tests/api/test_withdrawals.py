@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from animus.domain.access import Role
 from animus.domain.runs import RunState, WaitingFor
 from animus.services.queues import QUEUE_LIFE
 from animus.services.run_positions import Standing
 from animus.store.new_ids import new_id
+from animusd.wiring import utc_now
 from tests.api.test_approvals import decide, inbox, waiting
 from tests.conftest import RecordCases
 from tests.support.clients import Client, problem_of
@@ -261,6 +263,56 @@ async def test_a_gate_whose_deadline_has_passed_is_not_opened_again(
     assert (await run.view()).state is RunState.EXPIRED
 
 
+async def test_days_out_of_the_queue_are_no_days_of_waiting(
+    platform: Platform, client: Client, team: Team
+) -> None:
+    """Of its week it waited three hours, thrice; in between it was away for eight days, twice."""
+    ahead = await submit(platform, team)
+    await ahead.plan()
+    await limit_project(platform, team, {"runs": 1})
+    await ahead.revalidate()
+    run, _ = await waiting(platform, client, team)
+    await run.decide()
+    await run.settle()
+    for _ in range(2):
+        assert (await run.revalidate()).standing is Standing.QUEUE
+        backdate(platform, run, timedelta(hours=3))
+        await run.withdraw()
+        assert (await run.revalidate()).standing is Standing.APPROVE
+        backdate(platform, run, timedelta(days=8))
+        await run.decide()
+        assert (await run.settle()).standing is Standing.REVALIDATE
+    assert (await run.revalidate()).standing is Standing.QUEUE
+    until = (await run.view()).deadline
+    assert until is not None
+    left = until - utc_now()
+    assert timedelta(hours=-1) < left - (QUEUE_LIFE - timedelta(hours=6)) < timedelta(minutes=1)
+    for one in (ahead, run):
+        await one.cancel()
+        await one.finalise()
+
+
+def backdate(platform: Platform, run: DrivenRun, by: timedelta) -> None:
+    """Whatever is recorded of its stays in the queue was so much earlier."""
+    moments = {
+        "queue_entries": "enqueued_at", "queue_departures": "left_at", "gate_closures": "closed_at",
+    }  # fmt: skip
+    with psycopg.connect(platform.owner_url) as connection:
+        for name, column in moments.items():
+            names = {"table": sql.Identifier(name), "column": sql.Identifier(column)}
+            for statement in (_UNGUARD, _EARLIER, *_GUARD):
+                values = {"by": by, "run": run.id} if statement is _EARLIER else None
+                connection.execute(sql.SQL(statement).format(**names), values)
+
+
+_UNGUARD: LiteralString = "ALTER TABLE {table} DISABLE TRIGGER USER"
+_EARLIER: LiteralString = "UPDATE {table} SET {column} = {column} - %(by)s WHERE run_id = %(run)s"
+_GUARD: tuple[LiteralString, ...] = (
+    "ALTER TABLE {table} ENABLE ALWAYS TRIGGER refuse_change",
+    "ALTER TABLE {table} ENABLE ALWAYS TRIGGER refuse_truncate",
+)
+
+
 async def test_a_run_that_waited_for_room_goes_back_and_keeps_its_place(
     platform: Platform, client: Client, team: Team
 ) -> None:
@@ -287,7 +339,11 @@ async def test_a_run_that_waited_for_room_goes_back_and_keeps_its_place(
     assert (await run.revalidate()).standing is Standing.QUEUE
     places = await client.get(f"{team.path}/queue", team.viewer)
     since = datetime.fromisoformat(places[0]["enqueued_at"])
-    assert (await run.view()).deadline == since + QUEUE_LIFE  # it does not wait longer for that
+    until = (await run.view()).deadline
+    assert until is not None
+    assert (
+        since + QUEUE_LIFE < until < since + QUEUE_LIFE + timedelta(minutes=5)
+    )  # but for being away
     assert [one["run_id"] for one in places] == [str(run.id), str(later.id)]
     for one in (ahead, run, later):
         await one.cancel()
