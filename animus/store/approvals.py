@@ -115,7 +115,7 @@ async def list_decisions_of(
     if person_id is not None:
         statement = statement.where(col(Decision.person_id) == person_id)
     if run_id is not None:
-        statement = statement.where(col(Decision.run_id) == run_id)
+        statement = statement.where(col(ApprovalGate.run_id) == run_id)
     if since is not None:
         statement = statement.where(col(Decision.decided_at) >= since)
     if before is not None:

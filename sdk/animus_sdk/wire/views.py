@@ -434,6 +434,7 @@ class Decision(TypedDict):
     gate_id: str
     verdict: str
     reason: str
+    principal_id: str
     principal: str
     plan_digest: str
     decided_at: str

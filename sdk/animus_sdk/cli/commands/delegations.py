@@ -135,10 +135,10 @@ def _end_of(text: str) -> str:
     """A day ends at its midnight, UTC."""
     try:
         moment = parse_time(text)
-    except ValueError:
+        if len(text) == len("2026-01-31"):
+            return (moment.replace(tzinfo=timezone.utc) + timedelta(days=1)).isoformat()
+    except (ValueError, OverflowError):  # the last day that there is has no midnight
         raise _unfit() from None
-    if len(text) == len("2026-01-31"):
-        return (moment.replace(tzinfo=timezone.utc) + timedelta(days=1)).isoformat()
     if moment.tzinfo is None:
         raise _unfit()
     return moment.isoformat()

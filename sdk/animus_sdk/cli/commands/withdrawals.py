@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Annotated
 
 import typer
@@ -71,15 +72,23 @@ def _get_own(here: Session, reference: str) -> DecisionRecord:
 
 
 def _find_own(here: Session, reference: str) -> Sequence[DecisionRecord]:
-    """Named by the decision's or the gate's own id: that one. Else those of a run that count."""
-    if is_id(reference):
-        wanted = reference.lower()
-        for one in here.client.gates.decided(mine=True):
-            if wanted in (one["decision"]["id"], one["decision"]["gate_id"]):
-                return [one]
+    """Those of a run that count; or named by the decision's or the gate's own id: that one."""
     run, _, gate = reference.partition("/")
+    of_run = list(_own(here, run_id=run_meant(here, run)))
+    if is_id(reference) and not of_run:
+        named = reference.lower()
+        every = _own(here)
+        found = (d for d in every if named in (d["decision"]["id"], d["decision"]["gate_id"]))
+        return list(islice(found, 1))
     return [
-        one
-        for one in here.client.gates.decided(mine=True, run_id=run_meant(here, run))
-        if one["decision"]["withdrawal"] is None and gate in ("", one["gate"])
+        one for one in of_run if one["decision"]["withdrawal"] is None and gate in ("", one["gate"])
     ]
+
+
+def _own(here: Session, *, run_id: str | None = None) -> Iterator[DecisionRecord]:
+    """That the caller may withdraw: a person also those of accounts it answers for; an account its
+    own only."""
+    me = here.client.principals.who_am_i()
+    for one in here.client.gates.decided(mine=True, run_id=run_id):
+        if me["kind"] == "person" or one["decision"]["principal_id"] == me["principal_id"]:
+            yield one
