@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from animus.domain.canonical import JsonObject
 from animus.domain.comparisons import ItemChange, PartComparison, compare
 from animus.domain.digests import format_digest
-from animus.domain.plan_items import Part
+from animus.domain.plan_items import Part, PlanContent
 from animus.domain.review_facts import ApprovedPlan, ReviewFacts
 from animus.domain.review_words import moment_words
 from animus.domain.reviews import Item, Listing, Section, long_listing
@@ -42,6 +42,7 @@ def difference_section(facts: ReviewFacts) -> Section:
         ),
         _same(parts),
         *_where_to_look(before, facts),
+        *_not_compared(before.content, facts.content),
     ]
     listings = tuple(_listing(one) for one in parts if one.changed)
     return Section(name="difference", title=title, items=tuple(items), listings=listings)
@@ -90,3 +91,20 @@ def _where_to_look(before: ApprovedPlan, facts: ReviewFacts) -> Iterator[Item]:
     if old is not None and new is not None and old.commit != new.commit:
         command = f"git diff {old.commit} {new.commit}"
         yield Item(label="lines of code", value=command, note="in the repository, by yourself")
+
+
+def _not_compared(before: PlanContent, after: PlanContent) -> Iterator[Item]:
+    """Of another version whose files are not compared, that they are not."""
+    old, new = (
+        {one.alias: one.digest for one in c.document.body.datasets} for c in (before, after)
+    )
+    for alias in sorted(old.keys() & new.keys()):
+        sides = (before.data.get(alias), after.data.get(alias))
+        if old[alias] != new[alias] and any(one is None or one.entries is None for one in sides):
+            yield Item(label=f"files of {alias}", value=_NOT_COMPARED)
+
+
+_NOT_COMPARED = (
+    "not compared: there are too many, or those of one version are not known here. Compare the"
+    " versions by yourself."
+)

@@ -12,6 +12,9 @@ import pytest
 
 from animus.domain.canonical import decode_strictly
 from animus.domain.digests import format_digest, sha256
+from animus.domain.plan_items import PlanContent
+from animus.domain.review_differences import difference_section
+from animus.domain.review_facts import ReviewFacts
 from animus.domain.review_pages import POLICY, write_page
 from animus.domain.review_texts import WIDTH, write_text
 from animus.domain.reviews import MAX_SHOWN, Listing, Review, read_review
@@ -22,6 +25,7 @@ from tests.support.reviews import (
     HOSTILE,
     MANY,
     VECTORS,
+    before_of,
     changed,
     facts_of,
     first_of_its_kind,
@@ -128,6 +132,37 @@ def test_each_difference_is_there_once_and_what_is_the_same_is_said() -> None:
     assert same.note is not None
     assert "Secrets" in same.note
     assert "Network" not in same.note
+
+
+@pytest.mark.parametrize("side", ["before", "after", "both", "unknown"])
+def test_that_files_of_another_version_were_not_compared_is_said(side: str) -> None:
+    facts = changed()
+    before = facts.before
+    assert before is not None
+    assert _not_compared(facts) == []
+    if side != "after":
+        before = replace(before, content=_without_files(before.content))
+    if side != "before":
+        facts = replace(facts, content=_without_files(facts.content))
+    if side == "unknown":
+        before = replace(before, content=replace(before.content, data={}))
+    assert _not_compared(replace(facts, before=before)) == ["files of data"]
+
+
+def test_of_the_same_version_nothing_needs_to_be_compared() -> None:
+    facts = first_of_its_kind()
+    plan = facts.plan
+    assert _not_compared(replace(facts, before=before_of(plan, facts.content))) == []
+
+
+def _without_files(content: PlanContent) -> PlanContent:
+    data = {alias: replace(one, entries=None) for alias, one in content.data.items()}
+    return replace(content, data=data)
+
+
+def _not_compared(facts: ReviewFacts) -> list[str]:
+    section = difference_section(facts)
+    return [one.label for one in section.items if (one.value or "").startswith("not compared")]
 
 
 def test_ten_thousand_changed_files_are_counted_exactly_and_shown_in_part() -> None:
