@@ -16,14 +16,16 @@ _ADVICE = {
     "smtp_unreachable": "nothing answers there: check host, port and firewall",
     "smtp_tls_refused": "its certificate does not fit host or ca_file, or tls is another kind",
     "smtp_not_supported": "it does not offer what tls or user ask for",
+    "smtp_ca_unreadable": "no certificates can be read from ca_file",
     "smtp_password_unreadable": "password_file cannot be read",
+    "smtp_password_unfit": "user and what password_file holds are one line of ASCII each",
     "chat_address_unreadable": "the file cannot be read",
-    "chat_address_unfit": "the file holds no address that begins with https://",
+    "chat_address_unfit": "the file holds no address that begins with https://, and nothing else",
 }
 
 
 async def examine_post(section: NotificationsSection) -> AsyncIterator[Finding]:
-    """Raises `SettingsUnfit` for templates that do not fit."""
+    """Raises `SettingsUnfit` for files that do not fit."""
     count = len(read_templates(section.templates))
     yield Finding(is_fault=False, said=f"{count} templates fit.")
     if section.public_url.startswith("http://"):
@@ -43,8 +45,6 @@ async def _examine_mail(section: SmtpSection) -> Finding:
         await courier.examine()
     except NotTaken as error:
         return Finding(is_fault=True, said=f"The mail server {place}: {_explained(error)}.")
-    finally:
-        courier.close()
     who = f"as {section.user}" if section.user is not None else "without logging in"
     return Finding(is_fault=False, said=f"The mail server {place} lets us in, {who}.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from contextlib import AsyncExitStack
 from importlib.resources import files
 from pathlib import Path
@@ -23,12 +24,10 @@ from animusd.settings import ChatSection, NotificationsSection, SettingsUnfit, S
 
 
 def open_post(section: NotificationsSection, stack: AsyncExitStack) -> Post:
-    """Raises `SettingsUnfit` for templates that do not fit; `stack` closes what is opened."""
+    """Raises `SettingsUnfit` for files that do not fit; `stack` closes what is opened."""
     couriers: dict[Channel, Courier] = {}
     if section.smtp is not None:
-        mail = SmtpCourier(smtp_server(section.smtp))
-        stack.callback(mail.close)
-        couriers[Channel.MAIL] = mail
+        couriers[Channel.MAIL] = SmtpCourier(smtp_server(section.smtp))
     if section.chat is not None:
         chat = open_chat(section.chat)
         stack.push_async_callback(chat.close)
@@ -51,6 +50,7 @@ def terms_of(section: NotificationsSection) -> Terms:
 
 
 def smtp_server(section: SmtpSection) -> SmtpServer:
+    _check_certificates(section.ca_file, "notifications.smtp.ca_file")
     return SmtpServer(
         host=section.host,
         port=section.port,
@@ -64,6 +64,7 @@ def smtp_server(section: SmtpSection) -> SmtpServer:
 
 
 def open_chat(section: ChatSection) -> WebhookCourier:
+    _check_certificates(section.ca_file, "notifications.chat.ca_file")
     body = _read(section.body_file) if section.body_file else '{"text": $text}'
     try:
         return WebhookCourier(Webhooks(folder=section.folder, body=body, ca_file=section.ca_file))
@@ -99,6 +100,15 @@ def _refuse_strays(folder: Path | None) -> None:
         raise SettingsUnfit(
             f"notifications.templates: {said}. A template is named {', '.join(sorted(known))}."
         )
+
+
+def _check_certificates(file: Path | None, name: str) -> None:
+    if file is None:
+        return
+    try:
+        ssl.create_default_context(cafile=str(file))
+    except OSError as error:
+        raise SettingsUnfit(f"{name}: no certificates can be read from {file}: {error}") from None
 
 
 def _read(file: Path) -> str:

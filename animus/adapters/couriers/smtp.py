@@ -10,8 +10,9 @@ import asyncio
 import re
 import smtplib
 import ssl
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
@@ -29,7 +30,6 @@ COMMAND_SECONDS = 120.0
 LEAVE_SECONDS = 5.0
 ANSWER_SECONDS = 600.0
 """After the last dot a server may take ten minutes (RFC 5321 section 4.5.3.2.6)."""
-AT_ONCE = 8
 _READY, _GO_ON = 250, 354
 _ENHANCED = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})\b")
 _NO_SUCH_MAILBOX = re.compile(r"^5\.(1\.(1|2|3|6|10)|2\.1)$")
@@ -62,7 +62,6 @@ class SmtpServer:
 class SmtpCourier(Courier):
     def __init__(self, server: SmtpServer) -> None:
         self._server = server
-        self._threads = ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="smtp")
 
     async def deliver(self, parcel: Parcel, hand_over: HandOver, /) -> None:
         loop = asyncio.get_running_loop()
@@ -70,15 +69,11 @@ class SmtpCourier(Courier):
         def ask() -> bool:
             return asyncio.run_coroutine_threadsafe(_asked(hand_over), loop).result()
 
-        await loop.run_in_executor(self._threads, self._deliver, parcel, ask)
+        await _aside(lambda: self._deliver(parcel, ask))
 
     async def examine(self) -> None:
         """Connect, encrypt and log in, and send nothing. Raises `NotTaken`."""
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._threads, self._examine)
-
-    def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        await _aside(self._examine)
 
     def _examine(self) -> None:
         client = _connected(self._server)
@@ -103,24 +98,68 @@ async def _asked(hand_over: HandOver) -> bool:
     return await hand_over()
 
 
+async def _aside(work: Callable[[], None]) -> None:
+    """In a thread that dies with the process: one of a pool, which may wait ten minutes for an
+    answer, would keep the process from ending."""
+    loop = asyncio.get_running_loop()
+    ended = loop.create_future()
+
+    def tell(error: BaseException | None) -> None:
+        if ended.done():  # nobody waits any more
+            return
+        if error is None:
+            ended.set_result(None)
+        else:
+            ended.set_exception(error)
+
+    def carry_out() -> None:
+        failure: BaseException | None = None
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001  # the caller's, whatever it is
+            failure = error
+        with suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(tell, failure)
+
+    threading.Thread(target=carry_out, name="animus-smtp", daemon=True).start()
+    await ended
+
+
 def _connected(server: SmtpServer) -> smtplib.SMTP:
     """A session that is greeted, encrypted and logged in, as the settings say."""
+    context = _context(server)
+    login = _login(server)
     try:
-        client = _opened(server)
-    except (OSError, smtplib.SMTPException) as error:
+        client = _opened(server, context)
+    except (OSError, ValueError, smtplib.SMTPException) as error:
         raise _not_reached(error) from error
     try:
         _wait_at_most(client, COMMAND_SECONDS)
         client.ehlo_or_helo_if_needed()
         if server.tls == "starttls":
-            client.starttls(context=_context(server))
+            client.starttls(context=context)
             client.ehlo()
-        if server.user is not None and server.password_file is not None:
-            client.login(server.user, server.password_file.read_text().strip())
-    except (OSError, smtplib.SMTPException) as error:
+        if login is not None:
+            client.login(*login)
+    except (OSError, ValueError, smtplib.SMTPException) as error:
         client.close()
         raise _not_reached(error) from error
     return client
+
+
+def _login(server: SmtpServer) -> tuple[str, str] | None:
+    """Read anew each time. SMTP's ways of logging in know ASCII only, as Python has them."""
+    if server.user is None or server.password_file is None:
+        return None
+    try:
+        login = server.user, server.password_file.read_text().strip()
+    except OSError as error:
+        raise NotTaken("smtp_password_unreadable") from error
+    except ValueError:  # it would show a piece of the password
+        raise NotTaken("smtp_password_unfit") from None
+    if not all(one.isascii() and one.isprintable() for one in login):
+        raise NotTaken("smtp_password_unfit")
+    return login
 
 
 def _wait_at_most(client: smtplib.SMTP, seconds: float) -> None:
@@ -128,11 +167,11 @@ def _wait_at_most(client: smtplib.SMTP, seconds: float) -> None:
         client.sock.settimeout(seconds)
 
 
-def _opened(server: SmtpServer) -> smtplib.SMTP:
+def _opened(server: SmtpServer, context: ssl.SSLContext) -> smtplib.SMTP:
     if server.tls == "implicit":
         return smtplib.SMTP_SSL(
             server.host, server.port, local_hostname=server.domain, timeout=CONNECT_SECONDS,
-            context=_context(server),
+            context=context,
         )  # fmt: skip
     return smtplib.SMTP(
         server.host, server.port, local_hostname=server.domain, timeout=CONNECT_SECONDS
@@ -140,7 +179,10 @@ def _opened(server: SmtpServer) -> smtplib.SMTP:
 
 
 def _context(server: SmtpServer) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(server.ca_file) if server.ca_file else None)
+    try:
+        return ssl.create_default_context(cafile=str(server.ca_file) if server.ca_file else None)
+    except OSError as error:
+        raise NotTaken("smtp_ca_unreadable") from error
 
 
 def _not_reached(error: Exception) -> NotTaken:
@@ -154,8 +196,6 @@ def _not_reached(error: Exception) -> NotTaken:
             code = "smtp_not_supported"
         case smtplib.SMTPResponseException():
             code = f"smtp_refused_{error.smtp_code}"
-        case FileNotFoundError() | PermissionError():
-            code = "smtp_password_unreadable"
         case _:
             code = "smtp_unreachable"
     _log.warning("mail_server_refused", code=code, detail=visible(str(error))[:300])

@@ -57,12 +57,15 @@ class WebhookCourier(Courier):
                 headers={"Content-Type": "application/json", "Idempotency-Key": str(parcel.id)},
                 extensions={"trace": fence},
             )  # fmt: skip
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             if fence.is_passed:
                 raise Unanswered from error
             raise NotTaken("chat_unreachable") from error
-        if not answer.is_success:
-            raise NotTaken(f"chat_refused_{answer.status_code}")
+        if answer.is_success:
+            return
+        if fence.is_passed and _may_be_taken(answer.status_code):
+            raise Unanswered
+        raise NotTaken(f"chat_refused_{answer.status_code}")
 
     def address_of(self, project: str) -> str:
         """Raises `NotTaken` where there is none, or none that may be used."""
@@ -101,12 +104,20 @@ class _Fence:
             self.is_passed = True
 
 
+def _may_be_taken(status: int) -> bool:
+    """Whether a proxy may say so while the server behind it has taken the message."""
+    return status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.REQUEST_TIMEOUT
+
+
 def is_fit(address: str) -> bool:
-    """HTTPS, or this machine itself; with a host, and no name or password in it."""
+    """One line of ASCII; HTTPS, or this machine itself; with a host, no name or password in it."""
+    if not (address.isascii() and address.isprintable()):
+        return False  # parts of it would be passed over below, and refused by the client
     try:
         parts = urlsplit(address)
         host, _ = parts.hostname, parts.port
-    except ValueError:
+        httpx.URL(address)
+    except (ValueError, httpx.InvalidURL):
         return False
     if not host or parts.username is not None or parts.password is not None:
         return False

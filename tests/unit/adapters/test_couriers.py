@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from email import message_from_bytes
@@ -188,6 +190,49 @@ async def test_tls_is_verified_and_the_password_is_read_at_each_login(tmp_path: 
     assert len(handler.mails) == 1
 
 
+@pytest.mark.parametrize(
+    "held", ["gr\u00fcn".encode(), "gr\u00fcn".encode("latin-1"), b"two\nlines"]
+)
+async def test_a_password_that_smtp_cannot_say_is_named_and_nothing_is_sent(
+    tmp_path: Path, held: bytes
+) -> None:
+    password = tmp_path / "password"
+    password.write_bytes(held)
+    handler = Kept()
+    async with mail_server(handler) as port:
+        told = courier(port, user="animus", password_file=password)
+        for work in (told.examine(), told.deliver(parcel(), go_on)):
+            with pytest.raises(NotTaken, match="smtp_password_unfit"):
+                await work
+    assert handler.mails == []
+
+
+async def test_a_file_of_certificates_that_went_away_is_not_told_as_the_password(
+    tmp_path: Path,
+) -> None:
+    told = courier(free_port(), tls="starttls", ca_file=tmp_path / "none")
+    with pytest.raises(NotTaken, match="smtp_ca_unreadable"):
+        await told.examine()
+
+
+def test_a_mail_that_waits_for_its_answer_keeps_no_process_from_ending() -> None:
+    """The server says nothing at all: its greeting may take half a minute."""
+    program = """
+import asyncio, socket
+from tests.unit.adapters.test_couriers import courier
+
+silent = socket.create_server(("127.0.0.1", 0))
+
+async def main() -> None:
+    asked = asyncio.create_task(courier(silent.getsockname()[1], host="127.0.0.1").examine())
+    await asyncio.sleep(0.2)
+    asked.cancel()
+
+asyncio.run(main())
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=20)
+
+
 @asynccontextmanager
 async def talking(
     talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
@@ -302,7 +347,10 @@ async def test_a_message_is_json_whatever_is_in_it(tmp_path: Path) -> None:
         ("204 No Content", None, ""),
         ("302 Found", NotTaken, "chat_refused_302"),
         ("404 Not Found", NotTaken, "chat_refused_404"),
-        ("503 Away", NotTaken, "chat_refused_503"),
+        ("429 Slow down", NotTaken, "chat_refused_429"),
+        ("408 Timeout", Unanswered, ""),
+        ("502 Bad gateway", Unanswered, ""),
+        ("504 Timeout behind", Unanswered, ""),
         ("", Unanswered, ""),
     ],
 )
@@ -337,6 +385,9 @@ async def test_a_channel_that_is_away_or_fenced_off_hears_nothing(tmp_path: Path
         ("https://chat.example/hook", True), ("http://127.0.0.1:9/x", True),
         ("http://chat.example/hook", False), ("https://user:word@chat.example", False),
         ("ftp://chat.example", False), ("https://", False), ("", False), ("https://[x", False),
+        ("https://chat.example/a\nhttps://chat.example/b", False),
+        ("https://chat.example/\t", False), ("https://chat.ex\u00e4mple/a", False),
+        ("https://chat.example:99999/a", False),
     ],
 )  # fmt: skip
 def test_only_addresses_with_tls_are_fit(address: str, fits: bool) -> None:
