@@ -38,7 +38,8 @@ _NAMES = (
 _FIND: LiteralString = """
 SELECT l.id, l.project_id, n.run_id, l.gate_id, l.person_id, l.expires_at, l.used_at,
        NOT EXISTS (SELECT FROM review_links o
-                    WHERE o.notification_id = l.notification_id AND o.id > l.id),
+                    WHERE o.notification_id = l.notification_id
+                      AND (o.created_at, o.id) > (l.created_at, l.id)),
        p.disabled_at IS NULL AND EXISTS (
          SELECT FROM role_bindings b WHERE b.project_id = l.project_id
             AND b.principal_id = l.person_id AND b.revoked_at IS NULL)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from os import urandom
+from uuid import UUID
 
 import httpx
 import psycopg
@@ -66,6 +68,25 @@ async def test_of_several_who_ask_at_once_one_sees_it(
     _, _, link = told
     answers = await asyncio.gather(*(ask(client, "POST", link) for _ in range(8)))
     assert sorted(one.status_code for one in answers) == [200] + [410] * 7
+
+
+@pytest.mark.parametrize(("other_id", "age", "status"), [(1, 0, 410), (2**128 - 1, 60, 200)])
+async def test_the_newest_of_a_notification_is_the_newest_by_the_databases_clock(
+    platform: Platform, client: Client, told: tuple[Team, DrivenRun, str],
+    other_id: int, age: int, status: int,
+) -> None:  # fmt: skip
+    """Ids are made by the clocks of the machines on which workers run."""
+    team, _, link = told
+    with psycopg.connect(platform.owner_url) as connection:
+        connection.execute(
+            "INSERT INTO review_links (id, project_id, notification_id, gate_id, person_id,"
+            "                          token_hash, expires_at, created_at)"
+            " SELECT %s, project_id, notification_id, gate_id, person_id, %s, expires_at,"
+            "        statement_timestamp() - %s"
+            "   FROM review_links WHERE person_id = %s",
+            [UUID(int=other_id), urandom(32), timedelta(seconds=age), team.reviewer.id],
+        )
+    assert (await ask(client, "GET", link)).status_code == status
 
 
 async def test_what_is_no_link_shows_nothing(
