@@ -15,6 +15,12 @@ REGISTER_HEARTBEAT = timedelta(seconds=20)
 CONTROL_RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=30)
 )
+SEND_RETRY = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200),
+    maximum_interval=timedelta(seconds=30),
+    maximum_attempts=8,
+)
+"""Half a minute without a database. Then others are sent first: the rows say what is owed."""
 QUICK_TIMEOUT = timedelta(seconds=2)
 QUICK_RETRY = RetryPolicy(maximum_attempts=1)
 RECHECK = timedelta(hours=1)

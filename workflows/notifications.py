@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
         Stock,
     )
     from animus.contracts.runs import WAKE
-    from workflows.activity_options import CONTROL_RETRY, CONTROL_TIMEOUT
+    from workflows.activity_options import CONTROL_RETRY, CONTROL_TIMEOUT, SEND_RETRY
 
 SEND_TIMEOUT = timedelta(minutes=15)
 """One attempt: a mail server may take ten minutes to answer."""
@@ -84,7 +84,7 @@ class NotificationsWorkflow:
                 SendNotification(notification_id=notification_id),
                 start_to_close_timeout=SEND_TIMEOUT,
                 heartbeat_timeout=SEND_HEARTBEAT,
-                retry_policy=CONTROL_RETRY,
+                retry_policy=SEND_RETRY,
             )
         except FailureError as error:
             if is_cancelled_exception(error):

@@ -109,13 +109,13 @@ PATIENCE = timedelta(days=3)
 ANSWER_LIFE = timedelta(minutes=11)
 """A mail server may take ten minutes to answer (RFC 5321 section 4.5.3.2.6)."""
 _FIRST_PAUSE = timedelta(seconds=15)
-_LONGEST_PAUSE = timedelta(minutes=15)
+LONGEST_PAUSE = timedelta(minutes=15)
 
 
 def pause_after(tries: int) -> timedelta:
     """Until the next attempt, after so many that failed."""
     doubled: int = 2 ** min(max(0, tries - 1), 10)
-    return min(_LONGEST_PAUSE, _FIRST_PAUSE * doubled)
+    return min(LONGEST_PAUSE, _FIRST_PAUSE * doubled)
 
 
 _ADDRESS = re.compile(

@@ -30,7 +30,8 @@ async def get_address(session: ReadSession, person_id: PrincipalId) -> MailAddre
 async def set_address(
     uow: UnitOfWork, call: Call, person_id: PrincipalId, *, address: str | None
 ) -> MailAddressView:
-    """None deletes it: that person gets no mail any more."""
+    """None deletes it: that person gets no mail any more. The log, which keeps what it is told for
+    ever, is told who did so, and not the address."""
     person = await get_principal(uow, person_id)
     if person.kind is not PrincipalKind.PERSON:
         raise Invalid("Only persons get mail. Who answers for this account is told.")
@@ -39,6 +40,6 @@ async def set_address(
     await notifications.set_address(uow, person_id, address, by=call.by.principal_id, at=call.now)
     record(
         uow, call, "principal.address_set",
-        subjects={"principal": person_id}, payload={"address": address},
+        subjects={"principal": person_id}, payload={"is_set": address is not None},
     )  # fmt: skip
     return MailAddressView(person_id=person.id, name=person.name, address=address)

@@ -109,7 +109,11 @@ def _of_gate(gate: GateView, *, now: datetime) -> dict[str, str]:
 
 
 def _decision(one: DecisionView) -> str:
-    return f"{one.principal}: {one.verdict}, {one.reason}"
+    by = one.principal + (f" in place of {one.in_place_of}" if one.in_place_of else "")
+    said = f"{by}: {one.verdict}, {one.reason}"
+    if one.withdrawal is None:
+        return said
+    return f"{said}; withdrawn by {one.withdrawal.principal}: {one.withdrawal.reason}"
 
 
 async def _review(

@@ -20,6 +20,7 @@ from animus.domain.errors import Unavailable
 from animus.domain.ids import ProjectId, effect_event_id
 from animus.domain.notifications import (
     ANSWER_LIFE,
+    LONGEST_PAUSE,
     NOTICES,
     Audience,
     Channel,
@@ -81,8 +82,14 @@ async def count_owed(database: Database) -> Mapping[str, float]:
 
 async def send(database: Database, call: Call, post: Post, notification_id: UUID) -> TryOutcome:
     """One attempt, or none where it is settled or another attempt is under way."""
-    async with database.write() as uow:
-        begun = await _begin(uow, call, post, notification_id)
+    try:
+        async with database.write() as uow:
+            begun = await _begin(uow, call, post, notification_id)
+    except Unavailable:
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever it is, others are told
+        await _put_off(database, notification_id, error)
+        return TryOutcome.FAILED
     if begun is None:
         return TryOutcome.ABANDONED
     outcome, code = await _deliver(database, post.couriers[begun.row.channel], begun)
@@ -105,6 +112,18 @@ async def _begin(uow: UnitOfWork, call: Call, post: Post, notification_id: UUID)
     place = written.project if row.channel is Channel.CHAT else row.address or ""
     parcel = Parcel(id=row.id, place=place, letter=written.letter)
     return _Begun(row=row, number=number, parcel=parcel)
+
+
+async def _put_off(database: Database, notification_id: UUID, error: Exception) -> None:
+    """A letter that can't be written keeps no others waiting."""
+    _log_fault("letter_failed", notification_id, error)
+    async with database.write() as uow:
+        notifications.try_again(uow, notification_id, LONGEST_PAUSE, "letter_failed")
+
+
+def _log_fault(code: str, notification_id: UUID, error: Exception) -> None:
+    """Its type only: the words may hold what the letter says, or a password."""
+    _log.error(code, notification_id=str(notification_id), error=type(error).__name__)
 
 
 async def _is_free(uow: UnitOfWork, call: Call, row: NotificationRow) -> bool:
@@ -135,6 +154,8 @@ def _needless(row: NotificationRow) -> str | None:
         return "no_address"
     if row.kind is Kind.QUESTION_ASKED and row.is_answered:
         return "answered"
+    if row.kind is Kind.GATE_CLOSED and not row.is_closing_in_force:
+        return "gate_reopened"
     notice = NOTICES[row.kind]
     if notice.is_of_open_gate:
         if not row.is_gate_open:
@@ -149,9 +170,14 @@ def _needless(row: NotificationRow) -> str | None:
 async def _deliver(
     database: Database, courier: Courier, begun: _Begun
 ) -> tuple[TryOutcome, str | None]:
+    fence = "closed"
+
     async def hand_over() -> bool:
+        nonlocal fence
+        fence = "asked"
         async with database.write() as uow:
             marked = await notifications.mark_handed_over(uow, begun.row.id, begun.number)
+        fence = "passed" if marked else "closed"
         return marked
 
     try:
@@ -162,6 +188,12 @@ async def _deliver(
         return TryOutcome.UNCONFIRMED, "no_answer"
     except Superseded:
         return TryOutcome.ABANDONED, None
+    except Exception as error:  # noqa: BLE001  # one fault of a courier stops no others
+        _log_fault("courier_failed", begun.row.id, error)
+        if fence == "passed":
+            return TryOutcome.UNCONFIRMED, "no_answer"
+        # Where the fence could not be asked, the last bytes did not go out, whatever its row says.
+        return TryOutcome.FAILED, "fence_unknown" if fence == "asked" else "courier_failed"
     return TryOutcome.SENT, None
 
 

@@ -43,6 +43,8 @@ class NotificationRow:
     """Of a question."""
     is_gate_open: bool
     """Of the gate, if it has one: not closed, not superseded, its run not ended."""
+    is_closing_in_force: bool
+    """Of what tells of a gate's closing: nobody has reopened the gate since."""
     last: LastTry | None
 
 
@@ -72,6 +74,7 @@ async def hold(uow: UnitOfWork, notification_id: UUID) -> NotificationRow | None
         has_decided=row[13],
         is_answered=row[14],
         is_gate_open=row[15],
+        is_closing_in_force=row[16],
         last=last if number is not None else None,
     )
 
@@ -94,6 +97,7 @@ SELECT n.id, n.project_id, n.run_id, n.gate_id, n.kind, n.subject_id, n.channel,
        EXISTS (SELECT FROM gate_answers s WHERE s.question_id = n.subject_id),
        r.ended_at IS NULL AND g.generation = r.generation AND g.deadline > clock_timestamp()
          AND NOT EXISTS (SELECT FROM gate_closures WHERE gate_id = g.id AND {IN_FORCE}),
+       EXISTS (SELECT FROM gate_closures WHERE gate_id = g.id AND number = n.number AND {IN_FORCE}),
        t.number, t.handed_at, t.ended_at
   FROM notifications n
   JOIN runs r ON r.id = n.run_id

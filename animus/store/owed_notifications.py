@@ -106,11 +106,22 @@ _IN_PERSON: LiteralString = """
 NOT EXISTS (SELECT FROM delegations y
               JOIN role_bindings z ON z.project_id = y.project_id AND z.role = y.role
                                   AND z.principal_id = y.delegate_id AND z.revoked_at IS NULL
+              JOIN principals q ON q.id = y.delegate_id AND q.disabled_at IS NULL
+              JOIN mail_addresses m ON m.person_id = q.id
              WHERE y.project_id = g.project_id AND y.delegator_id = p.id AND y.role = g.role
                AND y.delegate_id <> g.requester_person_id
-               AND y.revoked_at IS NULL AND y.until > statement_timestamp())
+               AND y.revoked_at IS NULL AND y.until > statement_timestamp()
+               AND NOT EXISTS (SELECT FROM decisions d
+                                WHERE d.gate_id = g.id AND d.person_id = y.delegate_id
+                                  AND NOT EXISTS (SELECT FROM decision_withdrawals w
+                                                   WHERE w.decision_id = d.id))
+               AND NOT EXISTS (SELECT FROM delegations x
+                                WHERE x.project_id = y.project_id AND x.role = y.role
+                                  AND x.delegator_id = y.delegate_id
+                                  AND x.revoked_at IS NULL AND x.until > statement_timestamp()))
 """
-"""Nobody decides in this person's place, who would be reminded instead: delegates hold the role."""
+"""Nobody decides in this person's place, who is reminded instead: who holds the role, is reached by
+mail, has not decided, and has not delegated in turn."""
 _UNDECIDED: LiteralString = """
    AND NOT EXISTS (SELECT FROM decisions d WHERE d.gate_id = g.id AND d.person_id = p.id
                       AND NOT EXISTS (SELECT FROM decision_withdrawals w

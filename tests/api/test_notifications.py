@@ -6,15 +6,22 @@ import asyncio
 from collections import Counter
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
+import psycopg
 import pytest
 
 from animus.couriers import HandOver, NotTaken, Parcel, Unanswered
 from animus.domain.access import Role
+from animus.domain.errors import Unavailable
+from animus.domain.ids import RunId
 from animus.domain.runs import RunState
-from animus.services import notifications
+from animus.services import notifications, principals
+from animus.store import notifications as rows_of_notifications
+from animus.store.database import UnitOfWork
 from tests.api.test_approvals import decide, open_gate, waiting
 from tests.api.test_delegations import delegated
+from tests.api.test_desk_races import waiting_for_two
 from tests.api.test_withdrawals import withdraw
 from tests.support.clients import Client, problem_of
 from tests.support.people import Team, grant, make_person, make_team
@@ -135,6 +142,80 @@ async def test_who_has_delegated_is_not_reminded_but_the_delegate_is(
     assert [who[one.place] for one in pigeon.parcels if one.place in who] == ["second"]
 
 
+async def test_who_has_delegated_is_reminded_where_the_delegate_is_not(
+    platform: Platform, client: Client
+) -> None:
+    expected, who = dict[str, str](), dict[str, str]()
+    for case in ("unreachable", "disabled", "decided", "delegated in turn"):
+        team = await make_team(platform)
+        second = await make_person(platform)
+        await grant(platform, team, second, Role.REVIEWER)
+        expected[await give_address(platform, team.reviewer)] = case
+        who[f"{second.name}@people.test"] = case
+        if case != "unreachable":
+            await give_address(platform, second)
+        _, gate = await waiting_for_two(platform, client, team)
+        await tell_all(platform, post_with(Pigeon()))
+        await delegated(client, team, team.reviewer, second)
+        if case == "decided":
+            assert (await decide(client, team, gate, second)).status_code == 201
+        if case == "delegated in turn":
+            await delegated(client, team, second, team.reviewer)
+        if case == "disabled":
+            call = await platform.call(platform.admin)
+            async with platform.api.write() as uow:
+                await principals.disable_principal(uow, call, second.id)
+    pigeon = Pigeon()
+    soon = post_with(pigeon, replace(TERMS, remind_at=LATER / GATE_LIFE, escalate_at=0.99))
+
+    async def are_reminded() -> bool:
+        await tell_all(platform, soon)
+        return {one.place for one in pigeon.parcels} >= set(expected)
+
+    await eventually(are_reminded, "whoever has delegated is reminded")
+    reminded = {who[one.place] for one in pigeon.parcels if one.place in who}
+    assert reminded == {"delegated in turn"}
+
+
+async def test_a_closing_that_was_undone_is_not_told_and_decisions_are_told_as_they_stand(
+    platform: Platform, client: Client, reachable: tuple[Team, dict[str, str]]
+) -> None:
+    team, _ = reachable
+    second = await make_person(platform)
+    await grant(platform, team, second, Role.REVIEWER)
+    run, gate = await waiting(platform, client, team)
+    await tell_all(platform, post_with(Pigeon()))
+    made = (await decide(client, team, gate, team.reviewer)).json()
+    async with platform.worker.write() as uow:
+        await notifications.take_stock(uow, TERMS, limit=1)  # the closing is owed
+    assert (await withdraw(client, team, made, team.reviewer)).status_code == 201
+    await tell_all(platform, post_with(Pigeon()))
+    assert await ends_of(platform, run.id, "gate_closed") == [("dropped", "gate_reopened")]
+    place = await delegated(client, team, team.reviewer, second)
+    again = await open_gate(client, run)
+    answer = await decide(client, team, again, second, verdict="reject", delegation_id=place["id"])
+    assert answer.status_code == 201, answer.text
+    pigeon = Pigeon()
+    await tell_all(platform, post_with(pigeon))
+    (closed,) = [one.letter.text for one in pigeon.parcels if "is closed" in one.letter.text]
+    assert "is closed: rejected" in closed
+    name = team.reviewer.name
+    assert f"{name}: approve, read it; withdrawn by {name}: read it again" in closed
+    assert f"{second.name} in place of {name}: reject, read it" in closed
+
+
+async def ends_of(
+    platform: Platform, run_id: RunId, kind: str
+) -> list[tuple[str | None, str | None]]:
+    """(outcome, code) of what was to be told of a run."""
+    async with platform.worker.read() as session:
+        rows = await session.fetch(
+            "SELECT outcome, code FROM notifications WHERE run_id = %s AND kind = %s",
+            run_id, kind,
+        )  # fmt: skip
+    return [(outcome, code) for outcome, code in rows]
+
+
 class Broken(Pigeon):
     """Fails as it is told, before or after it has handed over."""
 
@@ -156,6 +237,8 @@ class Broken(Pigeon):
         (NotTaken("smtp_message_refused_451"), True, None),
         (NotTaken("smtp_recipient_refused_550_5.1.1", for_good=True), False, "refused"),
         (Unanswered(), True, "unconfirmed"),
+        (UnicodeEncodeError("ascii", "secret", 0, 1, "not planned for"), False, None),
+        (ZeroDivisionError("not planned for"), True, "unconfirmed"),
     ],
 )
 async def test_what_is_not_told_is_tried_again_or_settled(
@@ -172,10 +255,66 @@ async def test_what_is_not_told_is_tried_again_or_settled(
             "SELECT id, outcome FROM notifications WHERE run_id = %s", run.id
         )
     assert [row[1] for row in rows] == [outcome]
+    assert [code for code, ended in await tries_of(platform, rows[0][0]) if not ended] == []
     if outcome is not None:
         pigeon = Pigeon()
         await notifications.send(platform.worker, system_call(), post_with(pigeon), rows[0][0])
         assert pigeon.parcels == []
+
+
+async def tries_of(platform: Platform, notification_id: UUID) -> list[tuple[str | None, bool]]:
+    """(code, whether it has ended) of each attempt."""
+    async with platform.worker.read() as session:
+        rows = await session.fetch(
+            "SELECT code, ended_at IS NOT NULL FROM notification_tries"
+            " WHERE notification_id = %s ORDER BY number",
+            notification_id,
+        )
+    return [(code, ended) for code, ended in rows]
+
+
+async def test_a_fence_whose_answer_is_lost_loses_no_mail(
+    platform: Platform, client: Client, reachable: tuple[Team, dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """It was committed, and nobody here heard of it: the last bytes did not go out."""
+    team, who = reachable
+    await waiting(platform, client, team)
+    real = rows_of_notifications.mark_handed_over
+
+    async def unheard(uow: UnitOfWork, notification_id: UUID, number: int) -> bool:
+        async with platform.worker.write() as other:
+            assert await real(other, notification_id, number)
+        raise Unavailable("The connection was lost.")
+
+    pigeon = Pigeon()
+    with monkeypatch.context() as lost:
+        lost.setattr(rows_of_notifications, "mark_handed_over", unheard)
+        await tell_all(platform, post_with(pigeon))
+    assert pigeon.parcels == []
+    async with platform.worker.read() as session:
+        ((one,),) = await session.fetch(
+            "SELECT id FROM notifications WHERE person_id = %s", team.reviewer.id
+        )
+    assert await tries_of(platform, one) == [("fence_unknown", True)]
+    for _ in range(2):
+        await notifications.send(platform.worker, system_call(), post_with(pigeon), one)
+    assert [who[sent.place] for sent in pigeon.parcels] == ["reviewer"]
+
+
+async def test_a_letter_that_cannot_be_written_is_put_off(
+    platform: Platform, client: Client, reachable: tuple[Team, dict[str, str]]
+) -> None:
+    team, who = reachable
+    run, _ = await waiting(platform, client, team)
+    pigeon = Pigeon()
+    await tell_all(platform, replace(post_with(pigeon), templates={}))  # it ends
+    assert pigeon.parcels == []
+    assert await ends_of(platform, run.id, "gate_opened") == [(None, "letter_failed")]
+    async with platform.worker.read() as session:
+        ((one,),) = await session.fetch("SELECT id FROM notifications WHERE run_id = %s", run.id)
+    await notifications.send(platform.worker, system_call(), post_with(pigeon), one)
+    assert [who[sent.place] for sent in pigeon.parcels] == ["reviewer"]
 
 
 async def test_an_attempt_that_was_taken_for_lost_hands_nothing_over(
@@ -212,6 +351,13 @@ async def test_addresses_are_set_by_administrators_of_the_platform_and_can_be_ta
     assert (await client.get(path, platform.admin))["address"] == said["address"]
     await client.post(f"{path}:set", platform.admin, {"address": None})
     assert (await client.get(path, platform.admin))["address"] is None
+    with psycopg.connect(platform.owner_url) as connection:
+        kept = connection.execute(
+            "SELECT convert_from(p.payload, 'UTF8') FROM audit_payloads p"
+            " JOIN audit_events e ON e.id = p.event_id WHERE e.action = 'principal.address_set'"
+        ).fetchall()
+    assert kept
+    assert [said for (said,) in kept if "@" in said] == []
     refused = await client.send("POST", f"{path}:set", person, said)
     problem_of(refused, 403)
 
