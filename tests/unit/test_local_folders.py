@@ -3,11 +3,46 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from animus_sdk.errors import FileUnfit
-from animus_sdk.local.folders import STEPS, held, open_home, put_file, remove_tree, used_bytes
+from animus_sdk.local.flags import STEP_UID
+from animus_sdk.local.folders import (
+    STEPS,
+    StepFolder,
+    held,
+    open_home,
+    put_file,
+    remove_tree,
+    step_root,
+    used_bytes,
+)
+
+from tests.sdk.local_steps import docker
+
+OURS = 41_234
+"""A user without rights."""
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becomes other users")
+
+
+@contextmanager
+def acting_as(user: int) -> Iterator[None]:
+    os.seteuid(user)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def open_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The current folder, with relative paths: what is above it only root enters."""
+    tmp_path.chmod(0o777)
+    monkeypatch.chdir(tmp_path)
 
 
 def test_it_is_private_and_git_ignores_it(tmp_path: Path) -> None:
@@ -50,6 +85,57 @@ def test_a_tree_without_permissions_is_removed(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
     remove_tree(tmp_path / "link")
     assert tmp_path.exists()
+
+
+@needs_root
+@pytest.mark.usefixtures("open_place")
+def test_a_directory_of_ours_that_nobody_may_list_is_removed() -> None:
+    with acting_as(OURS):
+        tree = Path("out")
+        (tree / "closed" / "inner").mkdir(parents=True)
+        (tree / "closed" / "inner" / "file").write_text("x")
+        (tree / "closed" / "inner").chmod(0o000)
+        (tree / "closed").chmod(0o000)
+        (tree / "away").symlink_to("/")
+        remove_tree(tree)
+        assert not tree.exists()
+
+
+@needs_root
+@pytest.mark.usefixtures("open_place")
+def test_what_main_made_as_another_user_is_left_to_it_and_set_aside() -> None:
+    """As docker's steps do it for a person without rights."""
+    folder = StepFolder(root=Path("step"))
+    for number in (1, 2):
+        with acting_as(OURS):
+            folder.make_empty(folder.work, folder.outputs)
+            (folder.work / "train.py").write_text("mine")
+            folder.give_to_main(docker())
+        with acting_as(STEP_UID):
+            (folder.work / "train.py").write_text("changed")
+            (folder.work / "made").mkdir(mode=0o700)
+            (folder.work / "made" / "file").write_text("x")
+            (folder.outputs / "model").touch(mode=0o600)
+        with acting_as(OURS):
+            folder.give_to_main(docker())
+            folder.make_empty(folder.work, folder.outputs)
+            assert list(folder.work.iterdir()) == []
+        assert (folder.root / f".work-{number}" / "made" / "file").read_text() == "x"
+        assert not (folder.root / ".out-1").exists()  # a file in a directory of ours can be removed
+
+
+def test_runs_of_one_name_have_folders_of_their_own(tmp_path: Path) -> None:
+    home = open_home(tmp_path, STEPS)
+    names = [
+        step_root(home, run_name="bold-fox", run_id=run_id, step="train").relative_to(home)
+        for run_id in ("one", "two", "one", "two")
+    ]
+    assert list(map(str, names)) == ["bold-fox/train", "bold-fox.two/train"] * 2
+    with held(home / names[1]):
+        pass
+    remove_tree(home / names[0])
+    assert step_root(home, run_name="bold-fox", run_id="two", step="train") == home / names[1]
+    assert step_root(home, run_name="bold-fox", run_id="new", step="train") == home / names[0]
 
 
 def test_the_same_bytes_take_no_room_twice(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import animus_sdk
 import pytest
 from animus_sdk.telemetry import in_step
-from animus_sdk.telemetry.local_files import DIRECTORY_VARIABLE, read_metrics
+from animus_sdk.telemetry.local_files import DIRECTORY_VARIABLE, MAX_LINE, read_metrics
 
 
 @pytest.fixture
@@ -37,6 +37,11 @@ def test_metrics_and_messages_are_lines_at_once(telemetry: Path) -> None:
 def test_what_is_no_point_is_left_out_when_it_is_read(telemetry: Path) -> None:
     lines = ['{"name": "a", "value": 1, "step_number": 0}', "x", "[]", '{"name": "b"}', "\x00"]
     (telemetry / "metrics.jsonl").write_text("\n".join(lines))
+    assert [m.name for m in read_metrics(telemetry)] == ["a"]
+    deep = "[" * (MAX_LINE - 1)
+    endless = '{"name": "b", "value": 1, "step_number": Infinity}'
+    long = '{"name": "c", "value": 1, "step_number": 0' + " " * MAX_LINE + "}"
+    (telemetry / "metrics.jsonl").write_text("\n".join([deep, endless, long, lines[0]]))
     assert [m.name for m in read_metrics(telemetry)] == ["a"]
     (telemetry / "metrics.jsonl").unlink()
     (telemetry / "metrics.jsonl").symlink_to("/etc/passwd")

@@ -66,14 +66,18 @@ class LocalAttempt:
         return self.main.folder
 
     def run(self, on_line: OnLine, on_warning: Callable[[str], None]) -> AttemptEnd:
-        """Raises `FileUnfit` for a disk that takes no more before the step has begun."""
+        """Raises `FileUnfit` for a disk that takes no more before the step has begun, or of its
+        log; and what `on_line` raises."""
         self._lay_out()
         began = time.monotonic()
         log = self.folder.root / LOG
-        with writing(log), log.open("wb") as kept:
+        with writing(log):
+            kept = log.open("wb", buffering=0)
+        with kept:
 
             def keep(line: bytes) -> None:
-                kept.write(line)
+                with writing(log):
+                    kept.write(line)
                 on_line(line)
 
             with self.main.container(self.main.own_words) as container:
@@ -106,7 +110,7 @@ class LocalAttempt:
     def _limit_reached(self, began: float) -> str | None:
         if time.monotonic() - began >= self.step.seconds:
             return TIME
-        used = used_bytes(self.folder.work, self.folder.outputs)
+        used = used_bytes(self.folder.work, self.folder.outputs, self.folder.telemetry)
         return STORAGE if used > self.step.storage else None
 
     def _full_disk(self) -> Failure | None:

@@ -106,7 +106,10 @@ class Container:
         return self._end(client.returncode)
 
     def follow(self, on_line: OnLine, look: Look) -> MainEnd:
-        """Run it without input; each line that it writes goes to `on_line`."""
+        """Run it without input; each line that it writes goes to `on_line`.
+
+        Raises what `on_line` raised: the container is ended then.
+        """
         client = subprocess.Popen(
             self._start_command(),
             cwd=self._folder,
@@ -116,10 +119,16 @@ class Container:
             start_new_session=True,
         )
         assert client.stdout is not None
-        reader = threading.Thread(target=_read, args=(client.stdout, on_line), daemon=True)
+        reader = _Reader(client.stdout, on_line)
         reader.start()
-        over = self._wait_for(client, lambda: self._watch(client, look))
+
+        def look_at_both() -> str | None:
+            reader.check()
+            return look()
+
+        over = self._wait_for(client, lambda: self._watch(client, look_at_both))
         reader.join()
+        reader.check()
         return self._end(client.returncode, over=over)
 
     def _create(self) -> str:
@@ -173,6 +182,11 @@ class Container:
         if found is None:
             raise EngineFailed("The container was taken away from outside while it ran.")
         state = found["State"]
+        if over is None and state.get("Running"):  # its exit code is 0 for as long
+            raise EngineFailed(
+                f"The client of {self._engine.kind} ended before the step did, so how the step"
+                " would have ended is not known. It was taken away. Run it again."
+            )
         has_started = not str(state.get("StartedAt", _NEVER)).startswith(_NEVER)
         return MainEnd(
             exit_code=int(state.get("ExitCode") or 0) if has_started else code,
@@ -231,8 +245,26 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _read(stream: IO[bytes], on_line: OnLine) -> None:
+class _Reader(threading.Thread):
     """Lines, or parts of very long ones, until the container ends."""
-    with stream:
-        while line := stream.readline(MAX_LINE):
-            on_line(line)
+
+    def __init__(self, stream: IO[bytes], on_line: OnLine) -> None:
+        super().__init__(daemon=True)
+        self._stream = stream
+        self._on_line = on_line
+        self._failure: BaseException | None = None
+
+    def run(self) -> None:
+        """Reads on after a failure: the engine's client would die of a pipe that nobody reads."""
+        with self._stream:
+            while line := self._stream.readline(MAX_LINE):
+                if self._failure is None:
+                    try:
+                        self._on_line(line)
+                    except BaseException as error:  # noqa: BLE001  # the main thread has it to raise
+                        self._failure = error
+
+    def check(self) -> None:
+        """Raise what `on_line` raised, where whoever called for it can catch it."""
+        if self._failure is not None:
+            raise self._failure

@@ -30,6 +30,8 @@ STEPS, LOCAL = "steps", "local"
 _IGNORED = "*\n"
 _PRIVATE = 0o700
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_OF_RUN = ".run"
+"""In a step's folder: the id of its run."""
 
 
 @contextmanager
@@ -63,6 +65,24 @@ def open_home(folder: Path, kind: str) -> Path:
         place.mkdir(mode=_PRIVATE, exist_ok=True)
         place.chmod(_PRIVATE)
     return place
+
+
+def step_root(home: Path, *, run_name: str, run_id: str, step: str) -> Path:
+    """By the run's name, which is its own within a project; of a second one of this name that is
+    opened here the id is added."""
+    root, further = home / run_name / step, home / f"{run_name}.{run_id}" / step
+    if further.is_dir():
+        return further
+    _check_own(root)
+    with writing(root):
+        root.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+        try:
+            with (root / _OF_RUN).open("xb") as mark:
+                mark.write(run_id.encode())
+        except FileExistsError:
+            is_its = (root / _OF_RUN).read_bytes() == run_id.encode()
+            return root if is_its else further
+    return root
 
 
 @contextmanager
@@ -135,8 +155,13 @@ class StepFolder:
         return self.work.is_dir() and self.outputs.is_dir()
 
     def make_empty(self, *paths: Path) -> None:
+        """What can't be removed, since main made it as a user of its own, is set aside."""
         for path in paths:
-            remove_tree(path)
+            try:
+                remove_tree(path)
+            except FileUnfit:
+                if not _set_aside(path):
+                    raise
             with writing(path):
                 path.mkdir(mode=0o755, parents=True)
                 path.chmod(0o755)
@@ -171,7 +196,7 @@ class StepFolder:
                 for path in _all_in(trees):
                     os.chown(path, STEP_UID, STEP_GID, follow_symlinks=False)
                 return
-            let_everybody_write([path for path in trees if path.stat().st_uid == os.geteuid()])
+            let_everybody_write(trees, of=os.geteuid())  # what main made is its own already
 
     def mounts(self, step: LocalStep) -> tuple[Mount, ...]:
         mounts = [
@@ -240,8 +265,28 @@ def _all_in(trees: list[Path] | tuple[Path, ...]) -> Iterator[Path]:
 
 
 def _open_directories(tree: Path) -> None:
-    for directory, _, _ in os.walk(tree, topdown=True):
-        if not os.access(directory, os.W_OK | os.X_OK) and not stat.S_ISLNK(
-            os.lstat(directory).st_mode
-        ):
-            os.chmod(directory, _PRIVATE)
+    """Each before it is listed. Another user's are left: they may be empty."""
+    _open_directory(tree)
+    for directory, folders, _ in os.walk(tree, topdown=True):
+        for name in folders:
+            _open_directory(Path(directory, name))
+
+
+def _open_directory(path: Path) -> None:
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        return
+    if found.st_mode & _PRIVATE != _PRIVATE:
+        path.chmod(_PRIVATE)
+
+
+def _set_aside(path: Path) -> bool:
+    """Under a name that is free. Whether it could be: what is around it is ours."""
+    number = 1
+    while os.path.lexists(aside := path.with_name(f".{path.name}-{number}")):
+        number += 1
+    try:
+        path.rename(aside)
+    except OSError:
+        return False
+    return True

@@ -36,21 +36,21 @@ def put_launcher(target: Path) -> None:
     os.replace(draft, target)
 
 
-def let_everybody_write(trees: Sequence[Path]) -> None:
-    """To these directories with all in them: only what is in the pod reaches them."""
+def let_everybody_write(trees: Sequence[Path], *, of: int | None = None) -> None:
+    """To these directories with all in them: only what is in the pod reaches them. With `of`, to
+    what belongs to this user: nobody opens what is another's."""
     for tree in trees:
         for directory, _, names in os.walk(tree):
-            _open_directory(Path(directory))
+            _open(Path(directory), of=of)
             for name in names:
-                _open_file(Path(directory, name))
+                _open(Path(directory, name), of=of)
 
 
-def _open_directory(path: Path) -> None:
-    if stat.S_IMODE(path.stat().st_mode) != OPEN_DIRECTORY:  # one that is mounted is not ours
-        path.chmod(OPEN_DIRECTORY)
-
-
-def _open_file(path: Path) -> None:
-    mode = path.lstat().st_mode
-    if stat.S_ISREG(mode):  # a link has no mode of its own, and may point anywhere
-        path.chmod(OPEN_PROGRAM if mode & stat.S_IXUSR else OPEN_FILE)
+def _open(path: Path, *, of: int | None) -> None:
+    found = path.lstat()
+    if of is not None and found.st_uid != of:
+        return
+    if stat.S_ISREG(found.st_mode):  # a link has no mode of its own, and may point anywhere
+        path.chmod(OPEN_PROGRAM if found.st_mode & stat.S_IXUSR else OPEN_FILE)
+    elif stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) != OPEN_DIRECTORY:
+        path.chmod(OPEN_DIRECTORY)  # one that is mounted is not ours, and open

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, SupportsFloat
+from typing import Any, SupportsFloat, TextIO
 
 from animus_sdk.errors import FileUnfit
 from animus_sdk.telemetry.loggers import say
@@ -24,6 +24,8 @@ DIRECTORY_VARIABLE = "ANIMUS_LOCAL_TELEMETRY"
 IN_STEP = "/animus/telemetry"
 METRICS, MESSAGES, ARTIFACTS = "metrics.jsonl", "messages.jsonl", "artifacts"
 LOCAL = "local"
+MAX_LINE = 16 * 1024
+"""More than any point has: a step may write a line that no memory holds."""
 
 
 def find_directory(environment: Mapping[str, str]) -> Path | None:
@@ -106,7 +108,7 @@ def read_metrics(directory: Path) -> list[LastMetric]:
     for said in _documents(directory / METRICS):
         try:
             point = metric_point(str(said["name"]), said["value"], said["step_number"])
-        except (Unloggable, KeyError, TypeError, ValueError):
+        except (Unloggable, KeyError, TypeError, ValueError, OverflowError):
             continue
         known = last.get(point.name)
         last[point.name] = LastMetric(
@@ -124,10 +126,20 @@ def _documents(file: Path) -> Iterator[Mapping[str, Any]]:
     except OSError:
         return
     with os.fdopen(descriptor, encoding="utf-8", errors="replace") as lines:
-        for line in lines:
+        for line in _bounded(lines):
             try:
                 said = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(said, dict):
                 yield said
+
+
+def _bounded(lines: TextIO) -> Iterator[str]:
+    """Those that are not too long."""
+    is_rest = False
+    while part := lines.readline(MAX_LINE):
+        is_whole = part.endswith("\n") or len(part) < MAX_LINE
+        if is_whole and not is_rest:
+            yield part
+        is_rest = not part.endswith("\n")

@@ -20,7 +20,7 @@ from animus_sdk.errors import SettingsUnfit
 from animus_sdk.local.containers import ended_by_signals
 from animus_sdk.local.differences import differences
 from animus_sdk.local.engines import StepEngine, find_step_engine
-from animus_sdk.local.folders import STEPS, StepFolder, held, open_home, remove_tree
+from animus_sdk.local.folders import STEPS, StepFolder, held, open_home, remove_tree, step_root
 from animus_sdk.local.images import get_image
 from animus_sdk.local.mains import SHELL, StepMain, Words
 from animus_sdk.local.objects import cache_directory, make_private
@@ -82,7 +82,10 @@ def open_shell(
     engine = find_step_engine()
     meant = _meant(here, reference, said.attempt)
     given = here.client.steps.inputs(meant.detail["id"], meant.step, attempt=meant.attempt)
-    root = open_home(Path.cwd(), STEPS) / meant.detail["name"] / meant.step
+    root = step_root(
+        open_home(Path.cwd(), STEPS),
+        run_name=meant.detail["name"], run_id=meant.detail["id"], step=meant.step,
+    )  # fmt: skip
     with ended_by_signals(), held(root):
         try:
             main = _prepare(here, given, said, engine=engine, folder=StepFolder(root=root))
