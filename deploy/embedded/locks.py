@@ -13,13 +13,7 @@ from deploy.embedded.errors import StackError
 
 def try_lock(path: Path) -> int | None:
     """Lock `path` and return its descriptor (closing it unlocks), or None if another holds it."""
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except PermissionError as error:
-        raise StackError(
-            f"{path} belongs to another user. Run this as whoever started the stack or build "
-            "(root, if it was started with sudo)."
-        ) from error
+    descriptor = _open(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -29,10 +23,20 @@ def try_lock(path: Path) -> int | None:
 
 
 def share(path: Path) -> int:
-    """Keep `try_lock` from others; any number of processes may share. Closing it ends that."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
-    return descriptor
+    """Keep `try_lock` from others; any number of processes may share. Closing it ends that.
+
+    Whoever had it for itself may have deleted the file, and the directory that it was in.
+    """
+    while True:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            descriptor = _open(path)
+        except FileNotFoundError:
+            continue
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
+            return descriptor
+        os.close(descriptor)
 
 
 def is_locked(path: Path) -> bool:
@@ -59,3 +63,13 @@ def locked(path: Path, *, on_wait: Callable[[], None] | None = None) -> Iterator
         yield
     finally:
         os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except PermissionError as error:
+        raise StackError(
+            f"{path} belongs to another user. Run this as whoever started the stack or build "
+            "(root, if it was started with sudo)."
+        ) from error

@@ -19,8 +19,10 @@ from deploy.embedded.building import build_servers
 from deploy.embedded.configuration import StackConfig
 from deploy.embedded.console import Console
 from deploy.embedded.engine import Engine, get_engine
+from deploy.embedded.engine.storage import get_storage
 from deploy.embedded.files import write_private
 from deploy.embedded.layout import Layout
+from deploy.embedded.locks import share
 from deploy.embedded.ports import Ports
 from deploy.images.builds import BuiltImage, ensure_image
 from deploy.images.definitions import DEMO, STEP
@@ -50,7 +52,11 @@ class Prepared:
 
 
 def prepare(state: Path, ports: Ports, *, console: Console) -> Prepared:
-    """Servers, container engine and images, built or found; nothing runs yet."""
+    """Servers, container engine and images, built or found; nothing runs yet.
+
+    Nobody deletes the images until this process ends: the stack is up then, and keeps them itself.
+    """
+    share(get_storage().in_use)
     build_servers(console=console)
     engine_file = state.parent / ENGINE_FILE
     engine = get_engine(engine_file, console=console)

@@ -104,7 +104,7 @@ class Storage:
 
     @property
     def in_use(self) -> Path:
-        """Shared by every stack that is up and has its images here."""
+        """Shared by every stack that has its images here and is up, or is being prepared."""
         return self.home / "in-use"
 
     @property
