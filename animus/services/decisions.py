@@ -93,11 +93,8 @@ async def get_decision(
     row = await approvals.find_decision(session, project_id, decision_id)
     if row is None:
         raise NotFound("decision", str(decision_id))
-    names = await _names(session, [row])
-    withdrawn = await _withdrawals(session, project_id, [row.id])
-    return view_of_decision(
-        row, names[row.principal_id], names.get(row.in_place_of), withdrawn.get(row.id)
-    )
+    (view,) = await _views(session, project_id, [row])
+    return view
 
 
 async def list_decisions(
@@ -113,19 +110,16 @@ async def list_decisions(
         before=wanted.before,
         limit=limit,
     )
-    names = await _names(session, [row for row, *_ in rows])
-    withdrawn = await _withdrawals(session, project_id, [row.id for row, *_ in rows])
+    views = await _views(session, project_id, [row for row, *_ in rows])
     return [
         DecisionRecord(
-            decision=view_of_decision(
-                row, principal, names.get(row.in_place_of), withdrawn.get(row.id)
-            ),
+            decision=view,
             gate=gate,
             run_id=RunId(row.run_id),
             run=run,
             generation=row.generation,
         )
-        for row, principal, gate, run in rows
+        for view, (row, gate, run) in zip(views, rows, strict=True)
     ]
 
 
@@ -134,20 +128,28 @@ async def decisions_on(
 ) -> Mapping[UUID, tuple[DecisionView, ...]]:
     """All that were made, oldest first, by gate."""
     rows = await approvals.list_decisions(session, project_id, gate_ids)
-    names = await _names(session, [row for row, _ in rows])
-    withdrawn = await _withdrawals(session, project_id, [row.id for row, _ in rows])
     by_gate: dict[UUID, tuple[DecisionView, ...]] = defaultdict(tuple)
-    for row, name in rows:
-        view = view_of_decision(row, name, names.get(row.in_place_of), withdrawn.get(row.id))
-        by_gate[row.gate_id] = (*by_gate[row.gate_id], view)
+    for view in await _views(session, project_id, rows):
+        by_gate[view.gate_id] = (*by_gate[view.gate_id], view)
     return by_gate
 
 
-async def _names(session: ReadSession, rows: Sequence[Decision]) -> Mapping[UUID | None, str]:
-    """Of who decided, and of who was stood in for."""
+async def _views(
+    session: ReadSession, project_id: ProjectId, rows: Sequence[Decision]
+) -> Sequence[DecisionView]:
+    """With the names of who decided and of who was stood in for, and whether it counts."""
     wanted = {row.principal_id for row in rows} | {row.in_place_of for row in rows}
-    found = await names_of(session, sorted(one for one in wanted if one is not None))
-    return {principal_id: name for principal_id, name in found.items()}
+    names = await names_of(session, sorted(one for one in wanted if one is not None))
+    withdrawn = await _withdrawals(session, project_id, [row.id for row in rows])
+    return [
+        view_of_decision(
+            row,
+            names[row.principal_id],
+            names[row.in_place_of] if row.in_place_of is not None else None,
+            withdrawn.get(row.id),
+        )
+        for row in rows
+    ]
 
 
 async def _withdrawals(

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from animus.domain.canonical import decode_strictly
 from animus.domain.derived_state import GateClosing
 from animus.domain.errors import NotFound
 from animus.domain.ids import GateId, PersonId, PrincipalId, ProjectId, QuestionId, RunId
 from animus.domain.questions import check_answer, check_question
 from animus.domain.runs import TERMINAL
-from animus.domain.verdicts import GateRule
+from animus.services.approvals import get_rows, rule_of
 from animus.services.calls import Call, record
 from animus.services.runs import RunEnded, get_row
 from animus.services.secret_checks import check_texts
@@ -21,7 +20,7 @@ from animus.store.database import ReadSession, UnitOfWork
 from animus.store.execution import run_lock
 from animus.store.new_ids import new_id
 from animus.store.questions import AnswerRow, QuestionRow
-from animus.store.tables import ApprovalGate, GateAnswer, GateClosure, GateQuestion, Run
+from animus.store.tables import ApprovalGate, GateAnswer, GateQuestion, Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,14 +53,14 @@ async def ask(
 ) -> QuestionView:
     """Ask the requester something, while the gate is open. Digests and decisions stay."""
     check_texts(text=text)
-    gate, _, _ = await _get_gate(uow, project_id, gate_id)
+    gate, _, _ = await get_rows(uow, project_id, gate_id)
     await uow.lock(*run_lock(gate.run_id))
     await uow.lock(*approvals.gate_lock(gate_id))
-    gate, closure, run = await _get_gate(uow, project_id, gate_id)
+    gate, closure, run = await get_rows(uow, project_id, gate_id)
     _check_runs_on(run)
     earlier = await questions.list_of_run(uow, project_id, run.id)
     check_question(
-        GateRule.model_validate(decode_strictly(gate.rule)),
+        rule_of(gate),
         call.by,
         requester=PersonId(gate.requester_person_id),
         closing=GateClosing(closure.closing) if closure is not None else None,
@@ -129,7 +128,7 @@ async def list_of_gate(
     session: ReadSession, project_id: ProjectId, gate_id: GateId
 ) -> Sequence[QuestionView]:
     """In order of asking."""
-    gate, _, _ = await _get_gate(session, project_id, gate_id)
+    gate, _, _ = await get_rows(session, project_id, gate_id)
     asked = await list_of_run(session, project_id, RunId(gate.run_id))
     return [one for one in asked if one.gate_id == gate_id]
 
@@ -154,16 +153,6 @@ def _question(call: Call, gate: ApprovalGate, text: str, *, number: int) -> Gate
         roles_held=sorted(call.by.roles),
         text=text,
     )
-
-
-async def _get_gate(
-    session: ReadSession, project_id: ProjectId, gate_id: GateId
-) -> tuple[ApprovalGate, GateClosure | None, Run]:
-    found = await approvals.find_gate(session, project_id, gate_id)
-    if found is None:
-        raise NotFound("approval gate", str(gate_id))
-    gate, closure, run = found
-    return gate, closure, run
 
 
 def _check_runs_on(run: Run) -> None:

@@ -29,8 +29,7 @@ from animus.domain.review_sections import write_review
 from animus.domain.reviews import SealedReview, read_review, seal_review
 from animus.domain.run_specs import Classification, run_spec_bytes, run_spec_digest
 from animus.domain.runs import RunState
-from animus.domain.verdicts import GateRule
-from animus.services.approvals import GateView, get_gate
+from animus.services.approvals import GateView, get_gate, rule_of
 from animus.services.calls import Call, record
 from animus.services.frozen_reviews import find_frozen
 from animus.services.parsed import plan_of, run_spec_of
@@ -208,7 +207,7 @@ def _asked(
         run_id=run.id,
         run=run.name,
         gate_id=gate.id,
-        rule=GateRule.model_validate(decode_strictly(gate.rule)),
+        rule=rule_of(gate),
         generation=gate.generation,
         asked_at=run.created_at,
         opened_at=opened_at,

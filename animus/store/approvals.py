@@ -82,12 +82,11 @@ def _gates(project_id: UUID) -> Select[ApprovalGate, GateClosure, Run]:
 
 async def list_decisions(
     session: ReadSession, project_id: UUID, gate_ids: Sequence[UUID]
-) -> Sequence[AnyRow]:
-    """(decision, name of who decided), oldest first."""
-    return await session.rows(
-        select(Decision, col(Principal.name))
-        .join(Principal, col(Principal.id) == col(Decision.principal_id))
-        .where(col(Decision.project_id) == project_id, col(Decision.gate_id).in_(gate_ids))
+) -> Sequence[Decision]:
+    """Oldest first."""
+    return await session.all(
+        scoped(Decision, project_id)
+        .where(col(Decision.gate_id).in_(gate_ids))
         .order_by(col(Decision.id))
     )
 
@@ -102,10 +101,9 @@ async def list_decisions_of(
     before: UUID | None,
     limit: int,
 ) -> Sequence[AnyRow]:
-    """(decision, name of who decided, gate's name, run's name), newest first, keyset by id."""
+    """(decision, gate's name, run's name), newest first, keyset by id."""
     statement = (
-        select(Decision, col(Principal.name), col(ApprovalGate.name), col(Run.name))
-        .join(Principal, col(Principal.id) == col(Decision.principal_id))
+        select(Decision, col(ApprovalGate.name), col(Run.name))
         .join(ApprovalGate, col(ApprovalGate.id) == col(Decision.gate_id))
         .join(Run, col(Run.id) == col(Decision.run_id))
         .where(col(Decision.project_id) == project_id)

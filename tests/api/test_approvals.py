@@ -36,6 +36,21 @@ async def waiting(platform: Platform, client: Client, team: Team) -> tuple[Drive
     return run, await open_gate(client, run)
 
 
+async def waiting_for_account(
+    platform: Platform, client: Client, team: Team, *, accountable: Member
+) -> tuple[Member, DrivenRun, Gate]:
+    """A service account, and a run with the gate whose rule names it."""
+    name = unique("bot")
+    named = demand(service_accounts=[name])
+    await put_in_force(platform, team, rule("bots", "require_approval", approval=named))
+    account = await make_service_account(
+        platform, team, accountable=accountable, roles=[Role.REVIEWER], name=name
+    )
+    run = await make_run(platform, team, RunState.AWAITING_APPROVAL)
+    gates = await client.get(f"{run.path}/gates", team.viewer)
+    return account, run, next(one for one in gates if name in one["rule"]["service_accounts"])
+
+
 async def inbox(client: Client, team: Team, of: Member) -> list[str]:
     """The gates that are shown to somebody as theirs to decide."""
     return [gate["id"] for gate in await client.get(f"{team.path}/gates", of, mine=True)]

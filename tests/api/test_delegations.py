@@ -17,16 +17,13 @@ from animus.domain.runs import RunState
 from animus.services import principals
 from animus.store.new_ids import new_id
 from animusd.wiring import utc_now
-from tests.api.test_approvals import decide, waiting
+from tests.api.test_approvals import decide, waiting, waiting_for_account
 from tests.api.test_desk_races import waiting_for_two
 from tests.api.test_withdrawals import approved, audited, look, withdraw
 from tests.conftest import RecordCases
 from tests.support.clients import Client, problem_of
-from tests.support.documents import demand, rule
-from tests.support.people import Team, grant, make_person, make_service_account, unique
+from tests.support.people import Team, grant, make_person, make_service_account
 from tests.support.platforms import Member, Platform
-from tests.support.policing import put_in_force
-from tests.support.runs import make_run
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
@@ -130,13 +127,7 @@ async def test_a_delegate_decides_in_the_place_of_who_asked(
 async def test_an_account_of_the_delegate_stands_in_for_nobody(
     platform: Platform, client: Client, team: Team, second: Member
 ) -> None:
-    bot = unique("bot")
-    named = demand(service_accounts=[bot])
-    await put_in_force(platform, team, rule("bots", "require_approval", approval=named))
-    account = await make_service_account(
-        platform, team, accountable=second, roles=[Role.REVIEWER], name=bot
-    )
-    run = await make_run(platform, team, RunState.AWAITING_APPROVAL)
+    account, run, _ = await waiting_for_account(platform, client, team, accountable=second)
     made = await delegated(client, team, team.reviewer, second)
     inbox = await client.get(f"{team.path}/gates", account, mine=True)
     (shown,) = [one for one in inbox if one["run_id"] == str(run.id)]

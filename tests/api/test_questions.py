@@ -14,11 +14,11 @@ from animus.domain.questions import MAX_LENGTH, MAX_QUESTIONS
 from animus.domain.runs import RunState
 from animus.services import audit_events
 from animus.store.new_ids import new_id
-from tests.api.test_approvals import Gate, decide, open_gate, waiting
+from tests.api.test_approvals import Gate, decide, open_gate, waiting, waiting_for_account
 from tests.conftest import RecordCases
 from tests.support.clients import Client, problem_of
 from tests.support.documents import demand, rule
-from tests.support.people import Team, grant, make_person, make_service_account, unique
+from tests.support.people import Team, grant, make_person, make_service_account
 from tests.support.platforms import Member, Platform
 from tests.support.policing import put_in_force
 from tests.support.reviews import HOSTILE
@@ -278,15 +278,7 @@ async def test_questions_of_an_earlier_generation_are_shown_beside_the_newer_rev
 async def test_a_service_account_that_the_policy_names_may_ask(
     platform: Platform, client: Client, team: Team
 ) -> None:
-    bot = unique("bot")
-    named = demand(service_accounts=[bot])
-    await put_in_force(platform, team, rule("bots", "require_approval", approval=named))
-    account = await make_service_account(
-        platform, team, accountable=team.reviewer, roles=[Role.REVIEWER], name=bot
-    )
-    run = await make_run(platform, team, RunState.AWAITING_APPROVAL)
-    gates = await client.get(f"{run.path}/gates", team.viewer)
-    gate = next(one for one in gates if bot in one["rule"]["service_accounts"])
+    account, _, gate = await waiting_for_account(platform, client, team, accountable=team.reviewer)
     assert (await ask(client, team, gate, account)).status_code == 201
 
 

@@ -16,12 +16,12 @@ from animus.services.queues import QUEUE_LIFE
 from animus.services.run_positions import Standing
 from animus.store.new_ids import new_id
 from animusd.wiring import utc_now
-from tests.api.test_approvals import decide, inbox, waiting
+from tests.api.test_approvals import decide, inbox, waiting, waiting_for_account
 from tests.conftest import RecordCases
 from tests.support.clients import Client, problem_of
 from tests.support.documents import demand, rule
 from tests.support.limits import limit_project
-from tests.support.people import Team, grant, make_person, make_service_account, unique
+from tests.support.people import Team, grant, make_person, make_service_account
 from tests.support.platforms import Member, Platform
 from tests.support.policing import put_in_force
 from tests.support.runs import DrivenRun, make_run, submit
@@ -215,15 +215,7 @@ async def test_of_an_earlier_generation_there_is_nothing_to_take_back(
 async def test_a_person_takes_back_what_an_account_that_it_answers_for_said(
     platform: Platform, client: Client, team: Team
 ) -> None:
-    bot = unique("bot")
-    named = demand(service_accounts=[bot])
-    await put_in_force(platform, team, rule("bots", "require_approval", approval=named))
-    account = await make_service_account(
-        platform, team, accountable=team.reviewer, roles=[Role.REVIEWER], name=bot
-    )
-    run = await make_run(platform, team, RunState.AWAITING_APPROVAL)
-    gates = await client.get(f"{run.path}/gates", team.viewer)
-    gate = next(one for one in gates if bot in one["rule"]["service_accounts"])
+    account, _, gate = await waiting_for_account(platform, client, team, accountable=team.reviewer)
     for by in (account, team.reviewer):
         decision = await approved(client, team, gate, account)
         answer = await withdraw(client, team, decision, by)
