@@ -89,9 +89,11 @@ def test_a_decision_is_taken_back_and_made_again(
         assert "Withdrew the approval of the plan of" in person.shown
         assert "[bold]wrong[/bold] run" in person.shown
         assert "The gate needs 1 more decision." in person.shown
-    shown = reviewer("approvals", "show", waiting).out
-    assert "withdrawn by" in shown
-    assert "[bold]wrong[/bold] run" in shown
+    for looking in (("approvals", "show"), ("run", "show")):
+        shown = reviewer(*looking, waiting).out
+        assert "withdrawn by" in shown
+        assert "[bold]wrong[/bold] run" in shown
+    assert reviewer.json("run", "show", waiting)["gates"][0]["decisions"][0]["withdrawal"]
     second = reviewer.json(*approving)
     assert second["gate"]["closing"] == "satisfied"
     assert [one["withdrawal"] is None for one in second["gate"]["decisions"]] == [False, True]

@@ -18,6 +18,7 @@ from animus_sdk.cli.commands.promotions import promote_run
 from animus_sdk.cli.commands.questions import answer
 from animus_sdk.cli.commands.run_logs import show_logs
 from animus_sdk.cli.commands.submissions import checked_until
+from animus_sdk.cli.gates import show_gates
 from animus_sdk.cli.interruptions import INTERRUPTED, if_interrupted
 from animus_sdk.cli.measurements import show_usage
 from animus_sdk.cli.previews import plan_facts, show_findings, show_many_steps
@@ -30,7 +31,7 @@ from animus_sdk.cli.watching import UNTIL, explain_run, steps_table, wait_for_ru
 from animus_sdk.cli.wording import ago_words, time_words
 from animus_sdk.resources.references import short
 from animus_sdk.wire.event_streams import BEFORE_THE_FIRST
-from animus_sdk.wire.views import Run, RunDetail
+from animus_sdk.wire.views import Gate, Run, RunDetail
 
 _Reference = Annotated[str, typer.Argument(metavar="RUN", help="@last, name, id, or its end.")]
 
@@ -91,9 +92,10 @@ def list_runs(
 
 
 def show_run(here: Session, reference: _Reference) -> None:
-    """One run, with its steps and why it is where it is."""
+    """One run, with its steps, who has decided on it, and why it is where it is."""
     detail = here.client.runs.get(run_meant(here, reference))
-    here.screen.answer(detail, lambda: _show_detail(here, detail))
+    gates = here.client.runs.gates(detail["id"])
+    here.screen.answer({**detail, "gates": gates}, lambda: _show_detail(here, detail, gates))
 
 
 def watch_run(here: Session, reference: _Reference) -> None:
@@ -239,7 +241,7 @@ def _row(run: Run) -> list[str | Text]:
     ]
 
 
-def _show_detail(here: Session, detail: RunDetail) -> None:
+def _show_detail(here: Session, detail: RunDetail, gates: list[Gate]) -> None:
     screen = here.screen
     screen.pairs(
         [
@@ -265,6 +267,7 @@ def _show_detail(here: Session, detail: RunDetail) -> None:
     if settled := settled_questions(detail):
         screen.line()
         show_questions(screen, settled, indent=0)
+    show_gates(screen, gates)
     screen.line()
     explain_run(here, detail)
 
