@@ -3,6 +3,9 @@
 .PHONY: help setup servers demo demo-smoke demo-down recording lint fmt build check test bench lock
 .PHONY: cluster-up cluster-down cluster-status test-cluster bench-cluster bench-first-run
 
+# A process that compiles all that it imports anew costs a second; bytecode is ignored by git.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON := .venv/bin/python
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 

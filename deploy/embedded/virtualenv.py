@@ -1,11 +1,13 @@
 """Makes `.venv` with everything from the hashed lock file, and this checkout in it.
 
 Runs before anything is installed, so it uses the standard library only. Does nothing when the
-same was done already for these lock files and this Python.
+same was done already for these lock files and this Python; only source files that changed since
+are compiled, because the servers may not write their bytecode beside them.
 """
 
 from __future__ import annotations
 
+import compileall
 import hashlib
 import shutil
 import subprocess
@@ -23,6 +25,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 HOME = CHECKOUT / ".venv"
 STAMP = HOME / "animus-setup"
 LOCK_FILE = CHECKOUT / "requirements" / "dev.txt"
+PACKAGES = ("activities", "animus", "animusd", "api", "deploy", "sdk", "tests", "workflows")
 SOURCES = (LOCK_FILE, CHECKOUT / "pyproject.toml", CHECKOUT / "sdk" / "pyproject.toml")
 
 POLL_INTERVAL = 0.2
@@ -39,6 +42,8 @@ def main() -> int:
     try:
         with locked(CHECKOUT / ".animus" / "setup.lock"):
             make_environment(Console())
+            for package in PACKAGES:
+                compileall.compile_dir(CHECKOUT / package, quiet=2)
     except StackError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -121,16 +121,18 @@ async def test_a_follower_notices_nothing_of_an_agent_that_is_killed(
 async def test_api_and_store_may_be_away_while_a_step_talks(
     stack: Stack, platform: Platform, bench: Bench, images: Images
 ) -> None:
-    order = await platform.open_attempt(python_step(images.demo, TALK))
+    order = await platform.open_attempt(python_step(images.demo, TALK, timeout=600))
     executing = asyncio.create_task(bench.execute(order))
     reader = reader_of(platform, order)
     following = asyncio.create_task(reader.read())
     await reader.has_seen("err 0")
     for number, service in enumerate(("api", "object-store")):
         stack.kill(service)
-        let_go_on(bench, order, number)
-        await until(partial(bench.has_said, order, f"err {number + 1}"))
-        await start_again(stack, service)
+        try:
+            let_go_on(bench, order, number)
+            await until(partial(bench.has_said, order, f"err {number + 1}"))
+        finally:
+            await start_again(stack, service)
         await reader.has_seen(f"err {number + 1}")
     let_go_on(bench, order, *range(WORDS))
     log = await close(platform, order, await executing)

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from deploy.embedded.configuration import CHECKOUT
+from deploy.embedded.virtualenv import PACKAGES
 
 TARGETS = {
     *("help", "setup", "servers", "demo", "demo-smoke", "demo-down"),
@@ -50,3 +51,10 @@ def test_purge_is_passed_on(target: str) -> None:
 def test_the_executor_is_passed_on(target: str) -> None:
     assert "--executor kubernetes" in make("--dry-run", target, "EXECUTOR=kubernetes")
     assert "--executor" not in make("--dry-run", target)
+
+
+def test_setup_compiles_all_that_is_ours() -> None:
+    tracked = subprocess.run(
+        ["git", "ls-files", "*.py"], cwd=CHECKOUT, capture_output=True, text=True, check=True
+    )
+    assert {path.partition("/")[0] for path in tracked.stdout.splitlines()} == set(PACKAGES)
