@@ -31,7 +31,8 @@ class Channel(StrEnum):
 
 class Audience(StrEnum):
     DECIDERS = "deciders"
-    """Who has the gate's role, is not the requester, and has not decided."""
+    """Who has the gate's role, is not the requester, and has not decided; nor another in that
+    person's place."""
     ADMINS = "admins"
     """Of the project, but the requester."""
     REQUESTER = "requester"

@@ -39,6 +39,7 @@ class NotificationRow:
     has_wanted_role: bool
     """Of the person: that of the gate, or the project's administrator."""
     has_decided: bool
+    """Or somebody in that person's place."""
     is_answered: bool
     """Of a question."""
     is_gate_open: bool
@@ -92,7 +93,8 @@ SELECT n.id, n.project_id, n.run_id, n.gate_id, n.kind, n.subject_id, n.channel,
          SELECT FROM role_bindings b WHERE b.project_id = n.project_id
             AND b.principal_id = n.person_id AND b.revoked_at IS NULL
             AND b.role = CASE n.kind WHEN 'gate_escalated' THEN 'admin' ELSE g.role END),
-       EXISTS (SELECT FROM decisions d WHERE d.gate_id = n.gate_id AND d.person_id = n.person_id
+       EXISTS (SELECT FROM decisions d WHERE d.gate_id = n.gate_id
+                  AND n.person_id IN (d.person_id, d.in_place_of)
                   AND NOT EXISTS (SELECT FROM decision_withdrawals w WHERE w.decision_id = d.id)),
        EXISTS (SELECT FROM gate_answers s WHERE s.question_id = n.subject_id),
        r.ended_at IS NULL AND g.generation = r.generation AND g.deadline > clock_timestamp()

@@ -112,7 +112,8 @@ NOT EXISTS (SELECT FROM delegations y
                AND y.delegate_id <> g.requester_person_id
                AND y.revoked_at IS NULL AND y.until > statement_timestamp()
                AND NOT EXISTS (SELECT FROM decisions d
-                                WHERE d.gate_id = g.id AND d.person_id = y.delegate_id
+                                WHERE d.gate_id = g.id
+                                  AND y.delegate_id IN (d.person_id, d.in_place_of)
                                   AND NOT EXISTS (SELECT FROM decision_withdrawals w
                                                    WHERE w.decision_id = d.id))
                AND NOT EXISTS (SELECT FROM delegations x
@@ -121,9 +122,10 @@ NOT EXISTS (SELECT FROM delegations y
                                   AND x.revoked_at IS NULL AND x.until > statement_timestamp()))
 """
 """Nobody decides in this person's place, who is reminded instead: who holds the role, is reached by
-mail, has not decided, and has not delegated in turn."""
+mail, has not decided, and has not delegated in turn. Who was stood in for has decided, too."""
 _UNDECIDED: LiteralString = """
-   AND NOT EXISTS (SELECT FROM decisions d WHERE d.gate_id = g.id AND d.person_id = p.id
+   AND NOT EXISTS (SELECT FROM decisions d WHERE d.gate_id = g.id
+                      AND p.id IN (d.person_id, d.in_place_of)
                       AND NOT EXISTS (SELECT FROM decision_withdrawals w
                                        WHERE w.decision_id = d.id))
 """

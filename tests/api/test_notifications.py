@@ -20,7 +20,7 @@ from animus.services import notifications, principals
 from animus.store import notifications as rows_of_notifications
 from animus.store.database import UnitOfWork
 from tests.api.test_approvals import decide, open_gate, waiting
-from tests.api.test_delegations import delegated
+from tests.api.test_delegations import delegated, revoke
 from tests.api.test_desk_races import waiting_for_two
 from tests.api.test_withdrawals import withdraw
 from tests.support.clients import Client, problem_of
@@ -175,6 +175,50 @@ async def test_who_has_delegated_is_reminded_where_the_delegate_is_not(
     await eventually(are_reminded, "whoever has delegated is reminded")
     reminded = {who[one.place] for one in pigeon.parcels if one.place in who}
     assert reminded == {"delegated in turn"}
+
+
+async def test_whose_place_was_taken_has_decided_and_is_told_no_more_of_the_gate(
+    platform: Platform, client: Client, reachable: tuple[Team, dict[str, str]]
+) -> None:
+    """The voice is used, also where the delegation ends after it: who has delegated to such a
+    person is reminded."""
+    team, who = reachable
+    second, third = await make_person(platform), await make_person(platform)
+    for person, name in ((second, "second"), (third, "third")):
+        await grant(platform, team, person, Role.REVIEWER)
+        who[await give_address(platform, person)] = name
+    _, gate = await waiting_for_two(platform, client, team)
+    await tell_all(platform, post_with(Pigeon()))
+    made = await delegated(client, team, team.reviewer, second)
+    await delegated(client, team, third, team.reviewer)
+    answer = await decide(client, team, gate, second, delegation_id=made["id"])
+    assert answer.status_code == 201, answer.text
+    await revoke(client, team, made, team.reviewer)
+    pigeon = Pigeon()
+    soon = post_with(pigeon, replace(TERMS, remind_at=LATER / GATE_LIFE, escalate_at=0.99))
+
+    async def is_reminded() -> bool:
+        await tell_all(platform, soon)
+        return any(one.place in who for one in pigeon.parcels)
+
+    await eventually(is_reminded, "somebody is reminded")
+    assert [who[one.place] for one in pigeon.parcels if one.place in who] == ["third"]
+
+
+async def test_who_was_owed_a_mail_and_has_decided_by_another_meanwhile_gets_none(
+    platform: Platform, client: Client, reachable: tuple[Team, dict[str, str]]
+) -> None:
+    team, _ = reachable
+    second = await make_person(platform)
+    await grant(platform, team, second, Role.REVIEWER)
+    run, gate = await waiting_for_two(platform, client, team)
+    async with platform.worker.write() as uow:
+        await notifications.take_stock(uow, TERMS, limit=1)  # the mail is owed
+    made = await delegated(client, team, team.reviewer, second)
+    answer = await decide(client, team, gate, second, delegation_id=made["id"])
+    assert answer.status_code == 201, answer.text
+    await tell_all(platform, post_with(Pigeon()))
+    assert await ends_of(platform, run.id, "gate_opened") == [("dropped", "decided")]
 
 
 async def test_a_closing_that_was_undone_is_not_told_and_decisions_are_told_as_they_stand(
