@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-import structlog
 
 from animus.couriers import Courier, HandOver, NotTaken, Parcel, Superseded, Unanswered
 from animus.domain.errors import Invalid
@@ -22,8 +21,6 @@ CONNECT_SECONDS = 15.0
 ANSWER_SECONDS = 60.0
 _BODY_STARTS = ("http11.send_request_body.started", "http2.send_request_body.started")
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-
-_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
