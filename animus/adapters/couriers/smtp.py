@@ -222,9 +222,14 @@ def _recipient_refused(parcel: Parcel, reply: int, said: bytes) -> NotTaken:
         for_good = _NO_SUCH_MAILBOX.match(enhanced) is not None
     else:
         for_good = reply in _MAILBOX_REPLIES and b"relay" not in said.lower()
-    words = visible(said.decode("utf-8", "replace")).replace(parcel.place, "the recipient")
+    words = _without(parcel.place, visible(said.decode("utf-8", "replace")))
     _log.warning("mail_refused", notification_id=str(parcel.id), code=code, detail=words[:300])
     return NotTaken(code, for_good=for_good)
+
+
+def _without(address: str, words: str) -> str:
+    """Also where the server says the address in letters of another size."""
+    return re.sub(re.escape(address), "the recipient", words, flags=re.IGNORECASE)
 
 
 def _send_all_but_the_end(client: smtplib.SMTP, parcel: Parcel, server: SmtpServer) -> None:

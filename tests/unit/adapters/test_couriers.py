@@ -17,6 +17,7 @@ from uuid import UUID
 
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from structlog.testing import capture_logs
 
 from animus.adapters.couriers.smtp import SmtpCourier, SmtpServer
 from animus.adapters.couriers.webhooks import WebhookCourier, Webhooks, is_fit, projects_in
@@ -151,6 +152,15 @@ async def test_a_refusal_is_for_good_only_where_it_is_about_the_mailbox(
         with pytest.raises(NotTaken) as caught:
             await courier(port).deliver(parcel(), go_on)
     assert (caught.value.code, caught.value.for_good) == (code, for_good)
+
+
+async def test_the_address_that_was_refused_stays_out_of_the_log() -> None:
+    handler = Kept(rcpt="550 5.1.1 <maria@people.test>: MARIA@PEOPLE.TEST is nobody")
+    async with mail_server(handler) as port:
+        with capture_logs() as logged, pytest.raises(NotTaken):
+            await courier(port).deliver(parcel(place="Maria@People.test"), go_on)
+    (said,) = [one["detail"] for one in logged if one["event"] == "mail_refused"]
+    assert said == "5.1.1 <the recipient>: the recipient is nobody"
 
 
 async def test_a_server_that_is_not_there_takes_nothing() -> None:
