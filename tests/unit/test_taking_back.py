@@ -28,6 +28,7 @@ class Records:
     def __init__(self) -> None:
         self.asked: list[str | None] = []
         self.withdrawn: list[str] = []
+        self.taken_back: set[str] = set()
 
     def decided(self, *, mine: bool, run_id: str | None = None) -> Iterator[dict[str, Any]]:
         assert mine
@@ -35,10 +36,10 @@ class Records:
         if run_id not in (None, RUN):
             return
         for identifier, principal in ((HERS, "ann"), (MINE, "robot")):
-            decision = {
+            decision: dict[str, Any] = {
                 "id": identifier, "gate_id": GATE, "verdict": "approve", "principal": principal,
                 "principal_id": f"of-{principal}", "decided_at": "2026-03-14T10:00:00Z",
-                "withdrawal": None,
+                "withdrawal": {} if identifier in self.taken_back else None,
             }  # fmt: skip
             yield {"decision": decision, "gate": "reviewer", "run_id": RUN, "run": "calm-otter-12"}
 
@@ -86,8 +87,17 @@ def test_of_a_run_that_is_named_by_its_id_no_other_decisions_are_read() -> None:
     withdraw(session(records, name="robot", kind="service"), RUN.upper(), reason="wrong")
     assert records.asked == [RUN]
     withdraw(session(records, name="robot", kind="service"), GATE, reason="wrong")
-    assert records.asked == [RUN, GATE, None]
+    assert records.asked == [RUN, GATE, None, RUN]
     assert records.withdrawn == [MINE, MINE]
+
+
+def test_of_several_on_a_gate_that_is_named_by_its_id_none_is_picked() -> None:
+    records = Records()
+    with pytest.raises(UnknownReference, match=f"several.*{HERS}.*{MINE}"):
+        withdraw(session(records, name="ann", kind="person"), GATE, reason="wrong")
+    records.taken_back.add(HERS)
+    withdraw(session(records, name="ann", kind="person"), GATE, reason="wrong")
+    assert records.withdrawn == [MINE]
 
 
 @pytest.mark.parametrize(

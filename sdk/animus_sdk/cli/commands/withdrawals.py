@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated
 
 import typer
@@ -72,17 +71,26 @@ def _get_own(here: Session, reference: str) -> DecisionRecord:
 
 
 def _find_own(here: Session, reference: str) -> Sequence[DecisionRecord]:
-    """Those of a run that count; or named by the decision's or the gate's own id: that one."""
+    """That decision, where its own id was said. Else those that count, of a run or of a gate."""
     run, _, gate = reference.partition("/")
     of_run = list(_own(here, run_id=run_meant(here, run)))
     if is_id(reference) and not of_run:
-        named = reference.lower()
-        every = _own(here)
-        found = (d for d in every if named in (d["decision"]["id"], d["decision"]["gate_id"]))
-        return list(islice(found, 1))
-    return [
-        one for one in of_run if one["decision"]["withdrawal"] is None and gate in ("", one["gate"])
-    ]
+        return _find_by_id(here, reference.lower())
+    return [one for one in _standing(of_run) if gate in ("", one["gate"])]
+
+
+def _find_by_id(here: Session, named: str) -> Sequence[DecisionRecord]:
+    for one in _own(here):
+        if one["decision"]["id"] == named:
+            return [one]
+        if one["decision"]["gate_id"] == named:
+            of_run = _standing(_own(here, run_id=one["run_id"]))
+            return [each for each in of_run if each["decision"]["gate_id"] == named]
+    return []
+
+
+def _standing(records: Iterable[DecisionRecord]) -> Iterator[DecisionRecord]:
+    return (one for one in records if one["decision"]["withdrawal"] is None)
 
 
 def _own(here: Session, *, run_id: str | None = None) -> Iterator[DecisionRecord]:
