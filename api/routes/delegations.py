@@ -71,7 +71,8 @@ async def delegate(
 async def revoke_delegation(
     call: Reader, request: Request, project_id: UUID, delegation_id: UUID
 ) -> DelegationOut:
-    """Take your delegation back; an administrator also another's. What was decided stays."""
+    """Take your delegation back, and others in force of the same role to the same person; an
+    administrator also another's. What was decided stays."""
     async with context_of(request).database.write() as uow:
         view = await delegations.revoke(
             uow, call, ProjectId(project_id), DelegationId(delegation_id)

@@ -137,6 +137,8 @@ def test_a_colleague_decides_in_the_place_of_the_reviewer(
     assert "colleague in place of reviewer: approve" in reviewer("approvals", "show", waiting).out
     ended = reviewer.json("approvals", "undelegate", made["id"][-8:])
     assert ended["revoked_at"] is not None
+    again = reviewer("approvals", "undelegate", made["id"][-8:])
+    assert "colleague does not decide in the place of reviewer as reviewer any more." in again.out
     assert reviewer.json("approvals", "delegations") == []
     assert "taken back" in reviewer("approvals", "delegations", "--all").out
     assert reviewer("approvals", "delegate", "colleague", "--until", "soon").code == 2

@@ -100,7 +100,8 @@ def undelegate(
         typer.Argument(metavar="DELEGATION", help="Its id, or the end of it."),
     ],
 ) -> None:
-    """Take a delegation back. What was decided under it stays decided."""
+    """Take a delegation back, and others of the same role to the same person. What was decided
+    under it stays decided."""
     known = here.client.delegations.list(in_force=False)
     one = pick(
         ((one["id"], one["id"], one) for one in known), reference, what="delegation", see=_SEE
@@ -109,7 +110,8 @@ def undelegate(
     here.screen.answer(
         ended,
         lambda: here.screen.line(
-            f"{ended['delegate']} does not decide in the place of {ended['delegator']} any more."
+            f"{ended['delegate']} does not decide in the place of {ended['delegator']} as"
+            f" {ended['role']} any more."
         ),
     )
 
