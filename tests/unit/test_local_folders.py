@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from animus_sdk.local.folders import (
     step_root,
     used_bytes,
 )
+from animus_sdk.step.mains import let_everybody_write
 
 from tests.sdk.local_steps import docker
 
@@ -85,6 +87,31 @@ def test_a_tree_without_permissions_is_removed(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
     remove_tree(tmp_path / "link")
     assert tmp_path.exists()
+
+
+@pytest.fixture
+def deep(tmp_path: Path) -> Iterator[Path]:
+    """A folder whose work has more directories in each other than Python calls functions."""
+    folder = tmp_path / "deep"
+    place = folder / "work"
+    try:
+        for _ in range(1_500):
+            place.mkdir(parents=True)
+            place = place / "d"
+        place.mkdir()
+        (place / "file").write_bytes(b"x" * 1_000_000)
+        yield folder
+    finally:
+        subprocess.run(["rm", "-rf", folder], check=True)  # as pytest could not
+
+
+def test_what_is_too_deep_is_counted_and_out_of_the_way(deep: Path) -> None:
+    """Removed or, where this Python can't, set aside."""
+    folder = StepFolder(root=deep)
+    assert used_bytes(folder.work) > 1_000_000
+    let_everybody_write([folder.work])
+    folder.make_empty(folder.work)
+    assert list(folder.work.iterdir()) == []
 
 
 @needs_root

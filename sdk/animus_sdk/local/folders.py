@@ -21,7 +21,7 @@ from animus_sdk.errors import FileUnfit
 from animus_sdk.local.engines import StepEngine
 from animus_sdk.local.flags import PLACE, STEP_GID, STEP_UID, Mount
 from animus_sdk.local.steps import LocalStep
-from animus_sdk.step.mains import let_everybody_write
+from animus_sdk.step.mains import all_in, let_everybody_write
 from animus_sdk.transfer.digests import canonical_bytes
 from animus_sdk.transfer.links import shown
 
@@ -193,7 +193,7 @@ class StepFolder:
             if engine.is_podman and engine.rootless:
                 return  # its user is ours
             if os.geteuid() == 0 and not engine.rootless:
-                for path in _all_in(trees):
+                for path in all_in(trees):
                     os.chown(path, STEP_UID, STEP_GID, follow_symlinks=False)
                 return
             let_everybody_write(trees, of=os.geteuid())  # what main made is its own already
@@ -222,8 +222,14 @@ def remove_tree(path: Path) -> None:
     if not path.exists():
         return
     try:
-        _open_directories(path)
+        for one in all_in([path]):
+            _open_directory(one)
         shutil.rmtree(path)
+    except RecursionError:
+        raise FileUnfit(
+            f"Cannot remove {shown(path)}: its directories are too deep. rm -rf {path}",
+            code="cannot_write",
+        ) from None
     except OSError as error:
         raise FileUnfit(
             f"Cannot remove {shown(error.filename or path)}: {error.strerror}. It may belong to the"
@@ -248,7 +254,7 @@ def put_file(source: Path, target: Path) -> None:
 def used_bytes(*trees: Path) -> int:
     """What lies below, the larger of blocks and files; what vanishes meanwhile does not count."""
     blocks = files = 0
-    for path in _all_in(trees):
+    for path in all_in(trees):
         try:
             blocks += path.lstat().st_blocks * 512
         except OSError:
@@ -257,22 +263,8 @@ def used_bytes(*trees: Path) -> int:
     return max(blocks, files * 4_096)
 
 
-def _all_in(trees: list[Path] | tuple[Path, ...]) -> Iterator[Path]:
-    for tree in trees:
-        yield tree
-        for directory, folders, names in os.walk(tree):
-            yield from (Path(directory, name) for name in (*folders, *names))
-
-
-def _open_directories(tree: Path) -> None:
-    """Each before it is listed. Another user's are left: they may be empty."""
-    _open_directory(tree)
-    for directory, folders, _ in os.walk(tree, topdown=True):
-        for name in folders:
-            _open_directory(Path(directory, name))
-
-
 def _open_directory(path: Path) -> None:
+    """Another user's is left: it may be empty."""
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
         return

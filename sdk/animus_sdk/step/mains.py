@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from animus_sdk.step.failures import Failure, StepFailed
@@ -39,11 +39,25 @@ def put_launcher(target: Path) -> None:
 def let_everybody_write(trees: Sequence[Path], *, of: int | None = None) -> None:
     """To these directories with all in them: only what is in the pod reaches them. With `of`, to
     what belongs to this user: nobody opens what is another's."""
+    for path in all_in(trees):
+        _open(path, of=of)
+
+
+def all_in(trees: Sequence[Path]) -> Iterator[Path]:
+    """These, and whatever is in them, however deep: each directory before it is listed, and what
+    can't be listed by itself. No link in them is followed."""
     for tree in trees:
-        for directory, _, names in os.walk(tree):
-            _open(Path(directory), of=of)
-            for name in names:
-                _open(Path(directory, name), of=of)
+        yield tree
+        unlisted = [os.fspath(tree)]
+        while unlisted:
+            try:
+                entries = list(os.scandir(unlisted.pop()))
+            except OSError:
+                continue
+            for entry in entries:
+                yield Path(entry.path)
+                if entry.is_dir(follow_symlinks=False):
+                    unlisted.append(entry.path)
 
 
 def _open(path: Path, *, of: int | None) -> None:
