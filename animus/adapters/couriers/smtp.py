@@ -65,11 +65,19 @@ class SmtpCourier(Courier):
 
     async def deliver(self, parcel: Parcel, hand_over: HandOver, /) -> None:
         loop = asyncio.get_running_loop()
+        is_awaited = True
+
+        async def asked() -> bool:
+            """Nobody writes down the answer to what was broken off: another attempt hands over."""
+            return is_awaited and await hand_over()
 
         def ask() -> bool:
-            return asyncio.run_coroutine_threadsafe(_asked(hand_over), loop).result()
+            return asyncio.run_coroutine_threadsafe(asked(), loop).result()
 
-        await _aside(lambda: self._deliver(parcel, ask))
+        try:
+            await _aside(lambda: self._deliver(parcel, ask))
+        finally:
+            is_awaited = False
 
     async def examine(self) -> None:
         """Connect, encrypt and log in, and send nothing. Raises `NotTaken`."""
@@ -92,10 +100,6 @@ class SmtpCourier(Courier):
             raise
         finally:
             client.close()
-
-
-async def _asked(hand_over: HandOver) -> bool:
-    return await hand_over()
 
 
 async def _aside(work: Callable[[], None]) -> None:

@@ -7,6 +7,7 @@ import json
 import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from email import message_from_bytes
@@ -26,6 +27,7 @@ from animus.domain.errors import Invalid
 from animus.domain.notification_templates import Letter
 from tests.adapters.gateways import free_port
 from tests.sdk.odd_servers import make_certificate
+from tests.support.waiting import eventually
 
 TO = "maria@people.test"
 HOSTILE = "a\r\nBcc: x@y\u202e \x1b[31m"
@@ -223,6 +225,40 @@ async def test_a_file_of_certificates_that_went_away_is_not_told_as_the_password
     told = courier(free_port(), tls="starttls", ca_file=tmp_path / "none")
     with pytest.raises(NotTaken, match="smtp_ca_unreadable"):
         await told.examine()
+
+
+async def test_what_was_broken_off_before_the_fence_hands_nothing_over() -> None:
+    """A worker that stops, while the server thinks about the recipient."""
+    told, go = asyncio.Event(), asyncio.Event()
+    asked = list[bool]()
+
+    class Slow(Kept):
+        async def handle_RCPT(  # aiosmtpd's
+            self, server: SMTP, session: Session, envelope: Envelope, address: str, *rest: Any
+        ) -> str:
+            told.set()
+            await go.wait()
+            return await super().handle_RCPT(server, session, envelope, address, *rest)
+
+    async def hand_over() -> bool:
+        asked.append(True)
+        return True
+
+    handler = Slow()
+    async with mail_server(handler) as port:
+        sending = asyncio.create_task(courier(port).deliver(parcel(), hand_over))
+        await told.wait()
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        go.set()
+        await eventually(_no_mail_is_under_way, "the session has ended")
+    assert asked == []
+    assert handler.mails == []
+
+
+async def _no_mail_is_under_way() -> bool:
+    return all(one.name != "animus-smtp" for one in threading.enumerate())
 
 
 def test_a_mail_that_waits_for_its_answer_keeps_no_process_from_ending() -> None:
