@@ -9,16 +9,17 @@ from string import Template
 from animus.domain.errors import Invalid
 from animus.domain.notifications import NOTICES, Channel, Kind
 
-_EVERYWHERE = frozenset(
-    {"project", "run", "run_id", "pipeline", "classification", "requester", "state"}
-)
+_EVERYWHERE = frozenset({"project"})
+_OF_RUN = frozenset({"run", "run_id", "pipeline", "classification", "requester", "state"})
 _OF_GATE = frozenset({"gate", "gate_id", "role", "quorum", "opened", "deadline", "time_left"})
 _OF_CLOSING = frozenset({"gate", "gate_id", "closing"})
 _OF_QUESTION = frozenset({"gate", "gate_id", "number", "question", "asker"})
 _OF_WITHDRAWAL = frozenset({"gate", "gate_id", "deadline", "withdrawer", "withdrawal_reason"})
 _OF_END = frozenset({"failure"})
-_PRIVATE = frozenset({"person", "reason", "ticket"})
+_OF_DELEGATION = frozenset({"delegator", "delegate", "role", "since", "until", "delegation_id"})
+_PRIVATE = frozenset({"person", "reason"})
 """In mails only: a channel is read by many."""
+_PRIVATE_OF_RUN = frozenset({"ticket"})
 _REVIEW = frozenset({"review", "link", "link_until"})
 _OF_KIND = {
     Kind.GATE_CLOSED: _OF_CLOSING,
@@ -26,6 +27,8 @@ _OF_KIND = {
     Kind.QUESTION_ASKED: _OF_QUESTION,
     Kind.QUESTION_ANSWERED: _OF_QUESTION,
     Kind.RUN_ENDED: _OF_END,
+    Kind.DELEGATION_MADE: _OF_DELEGATION,
+    Kind.DELEGATION_REVOKED: _OF_DELEGATION | frozenset({"revoker"}),
 }
 """What is said of the gate that is open, for every other kind."""
 _PRIVATE_OF_KIND = {
@@ -65,9 +68,11 @@ def wanted_templates() -> list[tuple[Kind, Channel]]:
 
 def fields_of(kind: Kind, channel: Channel) -> frozenset[str]:
     """What a template of this kind may name in this channel."""
-    fields = _EVERYWHERE | _OF_KIND.get(kind, _OF_GATE)
+    is_of_run = not NOTICES[kind].is_of_delegation
+    fields = _EVERYWHERE | _OF_KIND.get(kind, _OF_GATE) | (_OF_RUN if is_of_run else frozenset())
     if channel is Channel.MAIL:
-        fields |= _PRIVATE | (_REVIEW if NOTICES[kind].brings_review else frozenset())
+        fields |= _PRIVATE | (_PRIVATE_OF_RUN if is_of_run else frozenset())
+        fields |= _REVIEW if NOTICES[kind].brings_review else frozenset()
         fields |= _PRIVATE_OF_KIND.get(kind, frozenset())
     return fields
 

@@ -21,6 +21,8 @@ class Kind(StrEnum):
     QUESTION_ASKED = "question_asked"
     QUESTION_ANSWERED = "question_answered"
     RUN_ENDED = "run_ended"
+    DELEGATION_MADE = "delegation_made"
+    DELEGATION_REVOKED = "delegation_revoked"
 
 
 class Channel(StrEnum):
@@ -39,6 +41,8 @@ class Audience(StrEnum):
     """The person who answers for the run."""
     ASKER = "asker"
     """The person who asked a question."""
+    DELEGATE = "delegate"
+    """Who may decide in another's place, or could until it was taken back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +58,11 @@ class Notice:
         """Worth nothing once the gate has closed."""
         return self.audience in (Audience.DECIDERS, Audience.ADMINS)
 
+    @property
+    def is_of_delegation(self) -> bool:
+        """Of no run: whatever is decided under it comes later."""
+        return self.audience is Audience.DELEGATE
+
 
 NOTICES: Mapping[Kind, Notice] = {
     Kind.GATE_OPENED: Notice(audience=Audience.DECIDERS, brings_review=True, is_for_chat=True),
@@ -65,6 +74,8 @@ NOTICES: Mapping[Kind, Notice] = {
     Kind.QUESTION_ASKED: Notice(audience=Audience.REQUESTER),
     Kind.QUESTION_ANSWERED: Notice(audience=Audience.ASKER),
     Kind.RUN_ENDED: Notice(audience=Audience.REQUESTER, is_for_chat=True),
+    Kind.DELEGATION_MADE: Notice(audience=Audience.DELEGATE, is_for_chat=True),
+    Kind.DELEGATION_REVOKED: Notice(audience=Audience.DELEGATE, is_for_chat=True),
 }
 
 

@@ -85,6 +85,7 @@ async def delegate(
             "role": str(said.role), "until": said.until.isoformat(), "reason": said.reason,
         },
     )  # fmt: skip
+    runs.add_news(uow, project_id)
     await uow.flush()
     return await get_delegation(uow, project_id, DelegationId(row.id))
 
@@ -120,6 +121,7 @@ async def revoke(
     if await _revoke_one(uow, call, project_id, view, delegation_id):
         for one in alike:
             await _revoke_one(uow, call, project_id, view, one)
+        runs.add_news(uow, project_id)
     return await get_delegation(uow, project_id, delegation_id)
 
 

@@ -41,7 +41,15 @@ class Written:
 async def write_letter(
     uow: UnitOfWork, row: NotificationRow, templates: Templates, *, public_url: str
 ) -> Written:
+    fields = await _fields(uow, row, public_url=public_url)
+    letter = templates[row.kind, row.channel].fill(fields)
+    return Written(letter=letter, project=fields["project"])
+
+
+async def _fields(uow: UnitOfWork, row: NotificationRow, *, public_url: str) -> dict[str, str]:
     project_id = ProjectId(row.project_id)
+    if row.run_id is None:
+        return await _of_delegation(uow, row)
     told = await notifications.get_told(uow, project_id, row.run_id, person_id=row.person_id)
     fields = _of_run(row, told)
     if row.gate_id is not None:
@@ -49,9 +57,25 @@ async def write_letter(
         fields |= _of_gate(gate, now=row.now)
         if row.channel is Channel.MAIL and NOTICES[row.kind].brings_review:
             fields |= await _review(uow, row, gate, public_url=public_url)
-    fields |= await _of_subject(uow, row)
-    letter = templates[row.kind, row.channel].fill(fields)
-    return Written(letter=letter, project=told.project)
+    return fields | await _of_subject(uow, row)
+
+
+async def _of_delegation(uow: UnitOfWork, row: NotificationRow) -> dict[str, str]:
+    assert row.delegation_id is not None  # it is of no run
+    told = await notifications.get_told_delegation(uow, row.project_id, row.delegation_id)
+    said = {
+        "project": told.project,
+        "role": told.role,
+        "delegator": told.delegator,
+        "delegate": told.delegate,
+        "since": moment_words(told.created_at),
+        "until": moment_words(told.until),
+        "delegation_id": str(row.delegation_id),
+        "revoker": told.revoker,
+        "person": told.person,
+        "reason": told.reason,
+    }
+    return {name: visible(text) for name, text in said.items()}
 
 
 def _of_run(row: NotificationRow, told: Told) -> dict[str, str]:

@@ -152,18 +152,28 @@ def _needless(row: NotificationRow) -> str | None:
         return "no_role"
     if row.channel is Channel.MAIL and row.address is None:
         return "no_address"
-    if row.kind is Kind.QUESTION_ASKED and row.is_answered:
-        return "answered"
-    if row.kind is Kind.GATE_CLOSED and not row.is_closing_in_force:
-        return "gate_reopened"
-    notice = NOTICES[row.kind]
-    if notice.is_of_open_gate:
-        if not row.is_gate_open:
-            return "gate_closed"
-        if not row.has_wanted_role:
+    if NOTICES[row.kind].is_of_open_gate:
+        return _needless_of_gate(row)
+    match row.kind:
+        case Kind.QUESTION_ASKED if row.is_answered:
+            return "answered"
+        case Kind.GATE_CLOSED if not row.is_closing_in_force:
+            return "gate_reopened"
+        case Kind.DELEGATION_MADE if not row.is_delegation_in_force:
+            return "delegation_ended"
+        case Kind.DELEGATION_MADE if not row.has_wanted_role:
             return "no_role"
-        if row.has_decided and notice.audience is Audience.DECIDERS:
-            return "decided"
+        case _:
+            return None
+
+
+def _needless_of_gate(row: NotificationRow) -> str | None:
+    if not row.is_gate_open:
+        return "gate_closed"
+    if not row.has_wanted_role:
+        return "no_role"
+    if row.has_decided and NOTICES[row.kind].audience is Audience.DECIDERS:
+        return "decided"
     return None
 
 
@@ -243,14 +253,14 @@ def _settle(
     uow: UnitOfWork, call: Call, row: NotificationRow, outcome: Outcome, code: str | None
 ) -> None:
     notifications.settle(uow, row.id, outcome, code)
-    subjects = {"run": row.run_id, "notification": row.id}
-    if row.gate_id is not None:
-        subjects["gate"] = row.gate_id
-    if row.person_id is not None:
-        subjects["principal"] = row.person_id
+    subjects = {
+        "notification": row.id, "run": row.run_id, "gate": row.gate_id,
+        "delegation": row.delegation_id, "principal": row.person_id,
+    }  # fmt: skip
     record(
         uow, call, f"notification.{outcome}",
-        project_id=ProjectId(row.project_id), subjects=subjects,
+        project_id=ProjectId(row.project_id),
+        subjects={kind: one for kind, one in subjects.items() if one is not None},
         payload={"kind": str(row.kind), "channel": str(row.channel), "code": code},
         event_id=effect_event_id("notification", row.id, "settled"),
     )  # fmt: skip

@@ -58,6 +58,7 @@ async def _deliver_batch(database: Database, workflows: RunWorkflows) -> tuple[i
         entries = await delivery.take_outbox(uow, limit=BATCH)
         queued = [one.seq for one in entries if one.kind == QUEUE_WAKE]
         news = [one.seq for one in entries if one.kind == NOTIFY]
+        news += await delivery.take_news(uow, limit=BATCH)
         others = [one for one in entries if one.kind not in (QUEUE_WAKE, NOTIFY)]
         subjects = {one.run_id: _subject_of_entry(one) for one in others if _is_open(one)}
         woken = {one.run_id for one in others if one.kind != START}

@@ -47,6 +47,16 @@ ORDER BY o.seq LIMIT %s FOR UPDATE OF o SKIP LOCKED
 """
 
 
+async def take_news(uow: UnitOfWork, *, limit: int) -> Sequence[int]:
+    """Those of no run, by their numbers; locked until the transaction ends."""
+    # lint-skip: project-scope: the relay delivers for all projects
+    rows = await uow.fetch(
+        "SELECT seq FROM outbox WHERE run_id IS NULL ORDER BY seq LIMIT %s FOR UPDATE SKIP LOCKED",
+        limit,
+    )
+    return [seq for (seq,) in rows]
+
+
 def drop_outbox(uow: UnitOfWork, sequence_numbers: Sequence[int]) -> None:
     # lint-skip: project-scope: rows that the relay has locked, of all projects
     uow.later("DELETE FROM outbox WHERE seq = ANY(%s)", list(sequence_numbers))

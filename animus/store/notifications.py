@@ -25,8 +25,9 @@ class NotificationRow:
 
     id: UUID
     project_id: UUID
-    run_id: UUID
+    run_id: UUID | None
     gate_id: UUID | None
+    delegation_id: UUID | None
     kind: Kind
     subject_id: UUID
     channel: Channel
@@ -37,7 +38,7 @@ class NotificationRow:
     is_active: bool
     """Of the person: not disabled, with a role on the project. True for a channel."""
     has_wanted_role: bool
-    """Of the person: that of the gate, or the project's administrator."""
+    """Of the person: that of the gate or the delegation, or the project's administrator."""
     has_decided: bool
     """Or somebody in that person's place."""
     is_answered: bool
@@ -46,6 +47,7 @@ class NotificationRow:
     """Of the gate, if it has one: not closed, not superseded, its run not ended."""
     is_closing_in_force: bool
     """Of what tells of a gate's closing: nobody has reopened the gate since."""
+    is_delegation_in_force: bool
     last: LastTry | None
 
 
@@ -63,19 +65,21 @@ async def hold(uow: UnitOfWork, notification_id: UUID) -> NotificationRow | None
         project_id=row[1],
         run_id=row[2],
         gate_id=row[3],
-        kind=Kind(row[4]),
-        subject_id=row[5],
-        channel=Channel(row[6]),
-        person_id=row[7],
-        until=row[8],
-        now=row[9],
-        address=row[10],
-        is_active=row[11],
-        has_wanted_role=row[12],
-        has_decided=row[13],
-        is_answered=row[14],
-        is_gate_open=row[15],
-        is_closing_in_force=row[16],
+        delegation_id=row[4],
+        kind=Kind(row[5]),
+        subject_id=row[6],
+        channel=Channel(row[7]),
+        person_id=row[8],
+        until=row[9],
+        now=row[10],
+        address=row[11],
+        is_active=row[12],
+        has_wanted_role=row[13],
+        has_decided=row[14],
+        is_answered=row[15],
+        is_gate_open=row[16],
+        is_closing_in_force=row[17],
+        is_delegation_in_force=row[18],
         last=last if number is not None else None,
     )
 
@@ -84,15 +88,16 @@ _LOCK: LiteralString = (
     "SELECT id FROM notifications WHERE id = %s AND settled_at IS NULL FOR UPDATE"
 )
 _HOLD: LiteralString = f"""
-SELECT n.id, n.project_id, n.run_id, n.gate_id, n.kind, n.subject_id, n.channel, n.person_id,
-       n.until, clock_timestamp(), a.address,
+SELECT n.id, n.project_id, n.run_id, n.gate_id, n.delegation_id, n.kind, n.subject_id, n.channel,
+       n.person_id, n.until, clock_timestamp(), a.address,
        n.person_id IS NULL OR (p.disabled_at IS NULL AND EXISTS (
          SELECT FROM role_bindings b WHERE b.project_id = n.project_id
             AND b.principal_id = n.person_id AND b.revoked_at IS NULL)),
        n.person_id IS NULL OR EXISTS (
          SELECT FROM role_bindings b WHERE b.project_id = n.project_id
             AND b.principal_id = n.person_id AND b.revoked_at IS NULL
-            AND b.role = CASE n.kind WHEN 'gate_escalated' THEN 'admin' ELSE g.role END),
+            AND b.role = CASE n.kind WHEN 'gate_escalated' THEN 'admin'
+                                     ELSE coalesce(g.role, l.role) END),
        EXISTS (SELECT FROM decisions d WHERE d.gate_id = n.gate_id
                   AND n.person_id IN (d.person_id, d.in_place_of)
                   AND NOT EXISTS (SELECT FROM decision_withdrawals w WHERE w.decision_id = d.id)),
@@ -100,10 +105,12 @@ SELECT n.id, n.project_id, n.run_id, n.gate_id, n.kind, n.subject_id, n.channel,
        r.ended_at IS NULL AND g.generation = r.generation AND g.deadline > clock_timestamp()
          AND NOT EXISTS (SELECT FROM gate_closures WHERE gate_id = g.id AND {IN_FORCE}),
        EXISTS (SELECT FROM gate_closures WHERE gate_id = g.id AND number = n.number AND {IN_FORCE}),
+       l.revoked_at IS NULL AND l.until > clock_timestamp(),
        t.number, t.handed_at, t.ended_at
   FROM notifications n
-  JOIN runs r ON r.id = n.run_id
+  LEFT JOIN runs r ON r.id = n.run_id
   LEFT JOIN approval_gates g ON g.id = n.gate_id
+  LEFT JOIN delegations l ON l.id = n.delegation_id
   LEFT JOIN principals p ON p.id = n.person_id
   LEFT JOIN mail_addresses a ON a.person_id = n.person_id
   LEFT JOIN LATERAL (SELECT number, handed_at, ended_at FROM notification_tries
@@ -220,6 +227,48 @@ SELECT j.name, r.name, r.pipeline_name, r.classification, r.state, r.reason, r.t
        (SELECT p.display_name FROM principals p WHERE p.id = %s)
   FROM runs r JOIN projects j ON j.id = r.project_id JOIN principals q ON q.id = r.requested_by
  WHERE r.project_id = %s AND r.id = %s
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldDelegation:
+    """What a letter about a delegation is written from."""
+
+    project: str
+    role: str
+    delegator: str
+    delegate: str
+    reason: str
+    created_at: datetime
+    until: datetime
+    revoker: str
+    """Empty while it is in force."""
+    person: str
+
+
+async def get_told_delegation(
+    session: ReadSession, project_id: UUID, delegation_id: UUID
+) -> ToldDelegation:
+    (row,) = await session.fetch(_TOLD_DELEGATION, project_id, delegation_id)
+    return ToldDelegation(
+        project=row[0],
+        role=row[1],
+        delegator=row[2],
+        delegate=row[3],
+        reason=row[4],
+        created_at=row[5],
+        until=row[6],
+        revoker=row[7] or "",
+        person=row[8],
+    )
+
+
+_TOLD_DELEGATION: LiteralString = """
+SELECT j.name, l.role, o.name, e.name, l.reason, l.created_at, l.until,
+       (SELECT p.name FROM principals p WHERE p.id = l.revoked_by), e.display_name
+  FROM delegations l JOIN projects j ON j.id = l.project_id
+  JOIN principals o ON o.id = l.delegator_id JOIN principals e ON e.id = l.delegate_id
+ WHERE l.project_id = %s AND l.id = %s
 """
 
 

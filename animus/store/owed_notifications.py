@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, LiteralString
 from uuid import UUID
 
-from animus.domain.notifications import NEWS_LIFE, PATIENCE, Channel, Kind, Terms
+from animus.domain.notifications import NEWS_LIFE, NOTICES, PATIENCE, Channel, Kind, Terms
 from animus.store.approvals import IN_FORCE
 from animus.store.database import ReadSession, UnitOfWork
 from animus.store.new_ids import new_id
@@ -21,7 +21,7 @@ class Owed:
     """Somebody who is to be told of something from now on."""
 
     project_id: UUID
-    run_id: UUID
+    run_id: UUID | None
     gate_id: UUID | None
     kind: Kind
     subject_id: UUID
@@ -29,6 +29,10 @@ class Owed:
     channel: Channel
     person_id: UUID | None
     until: datetime
+
+    @property
+    def delegation_id(self) -> UUID | None:
+        return self.subject_id if NOTICES[self.kind].is_of_delegation else None
 
 
 async def list_owed(session: ReadSession, terms: Terms) -> Sequence[Owed]:
@@ -47,9 +51,12 @@ def _questions(terms: Terms) -> Iterator[tuple[LiteralString, *tuple[object, ...
         for query in (_CLOSED, _WITHDRAWN, _ASKED, _ANSWERED):
             yield query, PATIENCE, NEWS_LIFE
         yield _ENDED, PATIENCE, NEWS_LIFE
+        yield _DELEGATED, PATIENCE, NEWS_LIFE
+        yield _UNDELEGATED, PATIENCE, NEWS_LIFE
     if terms.chat_projects:
         yield _GATES_IN_CHAT, terms.escalate_at, list(terms.chat_projects)
-        yield _ENDED_IN_CHAT, PATIENCE, NEWS_LIFE, list(terms.chat_projects)
+        for query in (_ENDED_IN_CHAT, _DELEGATED_IN_CHAT, _UNDELEGATED_IN_CHAT):
+            yield query, PATIENCE, NEWS_LIFE, list(terms.chat_projects)
 
 
 def _owed(row: tuple[Any, ...]) -> Owed:
@@ -71,16 +78,16 @@ async def keep_owed(uow: UnitOfWork, owed: Sequence[Owed]) -> None:
     """Once for each kind, subject, channel and person, whoever else keeps them meanwhile."""
     for one in owed:
         uow.later(
-            _KEEP, new_id(), one.project_id, one.run_id, one.gate_id, one.kind, one.subject_id,
-            one.number, one.channel, one.person_id, one.until,
+            _KEEP, new_id(), one.project_id, one.run_id, one.gate_id, one.delegation_id, one.kind,
+            one.subject_id, one.number, one.channel, one.person_id, one.until,
         )  # fmt: skip
     await uow.flush()
 
 
 _KEEP: LiteralString = """
-INSERT INTO notifications (id, project_id, run_id, gate_id, kind, subject_id, number,
+INSERT INTO notifications (id, project_id, run_id, gate_id, delegation_id, kind, subject_id, number,
                            channel, person_id, until, next_try_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, statement_timestamp()) ON CONFLICT DO NOTHING
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, statement_timestamp()) ON CONFLICT DO NOTHING
 """
 
 _OPEN_GATES: LiteralString = """
@@ -253,6 +260,57 @@ _ENDED_IN_CHAT: LiteralString = (
     + " AND j.name = ANY(%s)"
     " AND NOT EXISTS (SELECT FROM notifications n WHERE n.kind = 'run_ended'"
     "                  AND n.subject_id = r.id AND n.channel = 'chat')"
+    f" LIMIT {BATCH}"
+)
+_MADE: LiteralString = """
+ WHERE l.created_at > statement_timestamp() - %s::interval
+   AND l.revoked_at IS NULL AND l.until > statement_timestamp()
+"""
+_REVOKED: LiteralString = """
+ WHERE l.revoked_at > statement_timestamp() - %s::interval AND l.revoked_at < l.until
+"""
+"""Told where it was told that there is one: who never heard of it has nothing to unlearn."""
+_DELEGATED: LiteralString = (
+    "SELECT l.project_id, NULL::uuid, NULL::uuid, 'delegation_made', l.id, 1, 'mail',"
+    "       l.delegate_id, least(l.until, l.created_at + %s::interval)"
+    "  FROM delegations l JOIN mail_addresses a ON a.person_id = l.delegate_id"
+    + _MADE
+    + " AND NOT EXISTS (SELECT FROM notifications n WHERE n.kind = 'delegation_made'"
+    "                    AND n.subject_id = l.id AND n.channel = 'mail')"
+    f" LIMIT {BATCH}"
+)
+_UNDELEGATED: LiteralString = (
+    "SELECT l.project_id, NULL::uuid, NULL::uuid, 'delegation_revoked', l.id, 1, 'mail',"
+    "       l.delegate_id, l.revoked_at + %s::interval"
+    "  FROM delegations l JOIN mail_addresses a ON a.person_id = l.delegate_id"
+    + _REVOKED
+    + " AND l.revoked_by <> l.delegate_id"
+    " AND EXISTS (SELECT FROM notifications n WHERE n.kind = 'delegation_made'"
+    "                AND n.subject_id = l.id AND n.channel = 'mail'"
+    "                AND n.outcome IN ('sent', 'unconfirmed'))"
+    " AND NOT EXISTS (SELECT FROM notifications n WHERE n.kind = 'delegation_revoked'"
+    "                    AND n.subject_id = l.id AND n.channel = 'mail')"
+    f" LIMIT {BATCH}"
+)
+_DELEGATED_IN_CHAT: LiteralString = (
+    "SELECT l.project_id, NULL::uuid, NULL::uuid, 'delegation_made', l.id, 1, 'chat',"
+    "       NULL::uuid, least(l.until, l.created_at + %s::interval)"
+    "  FROM delegations l JOIN projects j ON j.id = l.project_id" + _MADE + " AND j.name = ANY(%s)"
+    " AND NOT EXISTS (SELECT FROM notifications n WHERE n.kind = 'delegation_made'"
+    "                    AND n.subject_id = l.id AND n.channel = 'chat')"
+    f" LIMIT {BATCH}"
+)
+_UNDELEGATED_IN_CHAT: LiteralString = (
+    "SELECT l.project_id, NULL::uuid, NULL::uuid, 'delegation_revoked', l.id, 1, 'chat',"
+    "       NULL::uuid, l.revoked_at + %s::interval"
+    "  FROM delegations l JOIN projects j ON j.id = l.project_id"
+    + _REVOKED
+    + " AND j.name = ANY(%s)"
+    " AND EXISTS (SELECT FROM notifications n WHERE n.kind = 'delegation_made'"
+    "                AND n.subject_id = l.id AND n.channel = 'chat'"
+    "                AND n.outcome IN ('sent', 'unconfirmed'))"
+    " AND NOT EXISTS (SELECT FROM notifications n WHERE n.kind = 'delegation_revoked'"
+    "                    AND n.subject_id = l.id AND n.channel = 'chat')"
     f" LIMIT {BATCH}"
 )
 

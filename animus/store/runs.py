@@ -160,6 +160,12 @@ def add_outbox(uow: UnitOfWork, project_id: UUID, run_id: UUID, kind: str) -> No
     uow.notify(OUTBOX_CHANNEL)
 
 
+def add_news(uow: UnitOfWork, project_id: UUID) -> None:
+    """Something happened, of no run, of which people may have to be told."""
+    uow.add(Outbox(project_id=project_id, kind=NOTIFY))
+    uow.notify(OUTBOX_CHANNEL)
+
+
 async def find_cluster_by_name(session: ReadSession, name: str) -> Cluster | None:
     return await session.first(select(Cluster).where(col(Cluster.name) == name))
 

@@ -130,6 +130,7 @@ async def test_who_has_delegated_is_not_reminded_but_the_delegate_is(
     await waiting(platform, client, team)
     await told(platform, who)
     await delegated(client, team, team.reviewer, second)
+    assert begins(await told(platform, who)) == [("second", f"{team.reviewer.name} has")]
     pigeon = Pigeon()
     soon = post_with(pigeon, replace(TERMS, remind_at=LATER / GATE_LIFE, escalate_at=0.99))
 
@@ -165,6 +166,7 @@ async def test_who_has_delegated_is_reminded_where_the_delegate_is_not(
             call = await platform.call(platform.admin)
             async with platform.api.write() as uow:
                 await principals.disable_principal(uow, call, second.id)
+    await tell_all(platform, post_with(Pigeon()))  # of the delegations
     pigeon = Pigeon()
     soon = post_with(pigeon, replace(TERMS, remind_at=LATER / GATE_LIFE, escalate_at=0.99))
 

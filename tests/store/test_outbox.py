@@ -15,6 +15,7 @@ from animus.domain.runs import RunState
 from animus.ports import WorkflowStatus, WorkflowSubject
 from animus.services import relay
 from animus.services.runs import submit_run
+from animus.store import runs
 from animus.store.protection import API, TELEMETRY_TABLES, WORKER
 from animusd.wiring import utc_now
 from tests.support.databases import PRIVILEGE, connected, state_of
@@ -122,6 +123,28 @@ async def test_it_waits_while_temporal_is_away(
     listener.is_away = False
     assert await relay.deliver(platform.worker, listener) == 1
     assert listener.told == [run.id]
+
+
+async def test_news_of_no_run_wakes_the_notifications_and_nothing_else(
+    platform: Platform, team: Team, listener: Listener
+) -> None:
+    async with platform.api.write() as uow:
+        runs.add_news(uow, team.project_id)
+        runs.add_news(uow, team.project_id)
+    listener.is_away = True
+    assert await relay.deliver(platform.worker, listener) == 0
+    listener.is_away = False
+    news = listener.news
+    assert await relay.deliver(platform.worker, listener) == 2
+    assert (listener.news, listener.told) == (news + 1, [])
+    assert await relay.deliver(platform.worker, listener) == 0
+
+
+async def test_nothing_but_news_goes_without_a_run(platform: Platform, team: Team) -> None:
+    with connected(platform) as owner, pytest.raises(psycopg.errors.CheckViolation):
+        owner.execute(
+            "INSERT INTO outbox (project_id, kind) VALUES (%s, 'wake')", [team.project_id]
+        )
 
 
 async def test_several_reasons_to_wake_a_run_are_one_wake_up(

@@ -146,6 +146,8 @@ class Delegation(SQLModel, table=True):
         CheckConstraint("until > created_at", name="until_later"),
         CheckConstraint("until <= created_at + interval '91 days'", name="until_bounded"),
         Index("delegations_to", "project_id", "delegate_id", "until"),
+        Index("delegations_newest", "created_at"),
+        Index("delegations_revoked", "revoked_at", postgresql_where=text("revoked_at IS NOT NULL")),
     )
     id: UUID = key()
     project_id: UUID

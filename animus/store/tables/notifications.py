@@ -54,6 +54,7 @@ class Notification(SQLModel, table=True):
         ),
         within_project("run_id", "runs"),
         of_same_run("gate_id", "approval_gates"),
+        within_project("delegation_id", "delegations"),
         ForeignKeyConstraint(["person_id"], ["principals.id"]),
         one_of("kind", Kind),
         one_of("channel", Channel),
@@ -61,17 +62,19 @@ class Notification(SQLModel, table=True):
         CheckConstraint(
             "(channel = 'mail') = (person_id IS NOT NULL)", name="mails_are_for_persons"
         ),
+        CheckConstraint("num_nonnulls(run_id, delegation_id) = 1", name="of_a_run_or_a_delegation"),
         CheckConstraint("(settled_at IS NULL) = (outcome IS NULL)", name="settled_with_outcome"),
         Index("notifications_owed", "next_try_at", postgresql_where=text("settled_at IS NULL")),
         Index("notifications_of_run", "run_id"),
     )
     id: UUID = key()
     project_id: UUID
-    run_id: UUID
+    run_id: UUID | None = None
     gate_id: UUID | None = None
+    delegation_id: UUID | None = None
     kind: str
     subject_id: UUID
-    """What it is about: a gate, a run, a question, a decision that was taken back."""
+    """What it is about: a gate, a run, a question, a decision that was taken back, a delegation."""
     number: int = 1
     """Of a gate's closings, which may be several."""
     channel: str

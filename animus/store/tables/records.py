@@ -5,13 +5,21 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Identity, Index, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    UniqueConstraint,
+)
 from sqlmodel import Field, SQLModel
 
 from animus.ledger.leaves import Result
 from animus.store.columns import (
     content,
     digest_size,
+    in_project,
     key,
     moment,
     moment_key,
@@ -78,15 +86,20 @@ class AuditIndexEntry(SQLModel, table=True):
 
 
 class Outbox(SQLModel, table=True):
-    """What the relay must tell Temporal. Gone once it was told."""
+    """What the relay must tell Temporal. Gone once it was told. Without a run: there is news in the
+    project of which people may have to be told."""
 
     __tablename__ = "outbox"
-    __table_args__ = (within_project("run_id", "runs"),)
+    __table_args__ = (
+        in_project(),
+        within_project("run_id", "runs"),
+        CheckConstraint("run_id IS NOT NULL OR kind = 'notify'", name="news_only_without_run"),
+    )
     seq: int | None = Field(
         default=None, primary_key=True, sa_type=BigInteger, sa_column_args=(Identity(always=True),)
     )
     project_id: UUID
-    run_id: UUID
+    run_id: UUID | None = None
     kind: str
     created_at: datetime = recorded()
 
