@@ -22,6 +22,7 @@ _ADVICE = {
     "chat_address_unreadable": "the file cannot be read",
     "chat_address_unfit": "the file holds no address that begins with https://, and nothing else",
 }
+_LOGIN_REFUSED = "smtp_login_refused_"
 
 
 async def examine_post(section: NotificationsSection) -> AsyncIterator[Finding]:
@@ -68,4 +69,7 @@ async def _examine_chat(section: ChatSection) -> AsyncIterator[Finding]:
 
 
 def _explained(error: NotTaken) -> str:
+    if error.code.startswith(_LOGIN_REFUSED):
+        reply = error.code.removeprefix(_LOGIN_REFUSED)
+        return f"it refuses user, or what password_file holds ({reply})"
     return _ADVICE.get(error.code, error.code)

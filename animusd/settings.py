@@ -7,6 +7,7 @@ api's file needs no Temporal address and the agent's no database.
 from __future__ import annotations
 
 import os
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -344,8 +345,22 @@ def engine_environment() -> dict[str, str]:
 S = TypeVar("S", bound=BaseModel)
 
 
+def _check_file(file: Path) -> None:
+    """One that is not there would be taken for one without settings."""
+    try:
+        tomllib.loads(file.read_text())
+    except OSError as error:
+        raise SettingsUnfit(f"The settings {file} can't be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise SettingsUnfit(f"The settings {file} are no text in UTF-8.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsUnfit(f"The settings {file} are no TOML: {error}.") from None
+
+
 def read_settings(kind: type[S], file: Path | None) -> S:
     """Raises `SettingsUnfit` with every fault; values are never shown."""
+    if file is not None:
+        _check_file(file)
 
     class Sources(BaseSettings):
         model_config = SettingsConfigDict(

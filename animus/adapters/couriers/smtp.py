@@ -161,7 +161,7 @@ def _login(server: SmtpServer) -> tuple[str, str] | None:
         raise NotTaken("smtp_password_unreadable") from error
     except ValueError:  # it would show a piece of the password
         raise NotTaken("smtp_password_unfit") from None
-    if not all(one.isascii() and one.isprintable() for one in login):
+    if not all(one and one.isascii() and one.isprintable() for one in login):
         raise NotTaken("smtp_password_unfit")
     return login
 
