@@ -14,7 +14,7 @@ from api import errors
 from api.context import Context
 from api.denials import UnauthenticatedCounter
 from api.limits import BodyLimit
-from api.notification_gauges import NotificationGauges
+from api.notification_metrics import NotificationMetrics
 from api.readiness import ReadinessProbe
 from api.requests import Observed
 from api.routes import (
@@ -94,7 +94,7 @@ def create_app(context: Context | None, *, registry: CollectorRegistry) -> FastA
     app.state.registry = registry
     app.state.unauthenticated = UnauthenticatedCounter()
     app.state.readiness = ReadinessProbe()
-    app.state.notification_gauges = NotificationGauges(registry)
+    app.state.notification_metrics = NotificationMetrics(registry)
     _include(app, health.router, prefix="")
     for router in _ROUTERS:
         _include(app, router, prefix=PREFIX)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import assert_never
 from uuid import UUID
 
@@ -32,8 +33,9 @@ from animus.domain.notifications import (
 )
 from animus.services.calls import Call, record
 from animus.services.notification_letters import Templates, write_letter
-from animus.store import notifications, owed_notifications
+from animus.store import notification_figures, notifications, owed_notifications
 from animus.store.database import Database, UnitOfWork
+from animus.store.notification_figures import Figures
 from animus.store.notifications import NotificationRow
 from animus.store.owed_notifications import Agenda
 from animus.store.tables import NotificationTry
@@ -74,10 +76,10 @@ async def is_anything_owed(database: Database, terms: Terms) -> bool:
     return bool(agenda.due) or agenda.seconds is not None
 
 
-async def count_owed(database: Database) -> Mapping[str, float]:
-    """`owed` and `oldest_seconds`, of the whole installation."""
+async def count_figures(database: Database, *, after: datetime) -> Figures:
+    """Of the whole installation; of what has ended, only what ended after that moment."""
     async with database.read() as session:
-        return await owed_notifications.count_owed(session)
+        return await notification_figures.count_figures(session, after=after)
 
 
 async def send(database: Database, call: Call, post: Post, notification_id: UUID) -> TryOutcome:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
@@ -353,16 +353,3 @@ _NEXT_OF_GATES: LiteralString = (
     + _STILL_OPEN
     + ") AS moments WHERE moment > statement_timestamp()"
 )
-
-
-async def count_owed(session: ReadSession) -> Mapping[str, float]:
-    """How many are not settled, and for how many seconds the oldest has been owed."""
-    # lint-skip: project-scope: a figure of the installation, without names
-    ((count, seconds),) = await session.fetch(_COUNT)
-    return {"owed": float(count), "oldest_seconds": max(0.0, float(seconds))}
-
-
-_COUNT: LiteralString = """
-SELECT count(*), coalesce(extract(epoch FROM statement_timestamp() - min(created_at)), 0)
-  FROM notifications WHERE settled_at IS NULL
-"""

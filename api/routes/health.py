@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from api.callers import Anyone
 from api.context import context_of
-from api.notification_gauges import NotificationGauges
+from api.notification_metrics import NotificationMetrics
 from api.readiness import ReadinessProbe
 from api.requests import StrictRoute
 
@@ -33,6 +33,6 @@ async def is_ready(_: Anyone, request: Request) -> JSONResponse:
 @router.get("/metrics")
 async def read_metrics(_: Anyone, request: Request) -> Response:
     """Prometheus text; operation names and counts, no ids."""
-    gauges: NotificationGauges = request.app.state.notification_gauges
-    await gauges.count(context_of(request).database)
+    metrics: NotificationMetrics = request.app.state.notification_metrics
+    await metrics.count(context_of(request).database)
     return Response(generate_latest(request.app.state.registry), media_type=CONTENT_TYPE_LATEST)

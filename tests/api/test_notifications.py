@@ -406,16 +406,3 @@ async def test_addresses_are_set_by_administrators_of_the_platform_and_can_be_ta
     assert [said for (said,) in kept if "@" in said] == []
     refused = await client.send("POST", f"{path}:set", person, said)
     problem_of(refused, 403)
-
-
-async def test_what_is_owed_is_measured(
-    platform: Platform, client: Client, reachable: tuple[Team, dict[str, str]]
-) -> None:
-    team, _ = reachable
-    await waiting(platform, client, team)
-    async with platform.worker.write() as uow:
-        await notifications.take_stock(uow, TERMS, limit=1)
-    found = await notifications.count_owed(platform.worker)
-    assert found["owed"] >= 1
-    assert found["oldest_seconds"] >= 0
-    await tell_all(platform, post_with(Pigeon()))

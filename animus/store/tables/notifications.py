@@ -66,6 +66,7 @@ class Notification(SQLModel, table=True):
         CheckConstraint("(settled_at IS NULL) = (outcome IS NULL)", name="settled_with_outcome"),
         Index("notifications_owed", "next_try_at", postgresql_where=text("settled_at IS NULL")),
         Index("notifications_of_run", "run_id"),
+        Index("notifications_settled", "settled_at"),
     )
     id: UUID = key()
     project_id: UUID
@@ -101,6 +102,7 @@ class NotificationTry(SQLModel, table=True):
             "outcome NOT IN ('sent', 'unconfirmed') OR handed_at IS NOT NULL",
             name="nothing_arrives_that_was_not_handed_over",
         ),
+        Index("notification_tries_ended", "ended_at"),
     )
     notification_id: UUID = key()
     number: int = key()

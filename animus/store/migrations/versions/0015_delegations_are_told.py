@@ -1,6 +1,7 @@
-"""delegations are told
+"""delegations are told, and tellings are counted
 
-News of the outbox and notifications may be of no run; two indexes on delegations. A worker of the
+News of the outbox and notifications may be of no run; indexes on delegations and on what has ended
+of notifications. A worker of the
 version before leaves such rows of the outbox to the next, and puts such notifications off.
 """
 
@@ -32,6 +33,8 @@ def upgrade() -> None:
     op.alter_column("outbox", "run_id", nullable=True)
     _check("outbox", "news_only_without_run", "run_id IS NOT NULL OR kind = 'notify'")
     op.create_foreign_key(None, "outbox", "projects", ["project_id"], ["id"])
+    op.create_index("notifications_settled", "notifications", ["settled_at"])
+    op.create_index("notification_tries_ended", "notification_tries", ["ended_at"])
     op.create_index("delegations_newest", "delegations", ["created_at"])
     op.create_index(
         "delegations_revoked",
