@@ -12,6 +12,7 @@ from ipaddress import IPv4Interface
 from pathlib import Path
 
 from deploy.embedded.errors import StackError
+from deploy.embedded.notification_settings import notifications_of
 from deploy.embedded.ports import Ports
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -46,7 +47,12 @@ class StackConfig:
 
     @classmethod
     def from_environment(cls, state: Path, environment: Mapping[str, str]) -> StackConfig:
-        return cls(state=state.absolute(), ports=Ports().overridden(environment))
+        told = notifications_of(environment)
+        return cls(
+            state=state.absolute(),
+            ports=Ports().overridden(environment),
+            overrides={"worker": {"notifications": told}} if told else {},
+        )
 
     def to_json(self) -> str:
         document = {

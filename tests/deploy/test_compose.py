@@ -14,6 +14,7 @@ import yaml
 from deploy.embedded import compose_settings
 from deploy.embedded.catalogue import ALL_NAMES
 from deploy.embedded.configuration import CHECKOUT
+from deploy.embedded.notification_settings import PREFIX, names
 
 PINNED = re.compile(r"^[a-z0-9./-]+:v?\d+\.\d+[\w.-]*$")
 
@@ -77,7 +78,7 @@ def test_mounted_files_and_volumes_exist(services: dict[str, Any]) -> None:
     named = set(document["volumes"])
     for service in services.values():
         for volume in service.get("volumes", ()):
-            source = volume.split(":")[0]
+            source = _source(volume)
             assert source in named or source.startswith("/") or (CHECKOUT / source).exists(), source
 
 
@@ -99,10 +100,28 @@ def test_no_secret_is_in_the_file_and_only_its_reader_mounts_one(services: dict[
     for name, service in services.items():
         environment = service.get("environment", {})
         assert not [key for key in environment if re.search("PASSWORD$|SECRET|PWD", key)]
-        mounted = {volume.split(":")[0] for volume in service.get("volumes", ())}
+        mounted = {_source(volume) for volume in service.get("volumes", ())}
         if name != "settings":
             assert "secrets" not in mounted
             assert len([source for source in mounted if source.endswith("-settings")]) <= 1
+
+
+def test_the_worker_alone_is_told_how_to_tell_people_and_only_what_is_set(
+    services: dict[str, Any],
+) -> None:
+    told = {
+        name: {one: said for one, said in service.get("environment", {}).items() if PREFIX in one}
+        for name, service in services.items()
+    }
+    assert told.pop("worker") == dict.fromkeys(names())  # no value: the host's, if it has one
+    assert not any(told.values())
+    (folder,) = [one for one in services["worker"]["volumes"] if "NOTIFICATIONS_FOLDER" in one]
+    assert folder.endswith(":/animus/notifications:ro")
+
+
+def _source(volume: str) -> str:
+    """With what a variable stands for where it is not set."""
+    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", volume).split(":")[0]
 
 
 def test_each_reader_finds_its_own_settings_and_no_more(volumes: Path) -> None:
