@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import ssl
@@ -19,6 +20,8 @@ from animus.domain.patterns import NAME
 
 CONNECT_SECONDS = 15.0
 ANSWER_SECONDS = 60.0
+WHOLE_SECONDS = 180.0
+"""Of one message, however slowly its answer drips."""
 _BODY_STARTS = ("http11.send_request_body.started", "http2.send_request_body.started")
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -30,6 +33,7 @@ class Webhooks:
     body: str = '{"text": $text}'
     """JSON in which `$text` stands for the message as a JSON string; `$title` for its subject."""
     ca_file: Path | None = None
+    seconds: float = WHOLE_SECONDS
 
 
 class WebhookCourier(Courier):
@@ -49,20 +53,26 @@ class WebhookCourier(Courier):
         body = fill_body(self._webhooks.body, parcel)
         fence = _Fence(hand_over)
         try:
-            answer = await self._client.post(
-                address, content=body,
-                headers={"Content-Type": "application/json", "Idempotency-Key": str(parcel.id)},
-                extensions={"trace": fence},
-            )  # fmt: skip
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            async with asyncio.timeout(self._webhooks.seconds):
+                status = await self._post(address, body, parcel, fence)
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             if fence.is_passed:
                 raise Unanswered from error
             raise NotTaken("chat_unreachable") from error
-        if answer.is_success:
+        if httpx.codes.is_success(status):
             return
-        if fence.is_passed and _may_be_taken(answer.status_code):
+        if fence.is_passed and _may_be_taken(status):
             raise Unanswered
-        raise NotTaken(f"chat_refused_{answer.status_code}")
+        raise NotTaken(f"chat_refused_{status}")
+
+    async def _post(self, address: str, body: bytes, parcel: Parcel, fence: _Fence) -> int:
+        """The status of the answer. Its body is not read: it may be without end."""
+        async with self._client.stream(
+            "POST", address, content=body,
+            headers={"Content-Type": "application/json", "Idempotency-Key": str(parcel.id)},
+            extensions={"trace": fence},
+        ) as answer:  # fmt: skip
+            return answer.status_code
 
     def address_of(self, project: str) -> str:
         """Raises `NotTaken` where there is none, or none that may be used."""

@@ -412,6 +412,47 @@ async def test_what_a_channel_answers(
         assert str(caught.value) == code
 
 
+async def test_an_answer_without_end_is_not_read(tmp_path: Path) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"}")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000000000\r\n\r\n")
+        while True:  # until nobody takes it any more
+            writer.write(b"x" * 65_536)
+            await writer.drain()
+
+    async with talking(talk) as port, channel(tmp_path, port) as chat:
+        async with asyncio.timeout(20):
+            await chat.deliver(parcel(place="credit"), go_on)
+
+
+@pytest.mark.parametrize(("hears", "raised"), [(True, Unanswered), (False, NotTaken)])
+async def test_a_channel_that_drips_is_waited_for_no_longer_than_any_other(
+    tmp_path: Path, hears: bool, raised: type[Exception]
+) -> None:
+    """Its answer comes byte by byte, so that no single wait is long; or the fence never opens."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"}")
+        writer.write(b"HTTP/1.1 200 OK\r\nx-slow: ")
+        while True:
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0.05)
+
+    async def stuck() -> bool:
+        await asyncio.Event().wait()
+        return True
+
+    async with talking(talk) as port:
+        (tmp_path / "credit").write_text(f"http://127.0.0.1:{port}/hook\n")
+        chat = WebhookCourier(Webhooks(folder=tmp_path, seconds=1.0))
+        try:
+            with pytest.raises(raised):
+                await chat.deliver(parcel(place="credit"), go_on if hears else stuck)
+        finally:
+            await chat.close()
+
+
 async def test_a_channel_that_is_away_or_fenced_off_hears_nothing(tmp_path: Path) -> None:
     bodies: list[bytes] = []
     async with channel(tmp_path, free_port()) as chat:
