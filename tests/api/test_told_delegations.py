@@ -55,7 +55,7 @@ async def test_the_delegate_is_told_once_and_once_more_when_it_is_taken_back(
     assert f"{name} has you decide in their place, until " in mail.letter.subject
     text = mail.letter.text
     assert "Role       reviewer\n" in text
-    assert "on holiday \\u202e\\x1b[31m\\r\\nBcc: mallory@evil.test" in text
+    assert "on holiday \\u202e\\x1b[31m\\x0d\\x0aBcc: mallory@evil.test" in text
     assert f"animus approve RUN --in-place-of {name}\n" in text
     assert made["until"][:10] in text
     assert "It gives you no rights" in text

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.browser.conftest import chromium  # noqa: F401  # a fixture
 from tests.notifications.desks import Desk, Installation, running_installation
 
 

@@ -67,7 +67,7 @@ async def test_killed_after_the_last_dot_it_is_not_sent_again_and_said_to_be_unc
         await desk.installation.restart()
         for role in ("reviewer", "second"):
             await desk.failed(run, "gate_opened", role, "answer_awaited")
-        await _pass_answer_time(desk, run)
+        await pass_answer_time(desk, run)
     else:
         await desk.mail.start()
     for role in ("reviewer", "second"):
@@ -78,7 +78,7 @@ async def test_killed_after_the_last_dot_it_is_not_sent_again_and_said_to_be_unc
     record_cases("kills while telling", 1)
 
 
-async def _pass_answer_time(desk: Desk, run: str) -> None:
+async def pass_answer_time(desk: Desk, run: str) -> None:
     await desk.installation.query(
         "UPDATE notification_tries SET handed_at = handed_at - interval '12 minutes'"
         " WHERE notification_id IN (SELECT id FROM notifications WHERE run_id = %s)"
@@ -103,7 +103,7 @@ async def test_answered_and_killed_before_that_was_written_down_it_is_not_sent_a
     for role in ("reviewer", "second"):
         await desk.failed(run, "gate_opened", role, "answer_awaited")
         assert len(desk.mail.mails(desk.address(role))) == 1
-    await _pass_answer_time(desk, run)
+    await pass_answer_time(desk, run)
     for role in ("reviewer", "second"):
         assert (await desk.settled(run, "gate_opened", role))[0] == "unconfirmed"
         assert len(desk.mail.mails(desk.address(role))) == 1
