@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from tests.notifications.desks import REASON, SENDER, Desk, Installation
@@ -118,3 +120,22 @@ async def test_a_mailbox_that_is_not_there_is_given_up_and_a_refusal_of_us_is_no
         await desk.hurry(run)
         assert (await desk.settled(run, "gate_opened", "reviewer"))[0] == "sent"
     await desk.cancel(run)
+
+
+async def test_who_may_decide_in_anothers_place_is_told_and_that_it_was_taken_back(
+    desk: Desk,
+) -> None:
+    """Of no run: nothing else happens that would have somebody look."""
+    path, until = f"{desk.path}/delegations", datetime.now(UTC) + timedelta(days=1)
+    made = await desk.people["reviewer"].caller.post(
+        path,
+        {
+            "delegate": desk.people["second"].name, "role": "reviewer",
+            "until": until.isoformat(), "reason": REASON,
+        },
+    )  # fmt: skip
+    mail = await desk.mail.mail(desk.address("second"), "decide in their place")
+    assert REASON in mail.get_content()
+    await desk.people["reviewer"].caller.post(f"{path}/{made['id']}:revoke")
+    await desk.mail.mail(desk.address("second"), "You no longer decide")
+    assert desk.mail.mails(desk.address("reviewer")) == []
