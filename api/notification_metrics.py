@@ -32,18 +32,23 @@ class NotificationMetrics(Collector):
         self._tries = _Totals(tuple(TryOutcome))
         self._counted_until = datetime.fromtimestamp(0, UTC)
         self._counted_at = -math.inf
+        self._is_counting = False
         registry.register(self)
 
     async def count(self, database: Database) -> None:
-        """No number of what is owed while the database is away; totals as they were."""
-        if time.monotonic() - self._counted_at < EVERY:
+        """No number of what is owed while the database is away; totals as they were. One count at a
+        time: two that began at the same moment would each add what ended since."""
+        if self._is_counting or time.monotonic() - self._counted_at < EVERY:
             return
         self._counted_at = time.monotonic()
+        self._is_counting = True
         try:
             found = await notifications.count_figures(database, after=self._counted_until)
         except Unavailable:
             self._figures = None
             return
+        finally:
+            self._is_counting = False
         self._settled.add(found.settled)
         self._tries.add(found.tries)
         self._counted_until = found.until
