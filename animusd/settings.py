@@ -364,7 +364,7 @@ def read_settings(kind: type[S], file: Path | None) -> S:
 
     class Sources(BaseSettings):
         model_config = SettingsConfigDict(
-            env_prefix="ANIMUS_", env_nested_delimiter="__", extra="ignore"
+            env_prefix="ANIMUS_", env_nested_delimiter="__", env_ignore_empty=True, extra="ignore"
         )
         database: dict[str, Any] = {}
         temporal: dict[str, Any] = {}

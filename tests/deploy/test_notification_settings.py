@@ -64,14 +64,16 @@ def test_what_is_said_reaches_the_worker_as_settings_and_nobody_else(tmp_path: P
 def test_the_worker_reads_the_same_names_from_its_own_environment(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """As in a container: what compose passes on is read there."""
+    """As in a container: what compose passes on is read there, also what is set to nothing."""
     file = tmp_path / "worker.toml"
     config = StackConfig.from_environment(tmp_path, TOLD)
     file.write_text(to_toml(overridden({}, config.overrides["worker"])))
     for name, value in TOLD.items():
-        if value:
-            monkeypatch.setenv(name, value)
+        monkeypatch.setenv(name, value)
     assert read_settings(NotifierSettings, None) == read_settings(NotifierSettings, file)
+    for name in TOLD:
+        monkeypatch.setenv(name, "")
+    assert read_settings(NotifierSettings, None).notifications is None
 
 
 @pytest.mark.parametrize("name", ["SMTP__PASSWORD", "SMTP_HOST", "MAIL__HOST", "CHAT__URL"])
