@@ -90,7 +90,7 @@ async def test_filters_and_previews_that_come_first_use_nothing_up(
     await desk.cancel(run)
 
 
-async def test_a_link_that_has_expired_or_was_cut_says_so(
+async def test_a_link_that_was_cut_or_whose_person_lost_the_role_says_so(
     desk: Desk, chromium: str, tmp_path: Path
 ) -> None:
     run = await desk.submit()
