@@ -1,8 +1,8 @@
 """delegations are told, and tellings are counted
 
 News of the outbox and notifications may be of no run; indexes on delegations and on what has ended
-of notifications. A worker of the
-version before leaves such rows of the outbox to the next, and puts such notifications off.
+of notifications. A worker of the version before leaves such rows of the outbox to the next, and
+puts such notifications off.
 """
 
 from __future__ import annotations
@@ -30,9 +30,6 @@ def upgrade() -> None:
         None, "notifications", "delegations",
         ["project_id", "delegation_id"], ["project_id", "id"],
     )  # fmt: skip
-    op.alter_column("outbox", "run_id", nullable=True)
-    _check("outbox", "news_only_without_run", "run_id IS NOT NULL OR kind = 'notify'")
-    op.create_foreign_key(None, "outbox", "projects", ["project_id"], ["id"])
     op.create_index("notifications_settled", "notifications", ["settled_at"])
     op.create_index("notification_tries_ended", "notification_tries", ["ended_at"])
     op.create_index("delegations_newest", "delegations", ["created_at"])
@@ -42,6 +39,10 @@ def upgrade() -> None:
         ["revoked_at"],
         postgresql_where=sa.text("revoked_at IS NOT NULL"),
     )
+    # Last: every run that is submitted or decided on waits for it, and no longer than this takes.
+    op.alter_column("outbox", "run_id", nullable=True)
+    _check("outbox", "news_only_without_run", "run_id IS NOT NULL OR kind = 'notify'")
+    op.create_foreign_key(None, "outbox", "projects", ["project_id"], ["id"])
 
 
 def _check(table: str, name: str, said: str) -> None:
