@@ -165,6 +165,8 @@ def _needless(row: NotificationRow) -> str | None:
             return "delegation_ended"
         case Kind.DELEGATION_MADE if not row.has_wanted_role:
             return "no_role"
+        case Kind.DELEGATION_REVOKED if row.is_delegated:
+            return "delegated_again"
         case _:
             return None
 

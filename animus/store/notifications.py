@@ -48,6 +48,8 @@ class NotificationRow:
     is_closing_in_force: bool
     """Of what tells of a gate's closing: nobody has reopened the gate since."""
     is_delegation_in_force: bool
+    is_delegated: bool
+    """By this delegation, or by another that says the same."""
     last: LastTry | None
 
 
@@ -80,6 +82,7 @@ async def hold(uow: UnitOfWork, notification_id: UUID) -> NotificationRow | None
         is_gate_open=row[16],
         is_closing_in_force=row[17],
         is_delegation_in_force=row[18],
+        is_delegated=row[19],
         last=last if number is not None else None,
     )
 
@@ -106,6 +109,9 @@ SELECT n.id, n.project_id, n.run_id, n.gate_id, n.delegation_id, n.kind, n.subje
          AND NOT EXISTS (SELECT FROM gate_closures WHERE gate_id = g.id AND {IN_FORCE}),
        EXISTS (SELECT FROM gate_closures WHERE gate_id = g.id AND number = n.number AND {IN_FORCE}),
        l.revoked_at IS NULL AND l.until > clock_timestamp(),
+       EXISTS (SELECT FROM delegations m WHERE m.project_id = l.project_id AND m.role = l.role
+                  AND m.delegator_id = l.delegator_id AND m.delegate_id = l.delegate_id
+                  AND m.revoked_at IS NULL AND m.until > clock_timestamp()),
        t.number, t.handed_at, t.ended_at
   FROM notifications n
   LEFT JOIN runs r ON r.id = n.run_id

@@ -270,6 +270,15 @@ _REVOKED: LiteralString = """
  WHERE l.revoked_at > statement_timestamp() - %s::interval AND l.revoked_at < l.until
 """
 """Told where it was told that there is one: who never heard of it has nothing to unlearn."""
+_TOLD_WITH_ITS_ACT: LiteralString = """
+   AND NOT EXISTS (SELECT FROM delegations m JOIN notifications n ON n.delegation_id = m.id
+                    WHERE m.delegator_id = l.delegator_id AND m.delegate_id = l.delegate_id
+                      AND m.project_id = l.project_id AND m.role = l.role
+                      AND m.revoked_at = l.revoked_at AND n.channel = 'CHANNEL'
+                      AND (n.kind = 'delegation_revoked' OR m.id > l.id
+                           AND n.kind = 'delegation_made' AND n.outcome IN ('sent', 'unconfirmed')))
+"""
+"""What says the same is taken back together, and told once: with the last that was told."""
 _DELEGATED: LiteralString = (
     "SELECT l.project_id, NULL::uuid, NULL::uuid, 'delegation_made', l.id, 1, 'mail',"
     "       l.delegate_id, least(l.until, l.created_at + %s::interval)"
@@ -288,9 +297,8 @@ _UNDELEGATED: LiteralString = (
     " AND EXISTS (SELECT FROM notifications n WHERE n.kind = 'delegation_made'"
     "                AND n.subject_id = l.id AND n.channel = 'mail'"
     "                AND n.outcome IN ('sent', 'unconfirmed'))"
-    " AND NOT EXISTS (SELECT FROM notifications n WHERE n.kind = 'delegation_revoked'"
-    "                    AND n.subject_id = l.id AND n.channel = 'mail')"
-    f" LIMIT {BATCH}"
+    + _TOLD_WITH_ITS_ACT.replace("CHANNEL", "mail")
+    + f" LIMIT {BATCH}"
 )
 _DELEGATED_IN_CHAT: LiteralString = (
     "SELECT l.project_id, NULL::uuid, NULL::uuid, 'delegation_made', l.id, 1, 'chat',"
@@ -309,9 +317,8 @@ _UNDELEGATED_IN_CHAT: LiteralString = (
     " AND EXISTS (SELECT FROM notifications n WHERE n.kind = 'delegation_made'"
     "                AND n.subject_id = l.id AND n.channel = 'chat'"
     "                AND n.outcome IN ('sent', 'unconfirmed'))"
-    " AND NOT EXISTS (SELECT FROM notifications n WHERE n.kind = 'delegation_revoked'"
-    "                    AND n.subject_id = l.id AND n.channel = 'chat')"
-    f" LIMIT {BATCH}"
+    + _TOLD_WITH_ITS_ACT.replace("CHANNEL", "chat")
+    + f" LIMIT {BATCH}"
 )
 
 

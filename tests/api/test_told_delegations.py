@@ -149,6 +149,34 @@ async def test_a_mail_server_that_is_away_delays_it_and_it_is_not_forgotten(
     assert len(await told(platform, second)) == 1
 
 
+async def test_what_was_taken_back_at_once_is_told_once(
+    platform: Platform, client: Client, team: Team, second: Member
+) -> None:
+    made = await delegated(client, team, team.reviewer, second, reason="first")
+    await delegated(client, team, team.reviewer, second, reason="second")
+    assert len(await told(platform, second)) == 2
+    await delegated(client, team, team.reviewer, second, reason="third, and nobody heard of it")
+    assert (await revoke(client, team, made, team.admin)).status_code == 200
+    assert len(await told(platform, second)) == 1
+
+
+async def test_who_has_it_again_by_then_is_not_told_that_it_was_taken_back(
+    platform: Platform, client: Client, team: Team, second: Member
+) -> None:
+    made = await delegated(client, team, team.reviewer, second)
+    await told(platform, second)
+    await revoke(client, team, made, team.admin)
+    await tell_all(platform, post_with(Refusing()))
+    await delegated(client, team, team.reviewer, second)
+    with psycopg.connect(platform.owner_url) as connection:
+        connection.execute("UPDATE notifications SET next_try_at = clock_timestamp()")
+    (mail,) = await told(platform, second)
+    assert "has you decide in their place" in mail.letter.subject
+    assert ends_of(platform, made["id"]) == [
+        ("delegation_made", "sent", None), ("delegation_revoked", "dropped", "delegated_again"),
+    ]  # fmt: skip
+
+
 async def test_a_channel_hears_of_it_without_the_reason(
     platform: Platform, client: Client, team: Team, second: Member
 ) -> None:
