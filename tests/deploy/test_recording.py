@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.embedded.configuration import CHECKOUT
 from deploy.embedded.console import Console
 from deploy.recording.pages import Played, typed_lines, write_page
 from deploy.recording.scripts import SCENES, Line
@@ -66,3 +67,12 @@ def test_a_page_has_every_line_also_where_it_left_the_screen() -> None:
     page = write_page([(SCENES[0], [Played(line=line, shown=shown)])])
     assert typed_lines(page) == ["animus approve RUN"]
     assert "Why.\n\n```console\n$ animus approve RUN\n…\nReceipt\n```\n\n1.2 s\n" in page
+
+
+def test_who_decides_is_shown_the_question_and_its_answer_in_the_recording() -> None:
+    page = (CHECKOUT / "docs" / "first-five-minutes.md").read_text()
+    blocks = page.split("```console\n")
+    (approving,) = [block for block in blocks if block.startswith("$ animus approve ")]
+    beside = approving.partition("\nBeside the review")[2].partition("\nApprove this plan of")[0]
+    assert "Is the smaller rate stable, or luck?" in beside
+    assert "Five folds, all within 0.01 of each other." in beside
