@@ -133,7 +133,9 @@ class LiveLogs:
     async def hand_on(self) -> None:
         """One round. Raises `Unavailable` where api or store can't be reached."""
         await self._ask_about_new()
-        ready = await asyncio.to_thread(self._collect, asyncio.get_running_loop().time())
+        followed = list(self._followed.items())  # on the loop, where attempts come and go
+        now = asyncio.get_running_loop().time()
+        ready = await asyncio.to_thread(_collect, followed, now)
         if not ready:
             return
         said = await self._sink.put(ready)
@@ -169,21 +171,6 @@ class LiveLogs:
             elif one is not None:
                 one.is_over = True
 
-    def _collect(self, now: float) -> list[ReadyChunk]:
-        """The round's chunks, of those first that have waited longest."""
-        followed = list(self._followed.items())
-        ready = [one.waiting for _, one in followed if one.waiting is not None]
-        size = sum(each.chunk.size for each in ready)
-        due = [(one.due, attempt_id, one) for attempt_id, one in followed if _is_due(one, now)]
-        for _, attempt_id, one in sorted(due, key=lambda each: each[0]):
-            if len(ready) >= CHUNKS_PER_ROUND or size >= BYTES_PER_ROUND:
-                break
-            one.waiting = _next_chunk(attempt_id, one, now)
-            if one.waiting is not None:
-                ready.append(one.waiting)
-                size += one.waiting.chunk.size
-        return ready
-
     def _note(self, ready: ReadyChunk, put: Put, now: float) -> None:
         one = self._followed.get(ready.attempt_id)
         if one is None or one.waiting is not ready:
@@ -207,6 +194,21 @@ class LiveLogs:
 def pause_after(chunks: int) -> float:
     """Seconds until an attempt's next chunk: the longer it has been talking, the slower."""
     return min(SLOWEST_SECONDS, max(ROUND_SECONDS, chunks / CHUNKS_AT_FULL_SPEED))
+
+
+def _collect(followed: Sequence[tuple[AttemptId, _Followed]], now: float) -> list[ReadyChunk]:
+    """The round's chunks, of those first that have waited longest."""
+    ready = [one.waiting for _, one in followed if one.waiting is not None]
+    size = sum(each.chunk.size for each in ready)
+    due = [(one.due, attempt_id, one) for attempt_id, one in followed if _is_due(one, now)]
+    for _, attempt_id, one in sorted(due, key=lambda each: each[0]):
+        if len(ready) >= CHUNKS_PER_ROUND or size >= BYTES_PER_ROUND:
+            break
+        one.waiting = _next_chunk(attempt_id, one, now)
+        if one.waiting is not None:
+            ready.append(one.waiting)
+            size += one.waiting.chunk.size
+    return ready
 
 
 def _is_due(one: _Followed, now: float) -> bool:

@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -295,6 +296,30 @@ async def test_many_attempts_have_their_turns(live: LiveLogs, store: Store, tmp_
     assert store.rounds == [CHUNKS_PER_ROUND] * 3
     for number, each in enumerate(attempts):
         assert store.log(each) == stored(raw(f"of {number}"))
+
+
+class ListedOnTheLoop(dict[AttemptId, Any]):
+    """A thread that lists them while one comes or goes dies of it."""
+
+    def items(self) -> Any:
+        asyncio.get_running_loop()
+        return super().items()
+
+
+async def test_attempts_may_come_and_go_while_a_round_is_collected(
+    live: LiveLogs,
+    store: Store,
+    attempt: AttemptId,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live, "_followed", ListedOnTheLoop())
+    file = tmp_path / "log"
+    file.write_bytes(raw("one"))
+    with live.following(attempt, LogTail(file, limit=LIMIT, redactor=Redactor())):
+        await live.hand_on()
+        await live.hand_on()
+    assert store.log(attempt) == stored(raw("one"))
 
 
 async def test_an_attempt_that_is_over_is_asked_about_no_more(
