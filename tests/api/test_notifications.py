@@ -196,6 +196,7 @@ async def test_whose_place_was_taken_has_decided_and_is_told_no_more_of_the_gate
     answer = await decide(client, team, gate, second, delegation_id=made["id"])
     assert answer.status_code == 201, answer.text
     await revoke(client, team, made, team.reviewer)
+    await tell_all(platform, post_with(Pigeon()))  # of the delegations
     pigeon = Pigeon()
     soon = post_with(pigeon, replace(TERMS, remind_at=LATER / GATE_LIFE, escalate_at=0.99))
 
