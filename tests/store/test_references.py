@@ -93,6 +93,12 @@ SCOPED = [one for one in REFERENCES if one.is_scoped]
 
 
 @pytest.fixture(scope="module")
+async def filled(platform: Platform, client: Client) -> Team:
+    """Of these tests alone: others hand on what waits in the outbox."""
+    return await fill(platform, client)
+
+
+@pytest.fixture(scope="module")
 async def foreign(platform: Platform, client: Client) -> Team:
     return await fill(platform, client)
 
