@@ -27,6 +27,16 @@ IN_FORCE: LiteralString = """NOT EXISTS (
 """Of a row of `gate_closures`: nobody has reopened the gate since."""
 
 
+def has_decided(person: LiteralString) -> LiteralString:
+    """Of a row `g` of `approval_gates`: whether this person has, or another in that person's place,
+    and did not take it back."""
+    return f"""EXISTS (
+  SELECT FROM decisions d
+   WHERE d.project_id = g.project_id AND d.gate_id = g.id
+     AND {person} IN (d.person_id, d.in_place_of)
+     AND NOT EXISTS (SELECT FROM decision_withdrawals w WHERE w.decision_id = d.id))"""
+
+
 def gate_lock(gate_id: UUID) -> tuple[str, UUID]:
     """What deciding and closing both lock: the first commit wins."""
     return ("gate", gate_id)

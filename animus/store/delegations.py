@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, LiteralString, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Select, exists, or_, update
@@ -19,6 +19,12 @@ from animus.store.tables import Delegation, Principal, RoleBinding
 S = TypeVar("S", bound=Select[*tuple[Any, ...]])
 _Delegator = aliased(Principal)
 _Delegate = aliased(Principal)
+
+ALIKE: LiteralString = (
+    "m.project_id = l.project_id AND m.delegator_id = l.delegator_id"
+    " AND m.delegate_id = l.delegate_id AND m.role = l.role"
+)
+"""Of two rows of `delegations`: they are of the same two persons in the same role."""
 
 
 def delegation_lock(delegation_id: UUID) -> tuple[str, UUID]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import LiteralString
 from uuid import UUID
 
-from animus.store.approvals import IN_FORCE
+from animus.store.approvals import IN_FORCE, has_decided
 from animus.store.database import ReadSession
 
 
@@ -66,11 +66,8 @@ INBOX: LiteralString = (
    AND g.role = ANY(%s) AND g.requester_person_id <> %s
    AND (%s::text IS NULL
         OR jsonb_exists(convert_from(g.rule, 'UTF8')::jsonb -> 'service_accounts', %s))
-   AND NOT EXISTS (SELECT FROM decisions d
-                    WHERE d.project_id = g.project_id AND d.gate_id = g.id
-                      AND %s IN (d.person_id, d.in_place_of)
-                      AND NOT EXISTS (SELECT FROM decision_withdrawals w
-                                       WHERE w.decision_id = d.id))"""
+   AND NOT """
+    + has_decided("%s")
     + _PAGE
 )
 """Begins at the runs that wait for approval, of which people keep few, and not at all gates there

@@ -8,8 +8,9 @@ from typing import LiteralString
 from uuid import UUID
 
 from animus.domain.notifications import Channel, Kind, Outcome, TryOutcome
-from animus.store.approvals import IN_FORCE
+from animus.store.approvals import IN_FORCE, has_decided
 from animus.store.database import ReadSession, UnitOfWork
+from animus.store.delegations import ALIKE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,17 +102,14 @@ SELECT n.id, n.project_id, n.run_id, n.gate_id, n.delegation_id, n.kind, n.subje
             AND b.principal_id = n.person_id AND b.revoked_at IS NULL
             AND b.role = CASE n.kind WHEN 'gate_escalated' THEN 'admin'
                                      ELSE coalesce(g.role, l.role) END),
-       EXISTS (SELECT FROM decisions d WHERE d.gate_id = n.gate_id
-                  AND n.person_id IN (d.person_id, d.in_place_of)
-                  AND NOT EXISTS (SELECT FROM decision_withdrawals w WHERE w.decision_id = d.id)),
+       {has_decided("n.person_id")},
        EXISTS (SELECT FROM gate_answers s WHERE s.question_id = n.subject_id),
        r.ended_at IS NULL AND g.generation = r.generation AND g.deadline > clock_timestamp()
          AND NOT EXISTS (SELECT FROM gate_closures WHERE gate_id = g.id AND {IN_FORCE}),
        EXISTS (SELECT FROM gate_closures WHERE gate_id = g.id AND number = n.number AND {IN_FORCE}),
        l.revoked_at IS NULL AND l.until > clock_timestamp(),
-       EXISTS (SELECT FROM delegations m WHERE m.project_id = l.project_id AND m.role = l.role
-                  AND m.delegator_id = l.delegator_id AND m.delegate_id = l.delegate_id
-                  AND m.revoked_at IS NULL AND m.until > clock_timestamp()),
+       EXISTS (SELECT FROM delegations m
+                WHERE {ALIKE} AND m.revoked_at IS NULL AND m.until > clock_timestamp()),
        t.number, t.handed_at, t.ended_at
   FROM notifications n
   LEFT JOIN runs r ON r.id = n.run_id

@@ -9,8 +9,9 @@ from typing import Any, LiteralString
 from uuid import UUID
 
 from animus.domain.notifications import NEWS_LIFE, NOTICES, PATIENCE, Channel, Kind, Terms
-from animus.store.approvals import IN_FORCE
+from animus.store.approvals import IN_FORCE, has_decided
 from animus.store.database import ReadSession, UnitOfWork
+from animus.store.delegations import ALIKE
 from animus.store.new_ids import new_id
 
 BATCH = 500
@@ -48,14 +49,11 @@ def _questions(terms: Terms) -> Iterator[tuple[LiteralString, *tuple[object, ...
         yield _DECIDERS, terms.remind_at
         yield _ADMINS, terms.escalate_at
         yield _REOPENED, NEWS_LIFE
-        for query in (_CLOSED, _WITHDRAWN, _ASKED, _ANSWERED):
+        for query in (_CLOSED, _WITHDRAWN, _ASKED, _ANSWERED, _ENDED, *_OF_DELEGATIONS):
             yield query, PATIENCE, NEWS_LIFE
-        yield _ENDED, PATIENCE, NEWS_LIFE
-        yield _DELEGATED, PATIENCE, NEWS_LIFE
-        yield _UNDELEGATED, PATIENCE, NEWS_LIFE
     if terms.chat_projects:
         yield _GATES_IN_CHAT, terms.escalate_at, list(terms.chat_projects)
-        for query in (_ENDED_IN_CHAT, _DELEGATED_IN_CHAT, _UNDELEGATED_IN_CHAT):
+        for query in (_ENDED_IN_CHAT, *_OF_DELEGATIONS_IN_CHAT):
             yield query, PATIENCE, NEWS_LIFE, list(terms.chat_projects)
 
 
@@ -109,7 +107,7 @@ _NOT_TOLD: LiteralString = """
                     WHERE n.kind = k.kind AND n.subject_id = g.id AND n.channel = 'mail'
                       AND n.person_id = p.id)
 """
-_IN_PERSON: LiteralString = """
+_IN_PERSON: LiteralString = f"""
 NOT EXISTS (SELECT FROM delegations y
               JOIN role_bindings z ON z.project_id = y.project_id AND z.role = y.role
                                   AND z.principal_id = y.delegate_id AND z.revoked_at IS NULL
@@ -118,11 +116,7 @@ NOT EXISTS (SELECT FROM delegations y
              WHERE y.project_id = g.project_id AND y.delegator_id = p.id AND y.role = g.role
                AND y.delegate_id <> g.requester_person_id
                AND y.revoked_at IS NULL AND y.until > statement_timestamp()
-               AND NOT EXISTS (SELECT FROM decisions d
-                                WHERE d.gate_id = g.id
-                                  AND y.delegate_id IN (d.person_id, d.in_place_of)
-                                  AND NOT EXISTS (SELECT FROM decision_withdrawals w
-                                                   WHERE w.decision_id = d.id))
+               AND NOT {has_decided("y.delegate_id")}
                AND NOT EXISTS (SELECT FROM delegations x
                                 WHERE x.project_id = y.project_id AND x.role = y.role
                                   AND x.delegator_id = y.delegate_id
@@ -130,12 +124,7 @@ NOT EXISTS (SELECT FROM delegations y
 """
 """Nobody decides in this person's place, who is reminded instead: who holds the role, is reached by
 mail, has not decided, and has not delegated in turn. Who was stood in for has decided, too."""
-_UNDECIDED: LiteralString = """
-   AND NOT EXISTS (SELECT FROM decisions d WHERE d.gate_id = g.id
-                      AND p.id IN (d.person_id, d.in_place_of)
-                      AND NOT EXISTS (SELECT FROM decision_withdrawals w
-                                       WHERE w.decision_id = d.id))
-"""
+_UNDECIDED: LiteralString = f" AND NOT {has_decided('p.id')}"
 _DECIDERS: LiteralString = (
     "SELECT DISTINCT g.project_id, g.run_id, g.id, k.kind, g.id, 1, 'mail', p.id, g.deadline"
     + _OPEN_GATES
@@ -262,64 +251,59 @@ _ENDED_IN_CHAT: LiteralString = (
     "                  AND n.subject_id = r.id AND n.channel = 'chat')"
     f" LIMIT {BATCH}"
 )
-_MADE: LiteralString = """
+
+
+def _delegated(channel: Channel, person: LiteralString, reached: LiteralString) -> LiteralString:
+    return f"""
+SELECT l.project_id, NULL::uuid, NULL::uuid, 'delegation_made', l.id, 1, '{channel}', {person},
+       least(l.until, l.created_at + %s::interval)
+  FROM delegations l
  WHERE l.created_at > statement_timestamp() - %s::interval
-   AND l.revoked_at IS NULL AND l.until > statement_timestamp()
+   AND l.revoked_at IS NULL AND l.until > statement_timestamp() AND {reached}
+   AND NOT EXISTS (SELECT FROM notifications n
+                    WHERE n.kind = 'delegation_made' AND n.subject_id = l.id
+                      AND n.channel = '{channel}')
+ LIMIT {BATCH}
 """
-_REVOKED: LiteralString = """
+
+
+def _undelegated(channel: Channel, person: LiteralString, reached: LiteralString) -> LiteralString:
+    """Told where it was told that there is one: who never heard of it has nothing to unlearn, and
+    who took it back knows. What says the same is taken back together, and told once: with the last
+    that was told."""
+    return f"""
+SELECT l.project_id, NULL::uuid, NULL::uuid, 'delegation_revoked', l.id, 1, '{channel}', {person},
+       l.revoked_at + %s::interval
+  FROM delegations l
  WHERE l.revoked_at > statement_timestamp() - %s::interval AND l.revoked_at < l.until
-"""
-"""Told where it was told that there is one: who never heard of it has nothing to unlearn."""
-_TOLD_WITH_ITS_ACT: LiteralString = """
+   AND l.revoked_by IS DISTINCT FROM {person} AND {reached}
+   AND EXISTS (SELECT FROM notifications n
+                WHERE n.kind = 'delegation_made' AND n.subject_id = l.id
+                  AND n.channel = '{channel}' AND n.outcome IN ('sent', 'unconfirmed'))
    AND NOT EXISTS (SELECT FROM delegations m JOIN notifications n ON n.delegation_id = m.id
-                    WHERE m.delegator_id = l.delegator_id AND m.delegate_id = l.delegate_id
-                      AND m.project_id = l.project_id AND m.role = l.role
-                      AND m.revoked_at = l.revoked_at AND n.channel = 'CHANNEL'
+                    WHERE {ALIKE} AND m.revoked_at = l.revoked_at AND n.channel = '{channel}'
                       AND (n.kind = 'delegation_revoked' OR m.id > l.id
                            AND n.kind = 'delegation_made' AND n.outcome IN ('sent', 'unconfirmed')))
+ LIMIT {BATCH}
 """
-"""What says the same is taken back together, and told once: with the last that was told."""
-_DELEGATED: LiteralString = (
-    "SELECT l.project_id, NULL::uuid, NULL::uuid, 'delegation_made', l.id, 1, 'mail',"
-    "       l.delegate_id, least(l.until, l.created_at + %s::interval)"
-    "  FROM delegations l JOIN mail_addresses a ON a.person_id = l.delegate_id"
-    + _MADE
-    + " AND NOT EXISTS (SELECT FROM notifications n WHERE n.kind = 'delegation_made'"
-    "                    AND n.subject_id = l.id AND n.channel = 'mail')"
-    f" LIMIT {BATCH}"
-)
-_UNDELEGATED: LiteralString = (
-    "SELECT l.project_id, NULL::uuid, NULL::uuid, 'delegation_revoked', l.id, 1, 'mail',"
-    "       l.delegate_id, l.revoked_at + %s::interval"
-    "  FROM delegations l JOIN mail_addresses a ON a.person_id = l.delegate_id"
-    + _REVOKED
-    + " AND l.revoked_by <> l.delegate_id"
-    " AND EXISTS (SELECT FROM notifications n WHERE n.kind = 'delegation_made'"
-    "                AND n.subject_id = l.id AND n.channel = 'mail'"
-    "                AND n.outcome IN ('sent', 'unconfirmed'))"
-    + _TOLD_WITH_ITS_ACT.replace("CHANNEL", "mail")
-    + f" LIMIT {BATCH}"
-)
-_DELEGATED_IN_CHAT: LiteralString = (
-    "SELECT l.project_id, NULL::uuid, NULL::uuid, 'delegation_made', l.id, 1, 'chat',"
-    "       NULL::uuid, least(l.until, l.created_at + %s::interval)"
-    "  FROM delegations l JOIN projects j ON j.id = l.project_id" + _MADE + " AND j.name = ANY(%s)"
-    " AND NOT EXISTS (SELECT FROM notifications n WHERE n.kind = 'delegation_made'"
-    "                    AND n.subject_id = l.id AND n.channel = 'chat')"
-    f" LIMIT {BATCH}"
-)
-_UNDELEGATED_IN_CHAT: LiteralString = (
-    "SELECT l.project_id, NULL::uuid, NULL::uuid, 'delegation_revoked', l.id, 1, 'chat',"
-    "       NULL::uuid, l.revoked_at + %s::interval"
-    "  FROM delegations l JOIN projects j ON j.id = l.project_id"
-    + _REVOKED
-    + " AND j.name = ANY(%s)"
-    " AND EXISTS (SELECT FROM notifications n WHERE n.kind = 'delegation_made'"
-    "                AND n.subject_id = l.id AND n.channel = 'chat'"
-    "                AND n.outcome IN ('sent', 'unconfirmed'))"
-    + _TOLD_WITH_ITS_ACT.replace("CHANNEL", "chat")
-    + f" LIMIT {BATCH}"
-)
+
+
+_OF_DELEGATIONS: Sequence[LiteralString] = [
+    query(
+        Channel.MAIL,
+        "l.delegate_id",
+        "EXISTS (SELECT FROM mail_addresses a WHERE a.person_id = l.delegate_id)",
+    )
+    for query in (_delegated, _undelegated)
+]
+_OF_DELEGATIONS_IN_CHAT: Sequence[LiteralString] = [
+    query(
+        Channel.CHAT,
+        "NULL::uuid",
+        "EXISTS (SELECT FROM projects j WHERE j.id = l.project_id AND j.name = ANY(%s))",
+    )
+    for query in (_delegated, _undelegated)
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
