@@ -85,7 +85,7 @@ async def delegate(
             "role": str(said.role), "until": said.until.isoformat(), "reason": said.reason,
         },
     )  # fmt: skip
-    runs.add_news(uow, project_id)
+    runs.add_outbox(uow, project_id, None, runs.NOTIFY)
     await uow.flush()
     return await get_delegation(uow, project_id, DelegationId(row.id))
 
@@ -121,7 +121,7 @@ async def revoke(
     if await _revoke_one(uow, call, project_id, view, delegation_id):
         for one in alike:
             await _revoke_one(uow, call, project_id, view, one)
-        runs.add_news(uow, project_id)
+        runs.add_outbox(uow, project_id, None, runs.NOTIFY)
     return await get_delegation(uow, project_id, delegation_id)
 
 

@@ -154,15 +154,10 @@ async def list_incidents(
     )
 
 
-def add_outbox(uow: UnitOfWork, project_id: UUID, run_id: UUID, kind: str) -> None:
-    """Tell the workflow of the run something, once this transaction has committed."""
+def add_outbox(uow: UnitOfWork, project_id: UUID, run_id: UUID | None, kind: str) -> None:
+    """Tell the workflow of the run something, once this transaction has committed; of no run:
+    whoever notifies people."""
     uow.add(Outbox(project_id=project_id, run_id=run_id, kind=kind))
-    uow.notify(OUTBOX_CHANNEL)
-
-
-def add_news(uow: UnitOfWork, project_id: UUID) -> None:
-    """Something happened, of no run, of which people may have to be told."""
-    uow.add(Outbox(project_id=project_id, kind=NOTIFY))
     uow.notify(OUTBOX_CHANNEL)
 
 

@@ -129,8 +129,8 @@ async def test_news_of_no_run_wakes_the_notifications_and_nothing_else(
     platform: Platform, team: Team, listener: Listener
 ) -> None:
     async with platform.api.write() as uow:
-        runs.add_news(uow, team.project_id)
-        runs.add_news(uow, team.project_id)
+        runs.add_outbox(uow, team.project_id, None, runs.NOTIFY)
+        runs.add_outbox(uow, team.project_id, None, runs.NOTIFY)
     listener.is_away = True
     assert await relay.deliver(platform.worker, listener) == 0
     listener.is_away = False
