@@ -21,9 +21,9 @@ from pydantic import (
 )
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
 from animus.domain.errors import Invalid
@@ -345,10 +345,10 @@ def engine_environment() -> dict[str, str]:
 S = TypeVar("S", bound=BaseModel)
 
 
-def _check_file(file: Path) -> None:
+def _read_file(file: Path) -> dict[str, Any]:
     """One that is not there would be taken for one without settings."""
     try:
-        tomllib.loads(file.read_text())
+        return tomllib.loads(file.read_text())
     except OSError as error:
         raise SettingsUnfit(f"The settings {file} can't be read: {error.strerror}.") from None
     except UnicodeDecodeError:
@@ -359,8 +359,7 @@ def _check_file(file: Path) -> None:
 
 def read_settings(kind: type[S], file: Path | None) -> S:
     """Raises `SettingsUnfit` with every fault; values are never shown."""
-    if file is not None:
-        _check_file(file)
+    of_file = _read_file(file) if file is not None else {}
 
     class Sources(BaseSettings):
         model_config = SettingsConfigDict(
@@ -384,8 +383,7 @@ def read_settings(kind: type[S], file: Path | None) -> S:
             dotenv_settings: PydanticBaseSettingsSource,
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            toml = TomlConfigSettingsSource(settings_cls, file) if file is not None else None
-            return (env_settings, toml) if toml is not None else (env_settings,)
+            return (env_settings, InitSettingsSource(settings_cls, of_file))
 
     given = {name: value for name, value in Sources().model_dump().items() if value}
     try:
