@@ -13,7 +13,7 @@ from animus_sdk.cli.sessions import Session, command
 from animus_sdk.cli.wording import ago_words
 from animus_sdk.errors import SettingsUnfit
 from animus_sdk.resources.references import UnknownReference, is_id
-from animus_sdk.wire.views import DecisionRecord
+from animus_sdk.wire.views import DecisionRecord, WhoAmI
 
 
 def add_to(group: typer.Typer) -> None:
@@ -73,18 +73,19 @@ def _get_own(here: Session, reference: str) -> DecisionRecord:
 def _find_own(here: Session, reference: str) -> Sequence[DecisionRecord]:
     """That decision, where its own id was said. Else those that count, of a run or of a gate."""
     run, _, gate = reference.partition("/")
-    of_run = list(_own(here, run_id=run_meant(here, run)))
+    me = here.client.principals.who_am_i()
+    of_run = list(_own(here, me, run_id=run_meant(here, run)))
     if is_id(reference) and not of_run:
-        return _find_by_id(here, reference.lower())
+        return _find_by_id(here, me, reference.lower())
     return [one for one in _standing(of_run) if gate in ("", one["gate"])]
 
 
-def _find_by_id(here: Session, named: str) -> Sequence[DecisionRecord]:
-    for one in _own(here):
+def _find_by_id(here: Session, me: WhoAmI, named: str) -> Sequence[DecisionRecord]:
+    for one in _own(here, me):
         if one["decision"]["id"] == named:
             return [one]
         if one["decision"]["gate_id"] == named:
-            of_run = _standing(_own(here, run_id=one["run_id"]))
+            of_run = _standing(_own(here, me, run_id=one["run_id"]))
             return [each for each in of_run if each["decision"]["gate_id"] == named]
     return []
 
@@ -93,10 +94,9 @@ def _standing(records: Iterable[DecisionRecord]) -> Iterator[DecisionRecord]:
     return (one for one in records if one["decision"]["withdrawal"] is None)
 
 
-def _own(here: Session, *, run_id: str | None = None) -> Iterator[DecisionRecord]:
+def _own(here: Session, me: WhoAmI, *, run_id: str | None = None) -> Iterator[DecisionRecord]:
     """That the caller may withdraw: a person also those of accounts it answers for; an account its
     own only."""
-    me = here.client.principals.who_am_i()
     for one in here.client.gates.decided(mine=True, run_id=run_id):
         if me["kind"] == "person" or one["decision"]["principal_id"] == me["principal_id"]:
             yield one
