@@ -24,7 +24,7 @@ from tests.support.documents import (
     short_pipeline,
 )
 from tests.support.filled import TALKING, fill
-from tests.support.people import Team, grant, make_person, make_service_account, unique
+from tests.support.people import Team, make_member, make_person, make_service_account, unique
 from tests.support.platforms import Member, Platform
 from tests.support.runs import make_run, production_request
 
@@ -117,8 +117,7 @@ async def make_scene(platform: Platform, client: Client) -> Scene:
         f"{team.path}/policies/{own_name}/versions", team.admin, {"document": policy()}
     )
     token = await client.post("/tokens", team.viewer, {"name": "scene"})
-    person = await make_person(platform)
-    await grant(platform, team, person, Role.VIEWER)
+    person = await make_member(platform, team, Role.VIEWER)
     cluster = await register_retired_cluster(platform, client)
     run_id = str(claims[0].run_id)
     artifact = bodies({"run_id": run_id, "version_id": "", "lock_id": ""})["declare_artifact"]

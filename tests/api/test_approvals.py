@@ -15,7 +15,7 @@ from animus.store.new_ids import new_id
 from tests.conftest import RecordCases
 from tests.support.clients import Client, problem_of
 from tests.support.documents import DIGEST_C, demand, rule
-from tests.support.people import Team, grant, make_person, make_service_account, unique
+from tests.support.people import Team, grant, make_member, make_service_account, unique
 from tests.support.platforms import Member, Platform
 from tests.support.policing import put_in_force
 from tests.support.runs import DrivenRun, make_run, production_request, submit
@@ -165,8 +165,7 @@ async def test_two_persons_are_two_persons(
     account = await make_service_account(
         platform, team, accountable=team.reviewer, roles=[Role.REVIEWER], name=bot
     )
-    second = await make_person(platform)
-    await grant(platform, team, second, Role.REVIEWER)
+    second = await make_member(platform, team, Role.REVIEWER)
     run = await make_run(platform, team, RunState.AWAITING_APPROVAL)
     gates = await client.get(f"{run.path}/gates", team.viewer)
     gate = next(one for one in gates if one["rule"]["quorum"] == 2)
@@ -272,8 +271,7 @@ async def test_of_two_at_the_same_time_both_count_or_one_is_told(
     platform: Platform, client: Client, team: Team
 ) -> None:
     _, gate = await waiting(platform, client, team)
-    second = await make_person(platform)
-    await grant(platform, team, second, Role.REVIEWER)
+    second = await make_member(platform, team, Role.REVIEWER)
     answers = await asyncio.gather(
         decide(client, team, gate, team.reviewer),
         decide(client, team, gate, second, verdict="reject"),

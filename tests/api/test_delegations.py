@@ -22,7 +22,7 @@ from tests.api.test_desk_races import waiting_for_two
 from tests.api.test_withdrawals import approved, audited, look, withdraw
 from tests.conftest import RecordCases
 from tests.support.clients import Client, problem_of
-from tests.support.people import Team, grant, make_person, make_service_account
+from tests.support.people import Team, grant, make_member, make_service_account
 from tests.support.platforms import Member, Platform
 from tests.support.waiting import eventually
 
@@ -35,8 +35,7 @@ DAY = timedelta(days=1)
 @pytest.fixture
 async def second(platform: Platform, team: Team) -> Member:
     """Another reviewer of the team."""
-    second = await make_person(platform)
-    await grant(platform, team, second, Role.REVIEWER)
+    second = await make_member(platform, team, Role.REVIEWER)
     return second
 
 
@@ -139,8 +138,7 @@ async def test_one_voice_is_heard_once_whoever_lends_it(
     platform: Platform, client: Client, team: Team, second: Member
 ) -> None:
     """Whoever delegated has spoken by the other; and the other not twice for that."""
-    third = await make_person(platform)
-    await grant(platform, team, third, Role.REVIEWER)
+    third = await make_member(platform, team, Role.REVIEWER)
     made = await delegated(client, team, team.reviewer, second)
     to_third = await delegated(client, team, team.reviewer, third)
     _, gate = await waiting_for_two(platform, client, team)
@@ -194,8 +192,7 @@ async def test_each_delegation_that_is_refused(
 async def test_each_use_that_is_refused(
     platform: Platform, client: Client, team: Team, second: Member, record_cases: RecordCases
 ) -> None:
-    third = await make_person(platform)
-    await grant(platform, team, third, Role.REVIEWER)
+    third = await make_member(platform, team, Role.REVIEWER)
     await grant(platform, team, team.editor, Role.REVIEWER)
     await grant(platform, team, second, Role.ADMIN)
     await grant(platform, team, third, Role.ADMIN)
@@ -272,8 +269,7 @@ async def test_a_delegation_that_expires_in_between_changes_nothing_and_ones_own
 async def test_taken_back_is_whatever_hands_the_same_role_to_the_same_person(
     platform: Platform, client: Client, team: Team, second: Member
 ) -> None:
-    third = await make_person(platform)
-    await grant(platform, team, third, Role.REVIEWER)
+    third = await make_member(platform, team, Role.REVIEWER)
     _, gate = await waiting(platform, client, team)
     older = await delegated(client, team, team.reviewer, second, life=30 * DAY)
     newer = await delegated(client, team, team.reviewer, second)
@@ -303,8 +299,7 @@ async def test_two_alike_that_are_taken_back_at_once(
 async def test_an_inbox_names_each_delegator_once_and_none_who_lost_the_role(
     platform: Platform, client: Client, team: Team, second: Member
 ) -> None:
-    third = await make_person(platform)
-    await grant(platform, team, third, Role.REVIEWER)
+    third = await make_member(platform, team, Role.REVIEWER)
     for person in (second, third):
         await grant(platform, team, person, Role.ADMIN)
     _, gate = await waiting(platform, client, team)

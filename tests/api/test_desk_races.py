@@ -19,7 +19,7 @@ from tests.api.test_withdrawals import approved, audited, look, withdraw
 from tests.support.clients import Client
 from tests.support.documents import demand, rule
 from tests.support.limits import limit_project
-from tests.support.people import Team, grant, make_person
+from tests.support.people import Team, grant, make_member
 from tests.support.platforms import Member, Platform, system_call
 from tests.support.policing import put_in_force
 from tests.support.runs import DrivenRun, make_run, submit
@@ -30,8 +30,7 @@ ROUNDS = 12
 
 
 async def second_reviewer(platform: Platform, team: Team) -> Member:
-    second = await make_person(platform)
-    await grant(platform, team, second, Role.REVIEWER)
+    second = await make_member(platform, team, Role.REVIEWER)
     return second
 
 

@@ -18,7 +18,7 @@ from tests.api.operations import DOCUMENT, OPERATIONS
 from tests.api.scenes import Scene, bodies
 from tests.conftest import RecordCases
 from tests.support.clients import Client, problem_of
-from tests.support.people import Team, grant, make_person, make_team, unique
+from tests.support.people import Team, make_member, make_person, make_team, unique
 from tests.support.platforms import Member, Platform
 from tests.support.runs import make_run
 
@@ -169,8 +169,7 @@ async def test_of_two_requests_with_one_key_at_the_same_time_one_is_refused(
 async def test_whoever_lost_the_role_does_not_get_the_recorded_answer(
     platform: Platform, client: Client, team: Team
 ) -> None:
-    member = await make_person(platform)
-    await grant(platform, team, member, Role.EDITOR)
+    member = await make_member(platform, team, Role.EDITOR)
     said, body = key(), {"name": "data"}
     address = f"{team.path}/datasets"
     first = await client.send("POST", address, member, body, headers=said)

@@ -13,7 +13,7 @@ from tests.api.scenes import Scene
 from tests.api.test_approvals import decide
 from tests.support.clients import Client
 from tests.support.documents import demand, rule
-from tests.support.people import Team, grant, make_person, make_service_account, unique
+from tests.support.people import Team, grant, make_member, make_service_account, unique
 from tests.support.platforms import Member, Platform
 from tests.support.policing import put_in_force
 from tests.support.runs import make_run
@@ -92,8 +92,7 @@ async def test_each_sees_what_that_one_may_decide_on(
         )
         for accountable, name in ((team.reviewer, bot), (team.reviewer, unique("other")))
     ]
-    both = await make_person(platform)
-    await grant(platform, team, both, Role.REVIEWER)
+    both = await make_member(platform, team, Role.REVIEWER)
     await grant(platform, team, both, Role.ADMIN)
     await grant(platform, team, team.editor, Role.REVIEWER)
     run = await make_run(platform, team, RunState.AWAITING_APPROVAL)

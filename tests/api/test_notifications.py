@@ -24,7 +24,7 @@ from tests.api.test_delegations import delegated, revoke
 from tests.api.test_desk_races import waiting_for_two
 from tests.api.test_withdrawals import withdraw
 from tests.support.clients import Client, problem_of
-from tests.support.people import Team, grant, make_person, make_team
+from tests.support.people import Team, make_member, make_person, make_team
 from tests.support.platforms import Platform, system_call
 from tests.support.runs import make_run
 from tests.support.telling import TERMS, Pigeon, give_address, post_with, tell_all
@@ -68,8 +68,7 @@ async def test_questions_answers_decisions_and_what_is_taken_back_are_told_once_
     platform: Platform, client: Client, reachable: tuple[Team, dict[str, str]]
 ) -> None:
     team, who = reachable
-    second = await make_person(platform)
-    await grant(platform, team, second, Role.REVIEWER)
+    second = await make_member(platform, team, Role.REVIEWER)
     who[await give_address(platform, second)] = "second"
     run, gate = await waiting(platform, client, team)
     assert begins(await told(platform, who)) == [
@@ -124,8 +123,7 @@ async def test_who_has_delegated_is_not_reminded_but_the_delegate_is(
     platform: Platform, client: Client, reachable: tuple[Team, dict[str, str]]
 ) -> None:
     team, who = reachable
-    second = await make_person(platform)
-    await grant(platform, team, second, Role.REVIEWER)
+    second = await make_member(platform, team, Role.REVIEWER)
     who[await give_address(platform, second)] = "second"
     await waiting(platform, client, team)
     await told(platform, who)
@@ -149,8 +147,7 @@ async def test_who_has_delegated_is_reminded_where_the_delegate_is_not(
     expected, who = dict[str, str](), dict[str, str]()
     for case in ("unreachable", "disabled", "decided", "delegated in turn"):
         team = await make_team(platform)
-        second = await make_person(platform)
-        await grant(platform, team, second, Role.REVIEWER)
+        second = await make_member(platform, team, Role.REVIEWER)
         expected[await give_address(platform, team.reviewer)] = case
         who[f"{second.name}@people.test"] = case
         if case != "unreachable":
@@ -185,10 +182,10 @@ async def test_whose_place_was_taken_has_decided_and_is_told_no_more_of_the_gate
     """The voice is used, also where the delegation ends after it: who has delegated to such a
     person is reminded."""
     team, who = reachable
-    second, third = await make_person(platform), await make_person(platform)
-    for person, name in ((second, "second"), (third, "third")):
-        await grant(platform, team, person, Role.REVIEWER)
-        who[await give_address(platform, person)] = name
+    second = await make_member(platform, team, Role.REVIEWER)
+    third = await make_member(platform, team, Role.REVIEWER)
+    who[await give_address(platform, second)] = "second"
+    who[await give_address(platform, third)] = "third"
     _, gate = await waiting_for_two(platform, client, team)
     await tell_all(platform, post_with(Pigeon()))
     made = await delegated(client, team, team.reviewer, second)
@@ -212,8 +209,7 @@ async def test_who_was_owed_a_mail_and_has_decided_by_another_meanwhile_gets_non
     platform: Platform, client: Client, reachable: tuple[Team, dict[str, str]]
 ) -> None:
     team, _ = reachable
-    second = await make_person(platform)
-    await grant(platform, team, second, Role.REVIEWER)
+    second = await make_member(platform, team, Role.REVIEWER)
     run, gate = await waiting_for_two(platform, client, team)
     async with platform.worker.write() as uow:
         await notifications.take_stock(uow, TERMS, limit=1)  # the mail is owed
@@ -228,8 +224,7 @@ async def test_a_closing_that_was_undone_is_not_told_and_decisions_are_told_as_t
     platform: Platform, client: Client, reachable: tuple[Team, dict[str, str]]
 ) -> None:
     team, _ = reachable
-    second = await make_person(platform)
-    await grant(platform, team, second, Role.REVIEWER)
+    second = await make_member(platform, team, Role.REVIEWER)
     run, gate = await waiting(platform, client, team)
     await tell_all(platform, post_with(Pigeon()))
     made = (await decide(client, team, gate, team.reviewer)).json()
@@ -297,16 +292,22 @@ async def test_what_is_not_told_is_tried_again_or_settled(
     broken = Broken(error, after=after)
     await tell_all(platform, post_with(broken))
     assert len([one for one in broken.parcels if one.place in who]) == 1
-    async with platform.worker.read() as session:
-        rows = await session.fetch(
-            "SELECT id, outcome FROM notifications WHERE run_id = %s", run.id
-        )
-    assert [row[1] for row in rows] == [outcome]
-    assert [code for code, ended in await tries_of(platform, rows[0][0]) if not ended] == []
+    assert [end for end, _ in await ends_of(platform, run.id, "gate_opened")] == [outcome]
+    one = await told_of(platform, run.id)
+    assert [code for code, ended in await tries_of(platform, one) if not ended] == []
     if outcome is not None:
         pigeon = Pigeon()
-        await notifications.send(platform.worker, system_call(), post_with(pigeon), rows[0][0])
+        await notifications.send(platform.worker, system_call(), post_with(pigeon), one)
         assert pigeon.parcels == []
+
+
+async def told_of(platform: Platform, run_id: RunId) -> UUID:
+    """The one notification of a run."""
+    async with platform.worker.read() as session:
+        rows = await session.fetch("SELECT id FROM notifications WHERE run_id = %s", run_id)
+    one: UUID
+    ((one,),) = rows
+    return one
 
 
 async def tries_of(platform: Platform, notification_id: UUID) -> list[tuple[str | None, bool]]:
@@ -326,7 +327,7 @@ async def test_a_fence_whose_answer_is_lost_loses_no_mail(
 ) -> None:  # fmt: skip
     """It was committed, and nobody here heard of it: the last bytes did not go out."""
     team, who = reachable
-    await waiting(platform, client, team)
+    run, _ = await waiting(platform, client, team)
     real = rows_of_notifications.mark_handed_over
 
     async def unheard(uow: UnitOfWork, notification_id: UUID, number: int) -> bool:
@@ -339,10 +340,7 @@ async def test_a_fence_whose_answer_is_lost_loses_no_mail(
         lost.setattr(rows_of_notifications, "mark_handed_over", unheard)
         await tell_all(platform, post_with(pigeon))
     assert pigeon.parcels == []
-    async with platform.worker.read() as session:
-        ((one,),) = await session.fetch(
-            "SELECT id FROM notifications WHERE person_id = %s", team.reviewer.id
-        )
+    one = await told_of(platform, run.id)
     assert await tries_of(platform, one) == [("fence_unknown", True)]
     for _ in range(2):
         await notifications.send(platform.worker, system_call(), post_with(pigeon), one)
@@ -358,8 +356,7 @@ async def test_a_letter_that_cannot_be_written_is_put_off(
     await tell_all(platform, replace(post_with(pigeon), templates={}))  # it ends
     assert pigeon.parcels == []
     assert await ends_of(platform, run.id, "gate_opened") == [(None, "letter_failed")]
-    async with platform.worker.read() as session:
-        ((one,),) = await session.fetch("SELECT id FROM notifications WHERE run_id = %s", run.id)
+    one = await told_of(platform, run.id)
     await notifications.send(platform.worker, system_call(), post_with(pigeon), one)
     assert [who[sent.place] for sent in pigeon.parcels] == ["reviewer"]
 

@@ -18,7 +18,7 @@ from tests.api.test_approvals import Gate, decide, open_gate, waiting, waiting_f
 from tests.conftest import RecordCases
 from tests.support.clients import Client, problem_of
 from tests.support.documents import demand, rule
-from tests.support.people import Team, grant, make_person, make_service_account
+from tests.support.people import Team, grant, make_member, make_service_account
 from tests.support.platforms import Member, Platform
 from tests.support.policing import put_in_force
 from tests.support.reviews import HOSTILE
@@ -135,8 +135,7 @@ async def test_only_who_asked_for_the_run_answers_with_accounts_and_persons_for_
 ) -> None:
     own = await make_service_account(platform, team, accountable=team.editor, roles=[Role.EDITOR])
     other = await make_service_account(platform, team, accountable=team.admin, roles=[Role.EDITOR])
-    second = await make_person(platform)
-    await grant(platform, team, second, Role.EDITOR)
+    second = await make_member(platform, team, Role.EDITOR)
     _, gate = await waiting(platform, client, team)
     questions = [await asked(client, team, gate, f"question {n}") for n in range(2)]
     for by in (team.reviewer, team.viewer, team.admin, second, other):
@@ -223,8 +222,7 @@ async def test_asking_and_closing_at_once_have_one_right_answer(
 ) -> None:
     """The first commit wins: a question that was taken stands before the gate's closing."""
     _, gate = await waiting(platform, client, team)
-    second = await make_person(platform)
-    await grant(platform, team, second, Role.REVIEWER)
+    second = await make_member(platform, team, Role.REVIEWER)
     results = await asyncio.gather(
         *(ask(client, team, gate, second, f"question {n}") for n in range(4)),
         decide(client, team, gate, team.reviewer),
@@ -241,8 +239,7 @@ async def test_a_quorum_of_two_is_reached_while_questions_and_runs_come_in(
     platform: Platform, client: Client, team: Team
 ) -> None:
     await put_in_force(platform, team, rule("two", "require_approval", approval=demand(quorum=2)))
-    second = await make_person(platform)
-    await grant(platform, team, second, Role.REVIEWER)
+    second = await make_member(platform, team, Role.REVIEWER)
     run = await make_run(platform, team, RunState.AWAITING_APPROVAL)
     gate = await open_gate(client, run)
     question = await asked(client, team, gate)

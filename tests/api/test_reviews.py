@@ -22,7 +22,7 @@ from tests.api.test_approvals import Gate, check_refused, decide, open_gate, wai
 from tests.conftest import RecordCases
 from tests.support.clients import Client, problem_of
 from tests.support.documents import DIGEST_C, demand, rule
-from tests.support.people import Team, grant, make_person
+from tests.support.people import Team, make_member
 from tests.support.platforms import Platform
 from tests.support.policing import put_in_force
 from tests.support.reviews import HOSTILE
@@ -208,8 +208,7 @@ async def test_a_receipt_names_the_audit_event_that_has_the_same_digests(
 async def test_a_reviewers_own_record_has_what_he_signed(
     platform: Platform, client: Client, team: Team
 ) -> None:
-    second = await make_person(platform)
-    await grant(platform, team, second, Role.REVIEWER)
+    second = await make_member(platform, team, Role.REVIEWER)
     gates = [(await waiting(platform, client, team))[1] for _ in range(3)]
     for gate, by in zip(gates, (team.reviewer, second, team.reviewer), strict=True):
         assert (await decide(client, team, gate, by)).status_code == 201
@@ -255,8 +254,7 @@ async def test_two_of_two_are_reached_while_runs_come_in_and_only_a_drift_is_sta
     platform: Platform, client: Client, team: Team
 ) -> None:
     await put_in_force(platform, team, rule("two", "require_approval", approval=demand(quorum=2)))
-    second = await make_person(platform)
-    await grant(platform, team, second, Role.REVIEWER)
+    second = await make_member(platform, team, Role.REVIEWER)
     _, gate = await waiting(platform, client, team)
     answers = await asyncio.gather(
         decide(client, team, gate, team.reviewer),

@@ -15,7 +15,7 @@ from animus.domain.notifications import Channel
 from animus.services import notifications
 from tests.api.test_delegations import delegated, drop_role, revoke
 from tests.support.clients import Client
-from tests.support.people import Team, grant, make_person
+from tests.support.people import Team, grant, make_member
 from tests.support.platforms import Member, Platform
 from tests.support.telling import TERMS, Pigeon, give_address, post_with, tell_all
 from tests.support.waiting import eventually
@@ -28,8 +28,7 @@ REASON = "on holiday \u202e\x1b[31m\r\nBcc: mallory@evil.test"
 @pytest.fixture
 async def second(platform: Platform, team: Team) -> Member:
     """Another reviewer of the team, with an address, as everybody has one here."""
-    second = await make_person(platform)
-    await grant(platform, team, second, Role.REVIEWER)
+    second = await make_member(platform, team, Role.REVIEWER)
     for one in (second, team.reviewer, team.admin):
         await give_address(platform, one)
     return second

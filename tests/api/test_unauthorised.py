@@ -20,7 +20,7 @@ from tests.api.operations import OPERATIONS, STREAMS, Operation
 from tests.api.scenes import Scene, bodies
 from tests.conftest import RecordCases
 from tests.support.clients import Client, problem_of
-from tests.support.people import grant, make_person, make_service_account
+from tests.support.people import make_member, make_person, make_service_account
 from tests.support.platforms import Member, Platform
 from tests.support.waiting import eventually
 
@@ -113,8 +113,7 @@ def refusal_of(operation: Operation, holder: str) -> Refusal:
 async def holders(platform: Platform, client: Client, scene: Scene) -> Holders:
     """Who is wrong would be let in nearly everywhere, were it not for that one thing."""
     team = scene.team
-    disabled = await make_person(platform)
-    await grant(platform, team, disabled, Role.ADMIN)
+    disabled = await make_member(platform, team, Role.ADMIN)
     orphan = await make_service_account(platform, team, accountable=disabled, roles=[Role.EDITOR])
     admin = await platform.call(platform.admin)
     async with platform.api.write() as uow:

@@ -21,7 +21,7 @@ from tests.conftest import RecordCases
 from tests.support.clients import Client, problem_of
 from tests.support.documents import demand, rule
 from tests.support.limits import limit_project
-from tests.support.people import Team, grant, make_person, make_service_account
+from tests.support.people import Team, make_member, make_service_account
 from tests.support.platforms import Member, Platform
 from tests.support.policing import put_in_force
 from tests.support.runs import DrivenRun, make_run, submit
@@ -131,8 +131,7 @@ async def test_one_of_two_approvals_is_taken_back_and_the_other_counts(
 ) -> None:
     two = demand(quorum=2)
     await put_in_force(platform, team, rule("two", "require_approval", approval=two))
-    second = await make_person(platform)
-    await grant(platform, team, second, Role.REVIEWER)
+    second = await make_member(platform, team, Role.REVIEWER)
     run = await make_run(platform, team, RunState.AWAITING_APPROVAL)
     gates = await client.get(f"{run.path}/gates", team.viewer)
     gate = next(one for one in gates if one["rule"]["quorum"] == 2)
@@ -170,8 +169,7 @@ async def test_each_refusal(
     platform: Platform, client: Client, team: Team, record_cases: RecordCases
 ) -> None:
     run, gate = await waiting(platform, client, team)
-    other = await make_person(platform)
-    await grant(platform, team, other, Role.REVIEWER)
+    other = await make_member(platform, team, Role.REVIEWER)
     account = await make_service_account(
         platform, team, accountable=team.reviewer, roles=[Role.REVIEWER]
     )
@@ -255,26 +253,35 @@ async def test_a_gate_whose_deadline_has_passed_is_not_opened_again(
     assert (await run.view()).state is RunState.EXPIRED
 
 
-async def test_days_out_of_the_queue_are_no_days_of_waiting(
+async def queued(
     platform: Platform, client: Client, team: Team
-) -> None:
-    """Of its week it waited three hours, thrice; in between it was away for eight days, twice."""
+) -> tuple[DrivenRun, DrivenRun, Any]:
+    """The only run that the project may have at once, one that waits behind it, and the gate that
+    this one passed."""
     ahead = await submit(platform, team)
     await ahead.plan()
     await limit_project(platform, team, {"runs": 1})
     await ahead.revalidate()
-    run, _ = await waiting(platform, client, team)
+    run, gate = await waiting(platform, client, team)
     await run.decide()
     await run.settle()
+    assert (await run.revalidate()).standing is Standing.QUEUE
+    return ahead, run, gate
+
+
+async def test_days_out_of_the_queue_are_no_days_of_waiting(
+    platform: Platform, client: Client, team: Team
+) -> None:
+    """Of its week it waited three hours, thrice; in between it was away for eight days, twice."""
+    ahead, run, _ = await queued(platform, client, team)
     for _ in range(2):
-        assert (await run.revalidate()).standing is Standing.QUEUE
         backdate(platform, run, timedelta(hours=3))
         await run.withdraw()
         assert (await run.revalidate()).standing is Standing.APPROVE
         backdate(platform, run, timedelta(days=8))
         await run.decide()
         assert (await run.settle()).standing is Standing.REVALIDATE
-    assert (await run.revalidate()).standing is Standing.QUEUE
+        assert (await run.revalidate()).standing is Standing.QUEUE
     until = (await run.view()).deadline
     assert until is not None
     left = until - utc_now()
@@ -308,14 +315,7 @@ _GUARD: tuple[LiteralString, ...] = (
 async def test_a_run_that_waited_for_room_goes_back_and_keeps_its_place(
     platform: Platform, client: Client, team: Team
 ) -> None:
-    ahead = await submit(platform, team)
-    await ahead.plan()
-    await limit_project(platform, team, {"runs": 1})
-    await ahead.revalidate()
-    run, gate = await waiting(platform, client, team)
-    await run.decide()
-    await run.settle()
-    assert (await run.revalidate()).standing is Standing.QUEUE
+    ahead, run, gate = await queued(platform, client, team)
     await run.withdraw()
     assert (await run.revalidate()).standing is Standing.APPROVE
     back = await run.view()

@@ -13,7 +13,7 @@ from animus.domain.ids import DelegationId
 from animus.domain.runs import RunState
 from tests.store.test_permission_to_run import decision
 from tests.support.databases import CHECK, FOREIGN_KEY, connected, state_of
-from tests.support.people import Team, delegate, grant, make_person, make_team
+from tests.support.people import Team, delegate, make_member, make_team
 from tests.support.platforms import Member, Platform
 from tests.support.runs import DrivenRun, make_run
 
@@ -62,8 +62,7 @@ class Scene:
 @pytest.fixture(scope="module")
 async def scene(platform: Platform) -> Scene:
     team = await make_team(platform)
-    second = await make_person(platform)
-    await grant(platform, team, second, Role.REVIEWER)
+    second = await make_member(platform, team, Role.REVIEWER)
     made = await delegate(platform, team, team.reviewer, second, life=timedelta(days=1))
     run = await make_run(platform, team, RunState.AWAITING_APPROVAL)
     return Scene(run=run, team=team, second=second, delegation=made.id)

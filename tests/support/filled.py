@@ -20,14 +20,7 @@ from tests.support.clusters import (
 )
 from tests.support.documents import short_pipeline
 from tests.support.limits import limit_cluster, limit_project
-from tests.support.people import (
-    Team,
-    delegate,
-    grant,
-    make_person,
-    make_service_account,
-    make_team,
-)
+from tests.support.people import Team, delegate, make_member, make_service_account, make_team
 from tests.support.platforms import Platform
 from tests.support.runs import DrivenRun, make_run, production_request, start, submit, upload
 from tests.support.source_packs import find_vector
@@ -57,8 +50,7 @@ async def fill(platform: Platform, client: Client) -> Team:
 
 async def _delegate(platform: Platform, team: Team) -> None:
     """The reviewer has another one decide in that place, who has done so once."""
-    second = await make_person(platform)
-    await grant(platform, team, second, Role.REVIEWER)
+    second = await make_member(platform, team, Role.REVIEWER)
     made = await delegate(platform, team, team.reviewer, second)
     run = await make_run(platform, team, RunState.AWAITING_APPROVAL)
     await run.decide(second, delegation=made.id)

@@ -110,6 +110,13 @@ async def grant(platform: Platform, team: Team, member: Member, role: Role) -> N
         await confirm(platform, team, change.id, await platform.call(team.admin, team.project_id))
 
 
+async def make_member(platform: Platform, team: Team, role: Role) -> Member:
+    """A person more, with a role in the team's project."""
+    member = await make_person(platform)
+    await grant(platform, team, member, role)
+    return member
+
+
 async def confirm(platform: Platform, team: Team, change_id: object, call: Call) -> None:
     async with platform.api.write() as uow:
         await changes.confirm(uow, call, team.project_id, change_id, reason="")  # type: ignore[arg-type]  # a ChangeId
