@@ -43,11 +43,8 @@ from animus.adapters.kubernetes.manifests import (
 )
 from animus.adapters.kubernetes.names import (
     EGRESS,
-    OUTCOME_FINALIZER,
     attempt_in,
     job_name,
-    run_secret_name,
-    step_secret_name,
 )
 from animus.adapters.kubernetes.notes import find_noted, note_of
 from animus.adapters.kubernetes.placements import EgressNotGranted, NotGranted
@@ -68,6 +65,7 @@ from animus.adapters.kubernetes.refusals import (
     egress_not_granted,
     not_granted,
 )
+from animus.adapters.kubernetes.removals import KnownJob, Removal
 from animus.adapters.kubernetes.reports import (
     IN_LOG,
     MAX_REPORT_LOG,
@@ -97,14 +95,9 @@ ROOM_EVERY = 10.0
 """Seconds after which a full quota is tried again."""
 CONFIRM_EVERY = 150.0
 """Seconds after which the api server itself is asked while a watch is blind."""
-CLEAR_WITHIN = 120.0
 SWEPT_AT_ONCE = 8
 """Each has its own time to go away, which begins when its turn has come."""
 LOG_WITHIN = 60.0
-END_GRACE_SECONDS = 1
-_CLEAR_PAUSES = (0.1, 0.2, 0.4, 0.8, 1.0)
-UNHEARD_WITHIN = 5.0
-"""Seconds after which what should have gone is asked for again although no watch has said so."""
 _LOG = "main.log"
 
 KeepLog = Callable[[str, Path, str, int], Awaitable[bool]]
@@ -176,14 +169,11 @@ class KubernetesExecutor(Executor):
         return self.live.offset(attempt_id)
 
     async def clear(self, attempt_id: AttemptId, /) -> None:
-        selector = self.site.naming.selector_of(attempt_id)
-        deadline = time.monotonic() + CLEAR_WITHIN
-        pauses = iter(_CLEAR_PAUSES)
-        while left := await self._remove(selector):
-            if time.monotonic() > deadline:
-                raise StillThere("What there is of an attempt in the cluster does not go away.")
-            await asyncio.sleep(next(pauses, _CLEAR_PAUSES[-1]))
-            await self._until_gone(left)
+        created = self.journals.open(attempt_id).find(JobFact.CREATED)
+        job = None
+        if created is not None and "name" in created:  # which agents of before did not keep
+            job = KnownJob(created["name"], created["uid"])
+        await self._removal.remove(self.site.naming.selector_of(attempt_id), job=job)
         await asyncio.to_thread(self._remove_files, attempt_id)
 
     async def held(self) -> Set[AttemptId]:
@@ -214,6 +204,10 @@ class KubernetesExecutor(Executor):
             return False
         return True
 
+    @property
+    def _removal(self) -> Removal:
+        return Removal(client=self.client, watcher=self.watcher)
+
     def close(self) -> None:
         """Stop watching."""
         self.watcher.close()
@@ -241,7 +235,7 @@ class KubernetesExecutor(Executor):
                 raise Unrunnable(noted)
             has_begun = JobSighting(job).has_ended or await self._has_begun(name)
         if journal.find(JobFact.CREATED) is None:
-            journal.record(JobFact.CREATED, {"uid": job["metadata"]["uid"]})
+            journal.record(JobFact.CREATED, {"uid": job["metadata"]["uid"], "name": name})
         if not has_begun:
             _check_obtained(task)
             for secret in secrets_of(task, job):
@@ -329,16 +323,8 @@ class KubernetesExecutor(Executor):
         """An attempt that has failed for good must not start later, when the trouble is over; and
         an agent that comes after this one is killed must not take it for another failure."""
         await self.client.annotate_job(name, note_of(failure))
-        await self._end_pods(_pods_of(name))
+        await self._removal.end_pods(_pods_of(name))
         await self.client.suspend_job(name)
-
-    async def _end_pods(self, selector: str) -> Sequence[JsonObject]:
-        """Ask for them to be ended; those that there are. Before anything else is done to their
-        Job: a kubelet takes no shorter grace than it was told first."""
-        pods = (await self.client.list(Kind.PODS, selector)).items
-        for pod in pods:
-            await self.client.delete_pod(pod["metadata"]["name"], grace_seconds=END_GRACE_SECONDS)
-        return pods
 
     def _follow(
         self, task: AttemptTask, journal: AttemptJournal, pod: PodSighting, redactor: Redactor
@@ -388,30 +374,6 @@ class KubernetesExecutor(Executor):
             return None
         return ResultLog(sha256=digest, size=size, truncated=truncated or not is_whole)
 
-    async def _remove(self, selector: str) -> _Left | None:
-        """Ask for everything to be removed; what there was still, and is to go first."""
-        if pods := await self._end_pods(selector):
-            return _Left(kind=Kind.PODS, jobs=frozenset(map(_job_of, pods)))
-        jobs = (await self.client.list(Kind.JOBS, selector)).items
-        names = [job["metadata"]["name"] for job in jobs]
-        for name in names:
-            await self.client.delete_secret(name)
-            await self.client.delete_secret(run_secret_name(name))
-            await self.client.delete_secret(step_secret_name(name))
-            await self.client.release_job(name, finalizer=OUTCOME_FINALIZER)
-            await self.client.delete_job(name)
-        return _Left(kind=Kind.JOBS, jobs=frozenset(names)) if names else None
-
-    async def _until_gone(self, left: _Left) -> None:
-        """By the watch's word, which is only a hint: whoever waits asks the api server again."""
-        deadline = time.monotonic() + UNHEARD_WITHIN
-        for name in left.jobs:
-            while _is_there(left.kind, self.watcher.look(name)):
-                if (seconds := deadline - time.monotonic()) <= 0:
-                    break
-                await self.watcher.wait(name, within=seconds)
-            self.watcher.forget(name)
-
     def _remove_files(self, attempt_id: AttemptId) -> None:
         """All but the journal."""
         for file in self.journals.open(attempt_id).other_files():
@@ -419,14 +381,6 @@ class KubernetesExecutor(Executor):
                 shutil.rmtree(file)
             else:
                 file.unlink()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Left:
-    """What must be gone before an attempt can be cleared further: of these Jobs."""
-
-    kind: Kind
-    jobs: Set[str]
 
 
 class _Stuck:
@@ -454,14 +408,6 @@ def _check_obtained(task: AttemptTask) -> None:
     """Raises `Unrunnable` where main can't be given its secrets, and needs them."""
     if task.secrets_failure is not None:
         raise Unrunnable(task.secrets_failure)
-
-
-def _is_there(kind: Kind, seen: Seen) -> bool:
-    return bool(seen.pods) or (kind is Kind.JOBS and seen.job is not None)
-
-
-def _job_of(pod: JsonObject) -> str:
-    return str(pod["metadata"]["labels"].get(JOB_NAME, ""))
 
 
 def _pods_of(job: str) -> str:

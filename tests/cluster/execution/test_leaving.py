@@ -9,10 +9,10 @@ from uuid import uuid4
 
 import pytest
 
-from animus.adapters.kubernetes import executor
+from animus.adapters.kubernetes import removals
 from animus.adapters.kubernetes.clients import Kind, KubernetesClient, Listing
 from animus.adapters.kubernetes.errors import ListExpired
-from animus.adapters.kubernetes.watching import Watcher, changes_of
+from animus.adapters.kubernetes.watching import Seen, Watcher, changes_of
 from animus.adapters.signing import make_key
 from animus.domain.canonical import JsonObject
 from deploy.dev_cluster.clusters import Cluster
@@ -20,7 +20,7 @@ from deploy.local.clusters import NAMESPACE
 from tests.agent.conftest import Images
 from tests.agent.platforms import Platform
 from tests.agent.steps import python_step
-from tests.cluster.execution.benches import ClusterBench, eventually
+from tests.cluster.execution.benches import ClusterBench, eventually, name_of
 from tests.cluster.execution.conftest import MakeBench
 from tests.cluster.execution.moments import MOMENTS, Moment, is_in_main
 from tests.cluster.jobs import apply, hardened_job
@@ -88,7 +88,7 @@ async def test_what_does_not_go_away_keeps_nothing_else_from_going(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A Job that somebody holds; the pods of a node that is lost are like it."""
-    monkeypatch.setattr(executor, "CLEAR_WITHIN", 3.0)
+    monkeypatch.setattr(removals, "CLEAR_WITHIN", 3.0)
     held, free = orphaned_job(bench), orphaned_job(bench)
     held["metadata"]["finalizers"].append("example.com/hold")
     for job in (held, free):
@@ -157,6 +157,36 @@ async def test_another_installations_agent_removes_nothing_of_ours(
     assert await is_in_main(bench, order)
     await bench.stop(order)
     await running
+
+
+async def test_what_no_watch_has_told_of_is_removed_all_the_same(
+    platform: Platform, images: Images, bench: ClusterBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = await platform.open_attempt(python_step(images.demo, STUBBORN, resources=SMALL))
+    running = asyncio.create_task(bench.execute(order))
+    await eventually(lambda: is_in_main(bench, order))
+    nothing = Seen(job=None, pods=(), events=())
+    monkeypatch.setattr(Watcher, "look", lambda self, job: nothing)
+    await bench.executor.clear(order.attempt_id)
+    assert await bench.left(order.attempt_id) == []
+    monkeypatch.undo()
+    await bench.stop(order)
+    await running
+
+
+async def test_a_job_that_took_the_name_of_one_that_went_is_not_removed(
+    cluster: Cluster, platform: Platform, images: Images, bench: ClusterBench, tmp_path: Path
+) -> None:
+    order = await platform.open_attempt(python_step(images.demo, BRIEF, resources=SMALL))
+    await bench.execute(order)
+    await bench.executor.clear(order.attempt_id)
+    name = name_of(order)
+    job = hardened_job(name, "localhost/none@sha256:" + "0" * 64)
+    job["metadata"] |= {"namespace": NAMESPACE}
+    apply(cluster, job, scratch=tmp_path)
+    await bench.executor.clear(order.attempt_id)
+    assert await bench.executor.client.find_job(name) is not None
+    cluster.kubectl("delete", "job", name, "--namespace", NAMESPACE)
 
 
 async def announced_to_nobody(what: str) -> None:
