@@ -61,18 +61,21 @@ class Timed(Executor):
 
     async def run(self, task: AttemptTask, /, *, watch: Callable[[Progress], None]) -> AttemptEnd:
         moments = self.moments.setdefault(task.attempt_id, Moments())
-        name = job_name(task.order)
 
         def note(progress: Progress) -> None:
             if progress.phase is ExecutionPhase.MAIN and moments.running is None:
                 moments.running = time.time()
             if progress.phase is ExecutionPhase.COLLECT and moments.noticed is None:
                 moments.noticed = time.time()
-                (pod,) = self.executor.watcher.look(name).pods
-                moments.ended = _ended(PodSighting(pod))
+                moments.ended = self._ended(job_name(task.order))
             watch(progress)
 
         return await self.executor.run(task, watch=note)
+
+    def _ended(self, job: str) -> float | None:
+        """None where the api server itself was asked, because nothing was heard for long."""
+        pods = self.executor.watcher.look(job).pods
+        return _ended(PodSighting(pods[0])) if pods else None
 
     async def clear(self, attempt_id: AttemptId, /) -> None:
         await self.executor.clear(attempt_id)

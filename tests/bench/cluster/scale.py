@@ -38,6 +38,8 @@ SHORTEST = 5
 CLOSED_AT_ONCE = 4
 GONE_WITHIN = 1_800.0
 POLL = 2.0
+LAST_WORDS = 60
+"""Lines of an agent that ended before its time."""
 KINDS = {"jobs": "/apis/batch/v1", "pods": "/api/v1", "secrets": "/api/v1"}
 """What an attempt has in a cluster, and where the api server has it."""
 PAGE = 250
@@ -119,8 +121,9 @@ async def _open(platform: Platform, image: str, load: int, duration: float) -> l
 
 @asynccontextmanager
 async def _agent(file: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Ready for orders. What it logs is in a file beside its settings."""
-    with file.with_suffix(".log").open("wb") as log:
+    """Ready for orders. What it logs is in a file beside its settings, and shown if it ends."""
+    said = file.with_suffix(".log")
+    with said.open("wb") as log:
         agent = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tests.bench.cluster.agents", str(file)),
             stdin=asyncio.subprocess.PIPE,
@@ -131,6 +134,9 @@ async def _agent(file: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     try:
         assert (await _read(agent))["event"] == READY
         yield agent
+    except BaseException:
+        _tell("\n".join(said.read_text(errors="replace").splitlines()[-LAST_WORDS:]))
+        raise
     finally:
         agent.terminate()
         await agent.wait()
@@ -231,15 +237,17 @@ class _Span:
 def _figures(
     results: Sequence[dict[str, Any]], submitted: Sequence[float], *, load: int
 ) -> dict[str, Any]:
-    noticed = [each["noticed"] - each["ended"] for each in results]
-    answered = [each["answered"] - each["ended"] for each in results]
-    spans = [_Span(each["running"], each["noticed"]) for each in results]
+    timed = [each for each in results if each["ended"] is not None]
+    noticed = [each["noticed"] - each["ended"] for each in timed]
+    answered = [each["answered"] - each["ended"] for each in timed]
+    spans = [_Span(each["running"] or each["noticed"], each["noticed"]) for each in results]
     assert len(submitted) == load, "an attempt has no Job on record"
     return {
         "most_running_at_once": _most_at_once(spans),
         "submitted_per_second": round(load / submitted[-1], 1),
         "noticed": {f"p{p}_ms": milliseconds(noticed, p) for p in (50, 99)},
         "answered": {f"p{p}_ms": milliseconds(answered, p) for p in (50, 99)},
+        "end_unheard": len(results) - len(timed),
         "asked_again": sum(each["retries"] for each in results),
     }
 
