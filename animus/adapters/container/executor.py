@@ -156,9 +156,11 @@ class ContainerExecutor(Executor):
         watch: Callable[[Progress], None],
     ) -> AttemptEnd:
         secrets = self.secrets.of(task.attempt_id)
+        there = (await self.engine.list_containers(self.naming.labels_of(task.attempt_id))).values()
         movers = Movers(
             engine=self.engine, naming=self.naming, image=self.step_image,
             task=task, place=place, journal=journal, now=self.now, redactor=redactor,
+            there=there,
         )  # fmt: skip
 
         def tell(phase: ExecutionPhase) -> None:
@@ -170,7 +172,7 @@ class ContainerExecutor(Executor):
         with ExitStack() as live:
             main = MainRun(
                 engine=self.engine, runtimes=self.runtimes, naming=self.naming,
-                task=task, place=place, journal=journal, now=self.now, secrets=secrets,
+                task=task, place=place, journal=journal, now=self.now, secrets=secrets, there=there,
                 on_log=lambda file: live.enter_context(self._handing_on(task, file, redactor)),
             )  # fmt: skip
             tell(ExecutionPhase.MAIN)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -64,6 +64,8 @@ class MainRun:
     journal: AttemptJournal
     now: Callable[[], datetime]
     secrets: SecretFiles
+    there: Collection[str]
+    """Names of the containers that an earlier agent has left of the attempt."""
     on_log: Callable[[Path], None]
     """Told where the engine keeps what main writes, as soon as main is there."""
 
@@ -92,7 +94,7 @@ class MainRun:
 
     async def _adopt(self) -> ContainerState | None:
         """The container of an earlier agent; None where main has not been started yet."""
-        found = await self.engine.find_container(self.name)
+        found = await self.engine.find_container(self.name) if self.name in self.there else None
         if found is not None and not found.has_started:
             await remove_unstarted(self.engine, found)
             self.journal.withdraw(MainFact.MAY_RUN)  # not before: rather lost than started twice

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -18,7 +18,7 @@ from animus.adapters.container.inspection import ContainerState
 from animus.adapters.container.phases import MOVER_SECONDS, Naming, mover_spec
 from animus.adapters.container.places import Place
 from animus.adapters.container.starting import create, get_image, remove_unstarted, start
-from animus.adapters.container.watching import watch_to_end
+from animus.adapters.container.watching import wait_for_end
 from animus.adapters.steps.failures import platform_failure
 from animus.adapters.steps.logs import WITHHELD, read_json_file, read_k8s_file, write_log
 from animus.adapters.steps.redaction import Redactor
@@ -58,6 +58,8 @@ class Movers:
     journal: AttemptJournal
     now: Callable[[], datetime]
     redactor: Redactor
+    there: Collection[str]
+    """Names of the containers that an earlier agent has left of the attempt."""
 
     async def fetch(self) -> Failure | None:
         """What keeps main from starting, or None. Done once: the answer is kept."""
@@ -108,7 +110,7 @@ class Movers:
     async def _move(self, phase: ExecutionPhase, *, prepare: Callable[[], None]) -> None:
         """Run one of them to its end. Its token is gone from the disk as soon as it has ended."""
         name = self.naming.name_of(self.task.attempt_id, phase)
-        container = await self.engine.find_container(name)
+        container = await self.engine.find_container(name) if name in self.there else None
         if container is not None and not container.has_started:
             await remove_unstarted(self.engine, container)
             container = None
@@ -116,7 +118,7 @@ class Movers:
             prepare()
             container = await self._start(phase)
         running = container
-        await watch_to_end(self.engine, running, look=lambda: self._end_if_late(running))
+        await wait_for_end(self.engine, running, look=lambda: self._end_if_late(running))
         self.place.drop_token(self.place.attempt_token)
 
     async def _end_if_late(self, container: ContainerState) -> None:

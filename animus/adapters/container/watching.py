@@ -24,7 +24,14 @@ Look = Callable[[], Awaitable[None]]
 async def watch_to_end(
     engine: Engine, container: ContainerState, *, look: Look
 ) -> ContainerState | None:
-    """Its state once it has ended; None where it was taken away or nobody monitors it any more.
+    """Its state once it has ended; None where it was taken away or nobody monitors it any more."""
+    if not await wait_for_end(engine, container, look=look):
+        return None
+    return await _settled(engine, container.identity)
+
+
+async def wait_for_end(engine: Engine, container: ContainerState, *, look: Look) -> bool:
+    """Until it has ended and its log is whole; False where nobody monitors it any more.
 
     `podman wait` is not asked: it reports success for what was removed, and never returns where the
     monitor was killed.
@@ -32,9 +39,12 @@ async def watch_to_end(
     if not container.has_ended:
         with _ends_of(engine, container) as (process, monitor):
             await _until_either(process, monitor, look)
-            if monitor is not None and not await _has_ended(process):
-                return None
-    return await _settled(engine, container.identity)
+            if monitor is not None:
+                if not await _has_ended(process):
+                    return False
+                await asyncio.wait([monitor], timeout=SETTLE_WITHIN)
+    await _until_unmonitored(container.identity)
+    return True
 
 
 @contextmanager
@@ -93,17 +103,21 @@ async def _docker_end(engine: Engine, identity: str) -> None:
             await asyncio.sleep(LOOK_EVERY)
 
 
-async def _settled(engine: Engine, identity: str) -> ContainerState | None:
-    """The state with the end in it, once the log is whole too.
+async def _until_unmonitored(identity: str) -> None:
+    """The monitor still writes what the container said last, and tells the engine of the end."""
+    for _ in range(round(SETTLE_WITHIN / SETTLE_POLL)):
+        if not is_monitored(identity):
+            return
+        await asyncio.sleep(SETTLE_POLL)
 
-    The kernel is quicker than the engine's bookkeeping, and that is quicker than the monitor, which
-    still writes what the container said last.
-    """
+
+async def _settled(engine: Engine, identity: str) -> ContainerState | None:
+    """The state with the end in it: the kernel is quicker than the engine's bookkeeping."""
     deadline = asyncio.get_running_loop().time() + SETTLE_WITHIN
     while True:
         state = await engine.find_container(identity)
-        if state is None or (state.has_ended and not is_monitored(identity)):
+        if state is None or state.has_ended:
             return state
         if asyncio.get_running_loop().time() > deadline:
-            return state if state.has_ended else None
+            return None
         await asyncio.sleep(SETTLE_POLL)
