@@ -7,7 +7,9 @@
 unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON := .venv/bin/python
-PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
+BY_FILE := --dist loadfile --no-loadscope-reorder
+PARALLEL := -n 2 $(BY_FILE)
+PATIENT := -n 3 $(BY_FILE)  # for tests that wait more than they work, two cores are enough for three
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,7 +63,7 @@ cluster-status: setup ## show the node's components and whether each is ready
 	@$(PYTHON) -m deploy.dev_cluster status
 
 test-cluster: setup ## tests on real Kubernetes nodes of their own (needs root)
-	@$(PYTHON) -m pytest -q $(PARALLEL) -m cluster tests/cluster
+	@$(PYTHON) -m pytest -q $(PATIENT) -m cluster tests/cluster
 
 bench: setup servers ## measure, and print one JSON object
 	@$(PYTHON) -m tests.bench
