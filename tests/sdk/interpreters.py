@@ -5,6 +5,7 @@ What it depends on is kept in the cache; the wheel itself is of this checkout, a
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import os
@@ -131,6 +132,7 @@ def _pins() -> str:
 @cache
 def _wheel() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="animus-wheel-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
     _run([*build, "--directory", str(folder)], cwd=_SDK)
     (wheel,) = folder.glob("*.whl")
