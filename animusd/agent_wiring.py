@@ -18,6 +18,7 @@ from animus.adapters.container.phases import Naming
 from animus.adapters.container.places import STEP_GID, STEP_UID, Place, Places
 from animus.adapters.container.sandboxes import Runtimes, find_fault
 from animus.adapters.container.secret_files import SecretRoom, is_in_memory
+from animus.adapters.container.starting import OwnImage
 from animus.adapters.gateway import Gateway
 from animus.adapters.noop_executor import NoopExecutor
 from animus.adapters.signing import FileSigner
@@ -132,7 +133,7 @@ def _executor(
         ),
         secrets=_room(section, signer, rootless=engine.rootless),
         journals=journals,
-        step_image=step_image,
+        step_image=OwnImage(engine, step_image),
         api=_upstream(section.api_url),
         object_store=_upstream(f"http://{object_store}"),
         live=LiveLogs(ChunkUploads(gateway)),

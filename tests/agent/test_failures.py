@@ -9,14 +9,19 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from pathlib import Path
+from secrets import token_hex
 
+import pytest
+
+from animus.adapters.container.engines import Engine, EngineFailed
 from animus.adapters.container.outcomes import exit_code_of_unstarted, refused_start
 from animus.domain.canonical import JsonObject
 from animus.domain.work_orders import AttemptResult
 from animus.ports import ExecutionPhase
 from deploy.embedded.stack import Stack
 from tests.agent.agents import Bench, read_result, until
-from tests.agent.conftest import BOTH, Images
+from tests.agent.conftest import BOTH, Images, MakeAgent
 from tests.agent.platforms import Platform
 from tests.agent.steps import python_step, shell_step
 from tests.conftest import RecordCases
@@ -206,6 +211,36 @@ async def test_every_end_is_told_for_what_it_is(
     }
     assert not wrong
     record_cases("ends of attempts", len(CASES))
+
+
+async def test_an_image_of_ours_that_was_removed_is_missed_by_name(
+    platform: Platform, make_agent: MakeAgent, engine: Engine, images: Images, tmp_path: Path
+) -> None:
+    """The engine is asked for it once, and again where it did not do what it was told."""
+    reference = await _build_another(engine, images.step, tmp_path)
+    try:
+        bench = make_agent(step_image=reference)
+        step = python_step(images.demo, "pass")
+        assert (await bench.result(await platform.open_attempt(step))).failure is None
+    finally:
+        await engine.ask("rmi", reference)
+    order = await platform.open_attempt(step)
+    with pytest.raises(EngineFailed):
+        await bench.execute(order)
+    result = await bench.result(order)
+    assert _told(result) == "environment/image_missing"
+    assert result.failure is not None
+    assert reference in result.failure.message
+    assert await bench.containers(order.attempt_id) == []
+
+
+async def _build_another(engine: Engine, reference: str, folder: Path) -> str:
+    """By digest: one that does the same, and is nobody else's."""
+    name = f"localhost/animus-{token_hex(8)}"
+    (folder / "Containerfile").write_text(f"FROM {reference}\nLABEL name={name}\n")
+    await engine.ask("build", "--tag", name, str(folder))
+    (digest,) = (await engine.ask("image", "inspect", "--format", "{{.Digest}}", name)).split()
+    return f"{name}@{digest}"
 
 
 async def _check(case: Case, platform: Platform, bench: Bench, images: Images) -> None:

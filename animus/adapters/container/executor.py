@@ -33,6 +33,7 @@ from animus.adapters.container.processes import (
 )
 from animus.adapters.container.sandboxes import Runtimes
 from animus.adapters.container.secret_files import SecretRoom
+from animus.adapters.container.starting import OwnImage
 from animus.adapters.steps.failures import Unrunnable, collect_failure, platform_failure
 from animus.adapters.steps.logs import read_json_file, read_k8s_file
 from animus.adapters.steps.redaction import Redactor
@@ -63,7 +64,7 @@ class ContainerExecutor(Executor):
     places: Places
     secrets: SecretRoom
     journals: Journals
-    step_image: str
+    step_image: OwnImage
     api: Upstream
     object_store: Upstream
     live: LiveLogs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from animus.domain.canonical import JsonObject
@@ -53,6 +54,20 @@ class ContainerState:
     def monitor_pid(self) -> int:
         """Of podman's conmon; 0 where there is none."""
         return int(self._state.get("ConmonPid") or 0)
+
+    def running_since(self, moment: datetime) -> ContainerState | None:
+        """What the engine would say now that it has started it; None where that must be asked.
+
+        Podman's monitor writes down its own process and the container's first one.
+        """
+        pids = [_number_in(self.raw.get(each)) for each in ("PidFile", "ConmonPidFile")]
+        if not all(pids):
+            return None
+        pid, monitor = pids
+        now = {
+            "Status": "running", "Pid": pid, "ConmonPid": monitor, "StartedAt": moment.isoformat(),
+        }  # fmt: skip
+        return ContainerState({**self.raw, "State": {**self._state, **now}})
 
     @property
     def exit_code(self) -> int:
@@ -184,6 +199,14 @@ def _whole(reference: str) -> str:
     elif not is_host:
         name = f"docker.io/{name}"
     return f"{name}@{digest}"
+
+
+def _number_in(file: object) -> int:
+    """0 where there is none, or none that we may read."""
+    try:
+        return int(Path(str(file)).read_text()) if file else 0
+    except (OSError, ValueError):
+        return 0
 
 
 def _time(text: object) -> datetime | None:

@@ -176,7 +176,7 @@ class MainRun:
     async def _describe_end(
         self, container: ContainerState, ended: ContainerState | None
     ) -> MainEnd:
-        started_at = self._started_at(container)
+        started_at = self._started_at(ended or container)
         seen = MainEnd(
             exit_code=None,
             started_at=started_at,

@@ -17,7 +17,7 @@ from animus.adapters.container.engines import Engine
 from animus.adapters.container.inspection import ContainerState
 from animus.adapters.container.phases import MOVER_SECONDS, Naming, mover_spec
 from animus.adapters.container.places import Place
-from animus.adapters.container.starting import create, get_image, remove_unstarted, start
+from animus.adapters.container.starting import OwnImage, remove_unstarted, start
 from animus.adapters.container.watching import wait_for_end
 from animus.adapters.steps.failures import platform_failure
 from animus.adapters.steps.logs import WITHHELD, read_json_file, read_k8s_file, write_log
@@ -52,7 +52,7 @@ class Movers:
 
     engine: Engine
     naming: Naming
-    image: str
+    image: OwnImage
     task: AttemptTask
     place: Place
     journal: AttemptJournal
@@ -128,9 +128,10 @@ class Movers:
 
     async def _start(self, phase: ExecutionPhase) -> ContainerState:
         self.place.write_token(self.place.attempt_token, self.task.attempt_token)
-        spec = mover_spec(self.task, self.place, self.naming, phase=phase, image=self.image)
-        image = await get_image(self.engine, self.image)
-        return await start(self.engine, await create(self.engine, spec, self.place, image=image))
+        spec = mover_spec(
+            self.task, self.place, self.naming, phase=phase, image=self.image.reference
+        )
+        return await start(self.engine, await self.image.create(spec, self.place))
 
     def _ask_for_outputs(self, exit_code: int | None) -> None:
         step = self.task.assignment.step

@@ -6,6 +6,9 @@ what was created but not started may be thrown away.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
 import structlog
 
 from animus.adapters.container.engines import CommandTooLong, Engine, EngineFailed
@@ -39,6 +42,26 @@ async def get_image(engine: Engine, reference: str) -> ImageState:
             )
         )
     return image
+
+
+@dataclass(slots=True)
+class OwnImage:
+    """Ours, which the engine is asked for once: under a digest there is never another."""
+
+    engine: Engine
+    reference: str
+    _state: ImageState | None = None
+
+    async def create(self, spec: ContainerSpec, place: Place) -> ContainerState:
+        """A container of it, as `create` makes one. What fails asks for the image the next time:
+        it may have been removed."""
+        if self._state is None:
+            self._state = await get_image(self.engine, self.reference)
+        try:
+            return await create(self.engine, spec, place, image=self._state)
+        except (EngineFailed, Unrunnable):
+            self._state = None
+            raise
 
 
 async def create(
@@ -76,8 +99,10 @@ async def create(
 
 
 async def start(engine: Engine, created: ContainerState) -> ContainerState:
+    """As it was when it had started. It may have ended since."""
     await engine.start(created)
-    started = await engine.find_container(created.identity)
+    started = created.running_since(datetime.now(UTC))
+    started = started or await engine.find_container(created.identity)
     if started is None:
         raise EngineFailed("The engine lost a container.", detail=f"{created.name} after start")
     return started
