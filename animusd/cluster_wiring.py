@@ -36,19 +36,13 @@ from animusd.settings import AgentSection, GrantsSection, KubernetesSection, Set
 
 _PROBE_SECONDS = 30
 _USUAL_PORTS = {"http": 80, "https": 443}
-_CONNECTIONS_APART = 8
-"""Beside the one that follows each attempt's log: watches, and what is asked meanwhile."""
 
 
 def find_cluster(section: AgentSection) -> tuple[KubernetesClient, Site]:
     """The cluster that the settings name; nothing is asked of it yet. Raises `SettingsUnfit`."""
     told = _told(section)
     assert section.step_image is not None
-    client = KubernetesClient.connect(
-        kubeconfig=told.kubeconfig,
-        namespace=told.namespace,
-        connections=section.concurrency + _CONNECTIONS_APART,
-    )
+    client = KubernetesClient.connect(kubeconfig=told.kubeconfig, namespace=told.namespace)
     return client, _site(section, told, step_image=section.step_image)
 
 

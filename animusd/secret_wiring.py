@@ -5,8 +5,6 @@ from __future__ import annotations
 from animus.ports import SecretStore
 from animusd.settings import AgentSection, AgeSection, ClusterSecretsSection, VaultSection
 
-_CONNECTIONS = 4
-
 
 def open_secret_store(section: AgentSection) -> SecretStore | None:
     """What the settings name; nothing is asked of it yet. None where they name none."""
@@ -31,9 +29,7 @@ def _cluster(told: ClusterSecretsSection) -> SecretStore:
     from animus.adapters.kubernetes.clients import KubernetesClient
     from animus.adapters.secret_stores.cluster import ClusterStore
 
-    client = KubernetesClient.connect(
-        kubeconfig=told.kubeconfig, namespace=told.namespace, connections=_CONNECTIONS
-    )
+    client = KubernetesClient.connect(kubeconfig=told.kubeconfig, namespace=told.namespace)
     return ClusterStore(client=client)
 
 

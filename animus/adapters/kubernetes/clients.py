@@ -1,22 +1,31 @@
 """The few calls of Kubernetes' api that an agent makes, over the official client.
 
 That one knows how to sign in, to trust and to keep connections. Objects go in and come out as JSON:
-what a cluster answers is read by pure functions. The client blocks, so a call runs in a thread;
-streams have threads of their own (see `watching` and `logs`).
+what a cluster answers is read by pure functions. The client blocks, so a call runs in a thread, and
+watches have threads of their own (see `watching`); for logs, of which there are many, see
+`long_answers`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx
 import orjson
 import urllib3
 from kubernetes import config
@@ -31,6 +40,7 @@ from animus.adapters.kubernetes.errors import (
     NotAllowed,
     Refusal,
 )
+from animus.adapters.kubernetes.long_answers import LongAnswers, chunks_of
 from animus.adapters.kubernetes.streams import Stream
 from animus.domain.canonical import JsonObject
 
@@ -39,6 +49,7 @@ CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
 QUIET_SECONDS = 300.0
 CALLS_AT_ONCE = 16
+_KEPT_CONNECTIONS = CALLS_AT_ONCE + 8  # and those of watches
 PAGE = 500
 _PATIENCE = (CONNECT_SECONDS, ANSWER_SECONDS)
 _MERGE = "application/strategic-merge-patch+json"
@@ -78,11 +89,10 @@ class KubernetesClient:
     _api: Any = field(repr=False)  # Any: the official client has no types
     _threads: ThreadPoolExecutor = field(repr=False)
     """Its own: asyncio's are few, and others wait in them for minutes."""
+    _long: LongAnswers = field(repr=False)
 
     @classmethod
-    def connect(
-        cls, *, kubeconfig: Path | None, namespace: str, connections: int
-    ) -> KubernetesClient:
+    def connect(cls, *, kubeconfig: Path | None, namespace: str) -> KubernetesClient:
         """By a kubeconfig, or as the service account of the pod in which the agent runs.
 
         Nothing is asked yet. Raises `ClusterUnavailable` where the configuration can't be read.
@@ -101,10 +111,15 @@ class KubernetesClient:
             raise ClusterUnavailable(
                 "The cluster's configuration can't be read.", detail=str(error)
             ) from None
-        settings.connection_pool_maxsize = connections
+        settings.connection_pool_maxsize = _KEPT_CONNECTIONS
         settings.retries = False
         threads = ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="cluster-call")
-        return cls(namespace=namespace, _api=ApiClient(settings), _threads=threads)
+        return cls(
+            namespace=namespace,
+            _api=ApiClient(settings),
+            _threads=threads,
+            _long=LongAnswers(settings=settings, connect_seconds=CONNECT_SECONDS),
+        )
 
     def within(self, namespace: str) -> KubernetesClient:
         """The same connections, in another namespace."""
@@ -284,8 +299,11 @@ class KubernetesClient:
                 raise ListExpired from None
             raise
 
-    def follow_log(self, pod: str, container: str, *, since: str | None) -> Stream | None:
-        """What a container says, with times, from then on and until it ends. Blocking.
+    @asynccontextmanager
+    async def follow_log(
+        self, pod: str, container: str, *, since: str | None
+    ) -> AsyncIterator[AsyncIterator[bytes] | None]:
+        """What a container says, with times, from then on and until it ends.
 
         It breaks off where the container says nothing for long: so does a connection that is dead.
         None where there is nothing to read: the pod is gone, or the container has not started.
@@ -293,12 +311,15 @@ class KubernetesClient:
         query = {"container": container, "follow": "true", "timestamps": "true"}
         if since is not None:
             query["sinceTime"] = since
-        try:
-            return self._open(f"{self._path(Kind.PODS, pod)}/log", query, silence=QUIET_SECONDS)
-        except Refusal as refusal:
-            if refusal.status in (_BAD, _MISSING):
-                return None
-            raise
+        path = f"{self._path(Kind.PODS, pod)}/log"
+        _, url, headers, *_ = await self._in_thread(self._words, "GET", path, query)
+        async with self._long.open(url, headers, silence=QUIET_SECONDS) as answer:
+            if answer.status_code in (_BAD, _MISSING):
+                yield None
+            elif answer.status_code > _BAD:
+                raise Refusal(answer.status_code, await _whole(answer))
+            else:
+                yield chunks_of(answer)
 
     async def read_log(self, pod: str, container: str, *, limit: int) -> bytes | None:
         """The beginning of what an ended container has said; None where nobody knows any more."""
@@ -397,13 +418,26 @@ class KubernetesClient:
         body: JsonObject | None = None,
         form: str | None = None,
     ) -> Any:  # Any: `kubernetes.client.rest.RESTResponse`
+        words = self._words(method, path, query, body=body, form=form)
+        return self._api.call_api(*words, _request_timeout=timeout)
+
+    def _words(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        *,
+        body: JsonObject | None = None,
+        form: str | None = None,
+    ) -> tuple[Any, ...]:
+        """Method, address, headers and what else the official client makes a call of."""
         asked = dict(query)
         if method in ("POST", "PATCH"):
             asked["fieldManager"] = FIELD_MANAGER
         headers = {"Accept": "application/json"}
         if body is not None:
             headers["Content-Type"] = form or "application/json"
-        words = self._api.param_serialize(
+        words: tuple[Any, ...] = self._api.param_serialize(
             method=method,
             resource_path=path,
             query_params=list(asked.items()),
@@ -411,12 +445,16 @@ class KubernetesClient:
             body=body,
             auth_settings=["BearerToken"],
         )
-        return self._api.call_api(*words, _request_timeout=timeout)
+        return words
 
     def _path(self, kind: str, name: str = "") -> str:
         group = "/apis/batch/v1" if kind == Kind.JOBS else "/api/v1"
         whole = f"{group}/namespaces/{self.namespace}/{kind}"
         return f"{whole}/{name}" if name else whole
+
+
+async def _whole(answer: httpx.Response) -> bytes:
+    return b"".join([chunk async for chunk in chunks_of(answer)])
 
 
 async def _to_its_end(call: Coroutine[Any, Any, T]) -> T:

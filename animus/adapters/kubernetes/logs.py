@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +17,7 @@ import structlog
 
 from animus.adapters.kubernetes.clients import KubernetesClient
 from animus.adapters.kubernetes.errors import ClusterUnavailable
-from animus.adapters.kubernetes.streams import Stream, lines_of
+from animus.adapters.kubernetes.streams import Lines
 from animus.adapters.steps.logs import MAX_LINE_BYTES, WITHHELD, Piece, read_k8s_file, write_log
 from animus.adapters.steps.redaction import Redactor
 
@@ -109,7 +108,7 @@ class LogFiles:
 
 
 class LogFollower:
-    """Follows one container's log in a thread of its own, until that has ended."""
+    """Follows one container's log, until that has ended."""
 
     def __init__(
         self,
@@ -126,62 +125,35 @@ class LogFollower:
         self._pod = pod
         self._container = container
         self._redactor = redactor
-        self._loop = asyncio.get_running_loop()
-        self._has_ended = threading.Event()
-        self._closed = threading.Event()
-        self._over = asyncio.Event()
+        self._has_ended = asyncio.Event()
         self._is_whole = False
         self._taken = 0
         self._place: _Place | None = None
-        self._stream: Stream | None = None
+        self._patience: asyncio.Timeout | None = None
         files.prepare()
-        self._thread = threading.Thread(target=self._live, name=f"log-{pod}", daemon=True)
-        self._thread.start()
+        self._following = asyncio.create_task(self._keep(), name=f"log-{pod}")
 
     async def finish(self, *, within: float) -> bool:
         """Once the container has ended: whether all that it said has been read in this time."""
         self._has_ended.set()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                await self._wait_over()
+        self._lose_patience()
+        await asyncio.wait([self._following], timeout=within)
         self.close()
+        await asyncio.wait([self._following])
         return self._is_whole
 
     def close(self) -> None:
-        self._closed.set()
-        self._interrupt()
+        self._following.cancel()
 
-    async def _wait_over(self) -> None:
-        """A connection that says nothing any more is given up for another."""
-        while not self._over.is_set():
-            before = self._taken
-            with suppress(TimeoutError):
-                async with asyncio.timeout(STALE_SECONDS):
-                    await self._over.wait()
-            if self._taken == before:
-                self._interrupt()
-
-    def _interrupt(self) -> None:
-        if (stream := self._stream) is not None:
-            with suppress(OSError, ValueError, AttributeError):
-                stream.shutdown()
-
-    def _live(self) -> None:
-        try:
-            self._keep()
-        finally:
-            with suppress(RuntimeError):  # the loop has ended
-                self._loop.call_soon_threadsafe(self._over.set)
-
-    def _keep(self) -> None:
+    async def _keep(self) -> None:
         """Until it was read to its end after the container had ended."""
         if self.files.is_withheld or not self._redactor.knows_all:
             return self._withhold()
         pause = PAUSE_SECONDS
-        while not self._closed.is_set():
+        while True:
             is_last, before = self._has_ended.is_set(), self._taken
             try:
-                is_read = self._read(is_last=is_last)
+                is_read = await self._read(is_last=is_last)
             except ClusterUnavailable as error:
                 _log.info("log_interrupted", pod=self._pod, detail=error.detail)
             except OSError as error:
@@ -191,10 +163,15 @@ class LogFollower:
                     self._is_whole = is_read
                     return
             if is_last:
-                self._closed.wait(PAUSE_SECONDS)
+                await asyncio.sleep(PAUSE_SECONDS)
             else:
-                self._has_ended.wait(pause)
+                await self._wait_ended(pause)
                 pause = next_pause(pause, has_news=self._taken > before)
+
+    async def _wait_ended(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._has_ended.wait()
 
     def _withhold(self) -> None:
         try:
@@ -202,27 +179,36 @@ class LogFollower:
         except OSError as error:
             _log.warning("log_not_kept", pod=self._pod, detail=str(error))
 
-    def _read(self, *, is_last: bool) -> bool:
+    async def _read(self, *, is_last: bool) -> bool:
         """To its end; False where nobody knows it (any more)."""
         since = self.files.last_time()
-        stream = self._client.follow_log(self._pod, self._container, since=since)
-        if stream is None:
-            return False
-        self._stream = stream
         try:
-            batches = _batches(
-                stream, self._redactor, after=since, within=self._place, is_last=is_last
-            )
-            for lines, place in batches:
-                if self._closed.is_set():
+            async with (
+                self._client.follow_log(self._pod, self._container, since=since) as chunks,
+                asyncio.timeout(None) as self._patience,
+            ):
+                if chunks is None:
                     return False
-                self.files.append(lines)
-                self._taken += len(lines)
-                self._place = place
+                self._lose_patience()
+                async for lines, place in _batches(
+                    chunks, self._redactor, after=since, within=self._place, is_last=is_last
+                ):
+                    self.files.append(lines)
+                    self._taken += len(lines)
+                    self._place = place
+                    self._lose_patience()
+        except TimeoutError:
+            raise ClusterUnavailable(
+                "A log broke off.", detail=f"nothing in {STALE_SECONDS} s"
+            ) from None
         finally:
-            self._stream = None
-            stream.close()
-        return not self._closed.is_set()
+            self._patience = None
+        return True
+
+    def _lose_patience(self) -> None:
+        """With a connection that says nothing any more, though the container has ended."""
+        if self._patience is not None and self._has_ended.is_set():
+            self._patience.reschedule(asyncio.get_running_loop().time() + STALE_SECONDS)
 
 
 def next_pause(pause: float, *, has_news: bool) -> float:
@@ -241,23 +227,27 @@ class _Place:
     """Of these, what is not kept yet: a secret's value may begin in it."""
 
 
-def _batches(
-    stream: Stream,
+async def _batches(
+    chunks: AsyncIterator[bytes],
     redactor: Redactor,
     *,
     after: str | None,
     within: _Place | None,
     is_last: bool,
-) -> Iterator[tuple[bytes, _Place | None]]:
+) -> AsyncIterator[tuple[bytes, _Place | None]]:
     """Lines in the engines' form, with no secret's value in them: not on the agent's disk either.
     And where the last one stands, if it goes on; a later stream begins `within` it. What has no
     end is a line in the last stream alone: before, it may just go on.
 
     The node rounds the time to go on from down to a second.
     """
+    lines = Lines(longest=MAX_LINE_BYTES)
     line = _OpenLine(redactor=redactor, after=after, kept=within)
-    for parts in lines_of(stream, longest=MAX_LINE_BYTES, with_rest=is_last):
+    async for chunk in chunks:
+        parts = lines.take(chunk)
         yield b"".join([line.take(part, is_end=is_end) for part, is_end in parts]), line.place()
+    if lines.rest and is_last:
+        yield line.take(lines.rest, is_end=True), line.place()
 
 
 @dataclass(slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 import urllib3
@@ -20,29 +21,36 @@ class Stream(Protocol):
     def close(self) -> None: ...
 
 
-def lines_of(
-    stream: Stream, *, longest: int | None = None, with_rest: bool = True
-) -> Iterator[list[tuple[bytes, bool]]]:
-    """Lines as they come, without their ends, and whether they are at their end with it: a line
-    that is too long comes in parts, of `longest` bytes each, the same ones whenever it is read.
-    `with_rest`: what the stream ends with is a line, also without an end. Raises
-    `ClusterUnavailable` where it breaks off.
-    """
-    rest = b""
+@dataclass(slots=True, kw_only=True)
+class Lines:
+    """Cuts what comes into lines, without their ends: each with whether it is at its end. A line
+    that is too long comes in parts, of `longest` bytes each, the same ones whenever it is read."""
+
+    longest: int | None = None
+    rest: bytes = b""
+    """Of what has come, what has no end yet."""
+
+    def take(self, chunk: bytes) -> list[tuple[bytes, bool]]:
+        *whole, rest = (self.rest + chunk).split(b"\n")
+        lines: list[tuple[bytes, bool]] = []
+        for line in whole:
+            parts, last = _parts(line, self.longest)
+            lines += [*parts, (last, True)]
+        parts, self.rest = _parts(rest, self.longest)
+        return [*lines, *parts]
+
+
+def lines_of(stream: Stream) -> Iterator[bytes]:
+    """Lines as they come, without their ends. Raises `ClusterUnavailable` where it breaks off."""
+    lines = Lines()
     try:
         for chunk in stream.stream(None, False):
-            *whole, rest = (rest + chunk).split(b"\n")
-            lines = []
-            for line in whole:
-                parts, last = _parts(line, longest)
-                lines += [*parts, (last, True)]
-            parts, rest = _parts(rest, longest)
-            yield [*lines, *parts]
+            yield from (line for line, _ in lines.take(chunk))
     except (urllib3.exceptions.HTTPError, OSError, ValueError, AttributeError) as error:
         # AttributeError: urllib3's, where another thread has closed the connection.
         raise ClusterUnavailable("A stream broke off.", detail=repr(error)) from None
-    if rest and with_rest:
-        yield [(rest, True)]
+    if lines.rest:
+        yield lines.rest
 
 
 def _parts(line: bytes, longest: int | None) -> tuple[list[tuple[bytes, bool]], bytes]:

@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
 
 import orjson
 import structlog
@@ -192,7 +191,7 @@ class Watcher:
 
 def changes_of(stream: Stream) -> Iterator[JsonObject]:
     """Raises `ListExpired`, and `ClusterUnavailable` for a stream that breaks off."""
-    for line, _ in chain.from_iterable(lines_of(stream)):
+    for line in lines_of(stream):
         change = _read_change(line)
         if change["type"] == "ERROR":
             if change["object"].get("code") == 410:

@@ -27,9 +27,7 @@ LOOK_EVERY = 0.1
 @asynccontextmanager
 async def enforcing(cluster: Cluster, namespace: str) -> AsyncIterator[None]:
     """While it lasts, pods of the namespace reach what its policies allow. Needs root."""
-    client = KubernetesClient.connect(
-        kubeconfig=cluster.kubeconfig, namespace=namespace, connections=2
-    )
+    client = KubernetesClient.connect(kubeconfig=cluster.kubeconfig, namespace=namespace)
     table = f"test-{cluster.config.name}-{namespace}"
     running = asyncio.create_task(_enforce(client, bridge=cluster.config.name, table=table))
     try:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -74,19 +75,25 @@ def refusal(status: int, reason: str, message: str) -> Said:
     return Said(status=status, body=orjson.dumps(said))
 
 
-def client_of(url: str, scratch: Path) -> KubernetesClient:
-    """As an agent is connected by its kubeconfig."""
+def client_of(
+    url: str,
+    scratch: Path,
+    *,
+    cluster: Mapping[str, str] = MappingProxyType({}),
+    user: Mapping[str, str] = MappingProxyType({"token": "t"}),
+) -> KubernetesClient:
+    """As an agent is connected by its kubeconfig, where that says these things beside."""
     file = scratch / "kubeconfig"
     file.write_bytes(
         orjson.dumps(
             {
                 "apiVersion": "v1",
                 "kind": "Config",
-                "clusters": [{"name": "c", "cluster": {"server": url}}],
-                "users": [{"name": "u", "user": {"token": "t"}}],
+                "clusters": [{"name": "c", "cluster": {"server": url, **cluster}}],
+                "users": [{"name": "u", "user": dict(user)}],
                 "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
                 "current-context": "x",
             }
         )
     )
-    return KubernetesClient.connect(kubeconfig=file, namespace="runs", connections=2)
+    return KubernetesClient.connect(kubeconfig=file, namespace="runs")

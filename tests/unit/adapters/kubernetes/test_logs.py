@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
 
@@ -12,43 +13,56 @@ import pytest
 from animus.adapters.kubernetes import logs
 from animus.adapters.kubernetes.clients import KubernetesClient
 from animus.adapters.kubernetes.logs import LogFiles, LogFollower
-from animus.adapters.kubernetes.streams import Stream
 from animus.adapters.steps.logs import MAX_LINE_BYTES, WITHHELD
 from animus.adapters.steps.redaction import Redactor
 from animus.domain.secrets import SecretValue
 from tests.support.waiting import eventually
-from tests.unit.adapters.kubernetes.streams import Chunks
 
 NOON = b"2026-01-01T12:00:00.000000001Z"
 ONE = b"2026-01-01T12:00:01.000000001Z"
 
 
+class Chunks:
+    """Says this and ends."""
+
+    def __init__(self, *chunks: bytes) -> None:
+        self._chunks = chunks
+
+    async def said(self) -> AsyncIterator[bytes]:
+        for chunk in self._chunks:
+            yield chunk
+
+
 class DeadConnection(Chunks):
     """Says a little, and then nothing for as long as it is open."""
 
-    def __init__(self, *chunks: bytes) -> None:
-        super().__init__(*chunks)
-        self._is_shut = threading.Event()
-
-    def stream(self, _amt: int | None, _decode: bool) -> Iterator[bytes]:
-        yield from super().stream(_amt, _decode)
-        self._is_shut.wait()
-        raise OSError("shut down")
-
-    def shutdown(self) -> None:
-        self._is_shut.set()
+    async def said(self) -> AsyncIterator[bytes]:
+        async for chunk in super().said():
+            yield chunk
+        await asyncio.Event().wait()
 
 
 class Node:
     """Answers with one stream after the other, then with nothing new."""
 
-    def __init__(self, *streams: Stream) -> None:
+    def __init__(self, *streams: Chunks) -> None:
         self._streams = list(streams)
         self.asked: list[str | None] = []
 
-    def follow_log(self, _pod: str, _container: str, *, since: str | None) -> Stream | None:
+    @asynccontextmanager
+    async def follow_log(
+        self, _pod: str, _container: str, *, since: str | None
+    ) -> AsyncIterator[AsyncIterator[bytes] | None]:
         self.asked.append(since)
-        return self._streams.pop(0) if self._streams else Chunks()
+        yield (self._streams.pop(0) if self._streams else Chunks()).said()
+
+
+class ForgetfulNode(Node):
+    @asynccontextmanager
+    async def follow_log(
+        self, _pod: str, _container: str, *, since: str | None
+    ) -> AsyncIterator[AsyncIterator[bytes] | None]:
+        yield None
 
 
 def follow(
@@ -143,12 +157,8 @@ async def test_a_connection_that_died_is_given_up_for_another(
     assert [line[-5:] for line in stored(follower, tmp_path).splitlines()] == ["hello", "t end"]
 
 
-async def test_a_log_that_nobody_knows_any_more_is_not_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    node = Node()
-    monkeypatch.setattr(node, "follow_log", lambda *_, since: None)
-    assert not await follow(node, tmp_path).finish(within=5)
+async def test_a_log_that_nobody_knows_any_more_is_not_whole(tmp_path: Path) -> None:
+    assert not await follow(ForgetfulNode(), tmp_path).finish(within=5)
 
 
 async def test_a_line_that_an_agent_was_killed_in_is_read_again(tmp_path: Path) -> None:

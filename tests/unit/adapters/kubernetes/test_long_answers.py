@@ -1,0 +1,203 @@
+"""Logs over real connections: what they sign in with, whom they trust, and how they break off."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from animus.adapters.kubernetes.clients import CALLS_AT_ONCE, KubernetesClient
+from animus.adapters.kubernetes.errors import ClusterUnavailable, Refusal
+from animus.adapters.kubernetes.logs import LogFiles, LogFollower
+from animus.adapters.steps.redaction import Redactor
+from deploy.dev_cluster.certificates import Authority, Pair, Subject, load_or_create_authority
+from deploy.embedded.accounts import caller
+from tests.support.waiting import eventually
+from tests.unit.adapters.kubernetes.api_servers import client_of
+
+HOST = "127.0.0.1"
+HELLO = b"2026-01-01T12:00:00.000000001Z hello\n"
+MANY = 200
+
+Answer = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def answering(answer: Answer, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """The port of a server that gives each request's head to `answer`."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await answer(await reader.readuntil(b"\r\n\r\n"), writer)
+            await writer.drain()
+        except (OSError, asyncio.IncompleteReadError):
+            """Who had asked is gone."""
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, HOST, 0, ssl=tls, backlog=MANY)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+def chunked(*chunks: bytes, ends: bool = True) -> bytes:
+    framed = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks)
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return head + framed + (b"0\r\n\r\n" if ends else b"")
+
+
+def refused(status: int) -> bytes:
+    said = b'{"kind": "Status", "message": "no", "reason": "Because"}'
+    return b"HTTP/1.1 %d No\r\nContent-Length: %d\r\n\r\n%s" % (status, len(said), said)
+
+
+def saying(words: bytes, heads: list[bytes] | None = None) -> Answer:
+    async def answer(head: bytes, writer: asyncio.StreamWriter) -> None:
+        if heads is not None:
+            heads.append(head)
+        writer.write(words)
+
+    return answer
+
+
+async def read(client: KubernetesClient, *, since: str | None = None) -> bytes | None:
+    async with client.follow_log("pod", "main", since=since) as chunks:
+        return None if chunks is None else b"".join([chunk async for chunk in chunks])
+
+
+async def test_a_log_is_asked_for_as_the_client_asks_for_all_else(tmp_path: Path) -> None:
+    heads: list[bytes] = []
+    async with answering(saying(chunked(HELLO, HELLO), heads)) as port:
+        client = client_of(f"http://{HOST}:{port}", tmp_path)
+        assert await read(client, since="2026-01-01T12:00:00Z") == 2 * HELLO
+    (head,) = heads
+    path, *fields = head.decode().splitlines()
+    assert path == (
+        "GET /api/v1/namespaces/runs/pods/pod/log?container=main&follow=true&timestamps=true"
+        "&sinceTime=2026-01-01T12%3A00%3A00Z HTTP/1.1"
+    )
+    told = {field.lower() for field in fields}
+    assert {"authorization: bearer t", "accept-encoding: identity"} <= told
+
+
+@pytest.mark.parametrize("status", [400, 404])
+async def test_where_there_is_no_log_there_is_nothing_to_read(status: int, tmp_path: Path) -> None:
+    async with answering(saying(refused(status))) as port:
+        assert await read(client_of(f"http://{HOST}:{port}", tmp_path)) is None
+
+
+async def test_a_refusal_says_why(tmp_path: Path) -> None:
+    async with answering(saying(refused(403))) as port:
+        with pytest.raises(Refusal) as refusal:
+            await read(client_of(f"http://{HOST}:{port}", tmp_path))
+    assert (refusal.value.status, refusal.value.said, refusal.value.reason) == (
+        403, "no", "Because",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("words", [b"", b"HTTP/1.1 200 OK\r\n", chunked(HELLO, ends=False)])
+async def test_a_connection_that_breaks_off_is_a_cluster_that_does_not_answer(
+    words: bytes, tmp_path: Path
+) -> None:
+    async with answering(saying(words)) as port:
+        with pytest.raises(ClusterUnavailable):
+            await read(client_of(f"http://{HOST}:{port}", tmp_path))
+    with pytest.raises(ClusterUnavailable):
+        await read(client_of(f"http://{HOST}:{port}", tmp_path))
+
+
+async def test_the_proxy_of_the_kubeconfig_is_asked(tmp_path: Path) -> None:
+    heads: list[bytes] = []
+    async with answering(saying(chunked(HELLO), heads)) as port:
+        proxy = {"proxy-url": f"http://{HOST}:{port}"}
+        client = client_of("http://cluster.invalid", tmp_path, cluster=proxy)
+        assert await read(client) == HELLO
+    assert heads[0].startswith(b"GET http://cluster.invalid/api/v1/namespaces/runs/pods/pod/log?")
+
+
+async def test_both_sides_of_a_tls_connection_prove_who_they_are(tmp_path: Path) -> None:
+    authority = _authority(tmp_path, "ours")
+    server = _issue(authority, tmp_path, "server", serves=("cluster.example",))
+    client = _issue(authority, tmp_path, "client")
+    stranger = _issue(_authority(tmp_path, "theirs"), tmp_path, "stranger")
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(tmp_path / "ours.crt"))
+    tls.verify_mode = ssl.CERT_REQUIRED
+    tls.load_cert_chain(server.certificate, server.key)
+    trusts = {
+        "certificate-authority": str(tmp_path / "ours.crt"),
+        "tls-server-name": "cluster.example",
+    }
+    async with answering(saying(chunked(HELLO)), tls=tls) as port:
+        url = f"https://{HOST}:{port}"
+
+        def connected(pair: Pair, **cluster: str) -> KubernetesClient:
+            user = {"client-certificate": str(pair.certificate), "client-key": str(pair.key)}
+            return client_of(url, tmp_path, cluster=cluster, user=user)
+
+        assert await read(connected(client, **trusts)) == HELLO
+        for wrong in (
+            connected(stranger, **trusts),
+            connected(client, **trusts | {"tls-server-name": "another.example"}),
+            connected(client, **trusts | {"certificate-authority": str(tmp_path / "theirs.crt")}),
+            connected(client),
+        ):
+            with pytest.raises(ClusterUnavailable, match="does not answer"):
+                await read(wrong)
+        renewed = connected(stranger, **trusts)
+        with pytest.raises(ClusterUnavailable):
+            await read(renewed)
+        for kind in ("certificate", "key"):
+            getattr(stranger, kind).write_bytes(getattr(client, kind).read_bytes())
+        assert await read(renewed) == HELLO
+        stranger.certificate.unlink()
+        with pytest.raises(ClusterUnavailable, match="certificates"):
+            await read(renewed)
+
+
+async def test_many_logs_that_say_nothing_take_no_threads(tmp_path: Path) -> None:
+    goes_on = asyncio.Event()
+
+    async def wait(_head: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(chunked(HELLO, ends=False))
+        await writer.drain()
+        await goes_on.wait()
+        writer.write(b"0\r\n\r\n")
+
+    async with answering(wait) as port:
+        client = client_of(f"http://{HOST}:{port}", tmp_path)
+        before = threading.active_count()
+        followers = [
+            LogFollower(
+                client, LogFiles(directory=tmp_path / str(number), limit=2**20),
+                pod=f"pod-{number}", container="main", redactor=Redactor(),
+            )
+            for number in range(MANY)
+        ]  # fmt: skip
+
+        async def all_follow() -> bool:
+            return all(follower.files.head.exists() for follower in followers)
+
+        await eventually(all_follow, "all logs are followed")
+        assert threading.active_count() <= before + CALLS_AT_ONCE
+        goes_on.set()
+        finished = await asyncio.gather(*(follower.finish(within=120) for follower in followers))
+    assert finished == [True] * MANY
+    kept = {follower.files.head.read_bytes() for follower in followers}
+    assert kept == {b"2026-01-01T12:00:00.000000001Z stdout F hello\n"}
+
+
+def _authority(folder: Path, name: str) -> Authority:
+    return load_or_create_authority(name, Pair.at(folder, name), readers=caller())
+
+
+def _issue(authority: Authority, folder: Path, name: str, *, serves: tuple[str, ...] = ()) -> Pair:
+    pair = Pair.at(folder, name)
+    authority.issue(Subject(name=name, serves=serves), pair, owner=caller())
+    return pair
