@@ -36,7 +36,7 @@ PACE = 15.0
 """Steps that a machine submits in a second, unless told: each lasts until all can be running."""
 SHORTEST = 5
 CLOSED_AT_ONCE = 4
-GONE_WITHIN = 1_800.0
+GONE_WITHIN = 5_400.0
 POLL = 2.0
 LAST_WORDS = 60
 """Lines of an agent that ended before its time."""
