@@ -117,7 +117,7 @@ class MainRun:
         }
         self.journal.record(MainFact.MAY_RUN, content)
         try:
-            started = await start(self.engine, created)
+            started = await start(self.engine, created, now=self.now)
         except EngineFailed as failure:
             if (unstartable := refused_start(failure.detail or "")) is not None:
                 raise unstartable from None

@@ -131,7 +131,7 @@ class Movers:
         spec = mover_spec(
             self.task, self.place, self.naming, phase=phase, image=self.image.reference
         )
-        return await start(self.engine, await self.image.create(spec, self.place))
+        return await start(self.engine, await self.image.create(spec, self.place), now=self.now)
 
     def _ask_for_outputs(self, exit_code: int | None) -> None:
         step = self.task.assignment.step

@@ -95,7 +95,7 @@ class _Probe:
         image = await get_image(self.engine, self.image)
         created = await create(self.engine, self._spec(runtime, labels), self.place, image=image)
         try:
-            running = await start(self.engine, created)
+            running = await start(self.engine, created, now=lambda: datetime.now(UTC))
             ended = await watch_to_end(
                 self.engine, running, look=lambda: self._end_if_late(running)
             )

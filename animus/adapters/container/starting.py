@@ -6,8 +6,9 @@ what was created but not started may be thrown away.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import structlog
 
@@ -98,10 +99,12 @@ async def create(
     return created
 
 
-async def start(engine: Engine, created: ContainerState) -> ContainerState:
+async def start(
+    engine: Engine, created: ContainerState, *, now: Callable[[], datetime]
+) -> ContainerState:
     """As it was when it had started. It may have ended since."""
     await engine.start(created)
-    started = created.running_since(datetime.now(UTC))
+    started = created.running_since(now())
     started = started or await engine.find_container(created.identity)
     if started is None:
         raise EngineFailed("The engine lost a container.", detail=f"{created.name} after start")

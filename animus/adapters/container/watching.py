@@ -31,7 +31,8 @@ async def watch_to_end(
 
 
 async def wait_for_end(engine: Engine, container: ContainerState, *, look: Look) -> bool:
-    """Until it has ended and its log is whole; False where nobody monitors it any more.
+    """Until it has ended and its log is whole; False where nobody monitors it any more. Raises
+    `EngineFailed` where docker is not there to tell.
 
     `podman wait` is not asked: it reports success for what was removed, and never returns where the
     monitor was killed.
@@ -39,10 +40,12 @@ async def wait_for_end(engine: Engine, container: ContainerState, *, look: Look)
     if not container.has_ended:
         with _ends_of(engine, container) as (process, monitor):
             await _until_either(process, monitor, look)
-            if monitor is not None:
-                if not await _has_ended(process):
-                    return False
+            if monitor is None:
+                process.result()
+            elif await _has_ended(process):
                 await asyncio.wait([monitor], timeout=SETTLE_WITHIN)
+            else:
+                return False
     await _until_unmonitored(container.identity)
     return True
 

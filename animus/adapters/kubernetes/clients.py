@@ -54,7 +54,8 @@ PAGE = 500
 _PATIENCE = (CONNECT_SECONDS, ANSWER_SECONDS)
 _MERGE = "application/strategic-merge-patch+json"
 _RIGHTS, _SIGNING_IN = "/apis/authorization.k8s.io/v1", "/apis/authentication.k8s.io/v1"
-_BAD, _FORBIDDEN, _MISSING, _GONE, _UNFIT = 400, 403, 404, 410, 422
+_OK = 200
+_BAD, _FORBIDDEN, _MISSING, _CONFLICT, _GONE, _UNFIT = 400, 403, 404, 409, 410, 422
 _EXISTS = "AlreadyExists"
 """The reason beside a 409; a quota that others are changing has the same status and another one."""
 _NO_RIGHT = "cannot create resource"
@@ -233,9 +234,14 @@ class KubernetesClient:
                 raise NotAllowed from None
             raise
 
-    async def delete_job(self, name: str) -> None:
-        """With its pods first: it is gone when they are."""
-        await self._delete(self._path(Kind.JOBS, name), propagationPolicy="Foreground")
+    async def delete_job(self, name: str, *, uid: str | None = None) -> None:
+        """With its pods first: it is gone when they are. One with another uid stays."""
+        which = {"preconditions": {"uid": uid}} if uid is not None else {}
+        try:
+            await self._delete(self._path(Kind.JOBS, name), propagationPolicy="Foreground", **which)
+        except Refusal as refusal:
+            if refusal.status != _CONFLICT:
+                raise
 
     async def annotate_job(self, name: str, annotations: Mapping[str, str]) -> None:
         change = {"metadata": {"annotations": dict(annotations)}}
@@ -316,7 +322,7 @@ class KubernetesClient:
         async with self._long.open(url, headers, silence=QUIET_SECONDS) as answer:
             if answer.status_code in (_BAD, _MISSING):
                 yield None
-            elif answer.status_code > _BAD:
+            elif answer.status_code != _OK:
                 raise Refusal(answer.status_code, await _whole(answer))
             else:
                 yield chunks_of(answer)
@@ -437,14 +443,15 @@ class KubernetesClient:
         headers = {"Accept": "application/json"}
         if body is not None:
             headers["Content-Type"] = form or "application/json"
-        words: tuple[Any, ...] = self._api.param_serialize(
-            method=method,
-            resource_path=path,
-            query_params=list(asked.items()),
-            header_params=headers,
-            body=body,
-            auth_settings=["BearerToken"],
-        )
+        with _answering():  # it may ask somebody for a token
+            words: tuple[Any, ...] = self._api.param_serialize(
+                method=method,
+                resource_path=path,
+                query_params=list(asked.items()),
+                header_params=headers,
+                body=body,
+                auth_settings=["BearerToken"],
+            )
         return words
 
     def _path(self, kind: str, name: str = "") -> str:

@@ -163,7 +163,7 @@ class KubernetesExecutor(Executor):
             self.watcher.forget(name)
             live.close()
             if follower is not None:
-                follower.close()
+                await follower.close()
 
     def log_offset(self, attempt_id: AttemptId, /) -> int:
         return self.live.offset(attempt_id)
@@ -234,8 +234,9 @@ class KubernetesExecutor(Executor):
             if (noted := find_noted(job)) is not None:
                 raise Unrunnable(noted)
             has_begun = JobSighting(job).has_ended or await self._has_begun(name)
-        if journal.find(JobFact.CREATED) is None:
-            journal.record(JobFact.CREATED, {"uid": job["metadata"]["uid"], "name": name})
+        created = {"uid": job["metadata"]["uid"], "name": name}
+        if journal.find(JobFact.CREATED) != created:
+            journal.record(JobFact.CREATED, created)
         if not has_begun:
             _check_obtained(task)
             for secret in secrets_of(task, job):

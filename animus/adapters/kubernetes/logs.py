@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
@@ -26,10 +28,17 @@ LONGEST_PAUSE = 30.0
 """A node that lets nobody follow is asked ever less often while it has nothing new to say."""
 STALE_SECONDS = 5.0
 """Without a byte of a container that has ended: the connection is dead, and another is made."""
+OPEN_SECONDS = 20.0
+"""For an answer to begin, once the container has ended."""
 _HEAD, _OLDER, _NEWER = "head", "tail.0", "tail.1"
 _WITHHELD = "withheld"
 _ENDED = re.compile(rb"^\S+ stdout F [^\n]*\n", re.MULTILINE)
 _STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{9})(Z|[+-]\d\d:\d\d) ")
+
+_WRITERS = ThreadPoolExecutor(2, thread_name_prefix="log-writer")
+"""Few: they take turns, and wait for the disk alone."""
+
+T = TypeVar("T")
 
 _log = structlog.get_logger()
 
@@ -136,14 +145,18 @@ class LogFollower:
     async def finish(self, *, within: float) -> bool:
         """Once the container has ended: whether all that it said has been read in this time."""
         self._has_ended.set()
-        self._lose_patience()
+        self._allow(STALE_SECONDS)
         await asyncio.wait([self._following], timeout=within)
-        self.close()
-        await asyncio.wait([self._following])
+        await self.close()
         return self._is_whole
 
-    def close(self) -> None:
-        self._following.cancel()
+    async def close(self) -> None:
+        """Nothing is written any more when it is closed."""
+        following = self._following
+        following.cancel()
+        await asyncio.wait([following])
+        if not following.cancelled() and (fault := following.exception()) is not None:
+            _log.error("log_given_up", pod=self._pod, exc_info=fault)
 
     async def _keep(self) -> None:
         """Until it was read to its end after the container had ended."""
@@ -181,34 +194,55 @@ class LogFollower:
 
     async def _read(self, *, is_last: bool) -> bool:
         """To its end; False where nobody knows it (any more)."""
-        since = self.files.last_time()
-        try:
-            async with (
-                self._client.follow_log(self._pod, self._container, since=since) as chunks,
-                asyncio.timeout(None) as self._patience,
-            ):
-                if chunks is None:
-                    return False
-                self._lose_patience()
-                async for lines, place in _batches(
-                    chunks, self._redactor, after=since, within=self._place, is_last=is_last
-                ):
-                    self.files.append(lines)
-                    self._taken += len(lines)
-                    self._place = place
-                    self._lose_patience()
-        except TimeoutError:
-            raise ClusterUnavailable(
-                "A log broke off.", detail=f"nothing in {STALE_SECONDS} s"
-            ) from None
-        finally:
-            self._patience = None
+        since = await _in_thread(self.files.last_time)
+        async with (
+            self._patient(),
+            self._client.follow_log(self._pod, self._container, since=since) as chunks,
+        ):
+            if chunks is None:
+                return False
+            await self._take(chunks, after=since, is_last=is_last)
         return True
 
-    def _lose_patience(self) -> None:
-        """With a connection that says nothing any more, though the container has ended."""
+    async def _take(
+        self, chunks: AsyncIterator[bytes], *, after: str | None, is_last: bool
+    ) -> None:
+        """All that comes, written in threads: what a flood takes belongs to nobody else's time."""
+        reading = _Reading(redactor=self._redactor, after=after, within=self._place)
+        self._allow(STALE_SECONDS)
+        async for chunk in chunks:
+            await _in_thread(self._append, reading, chunk)
+            self._allow(STALE_SECONDS)
+        if is_last:
+            await _in_thread(self._append, reading, None)
+
+    def _append(self, reading: _Reading, chunk: bytes | None) -> None:
+        lines = reading.take(chunk) if chunk is not None else reading.end()
+        if lines:
+            self.files.append(lines)
+            self._taken += len(lines)
+        self._place = reading.place
+
+    @asynccontextmanager
+    async def _patient(self) -> AsyncIterator[None]:
+        """Until the container has ended, whatever it takes; then as long as is allowed. Raises
+        `ClusterUnavailable`."""
+        try:
+            async with asyncio.timeout(None) as self._patience:
+                self._allow(OPEN_SECONDS)
+                try:
+                    yield
+                finally:
+                    self._patience = None
+        except TimeoutError:
+            raise ClusterUnavailable(
+                "A log broke off.", detail="nothing came of a container that has ended"
+            ) from None
+
+    def _allow(self, seconds: float) -> None:
+        """So long from now it may say nothing, once the container has ended."""
         if self._patience is not None and self._has_ended.is_set():
-            self._patience.reschedule(asyncio.get_running_loop().time() + STALE_SECONDS)
+            self._patience.reschedule(asyncio.get_running_loop().time() + seconds)
 
 
 def next_pause(pause: float, *, has_news: bool) -> float:
@@ -227,27 +261,30 @@ class _Place:
     """Of these, what is not kept yet: a secret's value may begin in it."""
 
 
-async def _batches(
-    chunks: AsyncIterator[bytes],
-    redactor: Redactor,
-    *,
-    after: str | None,
-    within: _Place | None,
-    is_last: bool,
-) -> AsyncIterator[tuple[bytes, _Place | None]]:
-    """Lines in the engines' form, with no secret's value in them: not on the agent's disk either.
-    And where the last one stands, if it goes on; a later stream begins `within` it. What has no
-    end is a line in the last stream alone: before, it may just go on.
+class _Reading:
+    """One answer, in the engines' form, with no secret's value in it: not on the agent's disk
+    either. A later one goes on `within` the line in which the last one stood. What has no end is a
+    line in the last answer alone: before, it may just go on.
 
     The node rounds the time to go on from down to a second.
     """
-    lines = Lines(longest=MAX_LINE_BYTES)
-    line = _OpenLine(redactor=redactor, after=after, kept=within)
-    async for chunk in chunks:
-        parts = lines.take(chunk)
-        yield b"".join([line.take(part, is_end=is_end) for part, is_end in parts]), line.place()
-    if lines.rest and is_last:
-        yield line.take(lines.rest, is_end=True), line.place()
+
+    def __init__(self, *, redactor: Redactor, after: str | None, within: _Place | None) -> None:
+        self._lines = Lines(longest=MAX_LINE_BYTES)
+        self._line = _OpenLine(redactor=redactor, after=after, kept=within)
+
+    def take(self, chunk: bytes) -> bytes:
+        parts = self._lines.take(chunk)
+        return b"".join([self._line.take(part, is_end=is_end) for part, is_end in parts])
+
+    def end(self) -> bytes:
+        rest = self._lines.rest
+        return self._line.take(rest, is_end=True) if rest else b""
+
+    @property
+    def place(self) -> _Place | None:
+        """Where the last line stands, if it goes on."""
+        return self._line.place()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -285,6 +322,17 @@ class _OpenLine:
         if not self.is_open:
             return None
         return _Place(time=self._time, taken=self._taken, held=self._held)
+
+
+async def _in_thread(work: Callable[..., T], *words: object) -> T:
+    """To its end, also for who is told to go away."""
+    loop = asyncio.get_running_loop()
+    running = loop.run_in_executor(_WRITERS, work, *words)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
 
 
 def _record(time: str, text: bytes, *, is_end: bool) -> bytes:

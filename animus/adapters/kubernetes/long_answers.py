@@ -26,14 +26,13 @@ class LongAnswers:
     settings: Any  # Any: the official client has no types
     connect_seconds: float
     _trust: ssl.SSLContext | None = field(default=None, repr=False)
-    _trusted: tuple[int, ...] = ()
+    _trusted: tuple[tuple[str, int], ...] = ()
 
     @asynccontextmanager
     async def open(
         self, url: str, headers: Mapping[str, str], *, silence: float
     ) -> AsyncIterator[httpx.Response]:
         """An answer without its body. Raises `ClusterUnavailable`."""
-        name = self.settings.tls_server_name
         try:
             client = self._client(silence)
         except _BROKEN as error:
@@ -42,9 +41,8 @@ class LongAnswers:
             ) from None
         async with client:
             asked = client.build_request(
-                "GET", url, headers={**headers, "Accept-Encoding": "identity"},
-                extensions={"sni_hostname": name} if name else {},
-            )  # fmt: skip
+                "GET", url, headers={**headers, "Accept-Encoding": "identity"}
+            )
             try:
                 answer = await client.send(asked, stream=True)
             except _BROKEN as error:
@@ -56,23 +54,32 @@ class LongAnswers:
 
     def _client(self, silence: float) -> httpx.AsyncClient:
         """For one answer: where thousands share one, each looks at all for a free connection."""
-        settings = self.settings
-        bypassed = should_bypass_proxies(settings.host, settings.no_proxy or "")
-        through = settings.proxy and not bypassed
         return httpx.AsyncClient(
             verify=self._context(),
-            proxy=httpx.Proxy(settings.proxy, headers=settings.proxy_headers) if through else None,
+            proxy=self._proxy(),
             timeout=httpx.Timeout(self.connect_seconds, read=silence),
             trust_env=False,
         )
 
+    def _proxy(self) -> httpx.Proxy | None:
+        settings = self.settings
+        if not settings.proxy or should_bypass_proxies(settings.host, settings.no_proxy or ""):
+            return None
+        over_tls = httpx.URL(settings.proxy).scheme == "https"
+        return httpx.Proxy(
+            settings.proxy,
+            headers=settings.proxy_headers,
+            ssl_context=(settings.proxy_ssl_context or _context_of(settings)) if over_tls else None,
+        )
+
     def _context(self) -> ssl.SSLContext:
-        """One for all connections, until a file with certificates is written anew."""
+        """One for all connections, until a file with certificates is another one."""
         settings = self.settings
         files = (settings.ssl_ca_cert, settings.cert_file, settings.key_file)
-        versions = tuple(Path(file).stat().st_mtime_ns for file in files if file)
+        versions = tuple((file, Path(file).stat().st_mtime_ns) for file in files if file)
         if self._trust is None or versions != self._trusted:
-            self._trust, self._trusted = _context_of(settings), versions
+            self._trust = _context_of(settings, name=settings.tls_server_name)
+            self._trusted = versions
         return self._trust
 
 
@@ -85,8 +92,30 @@ async def chunks_of(answer: httpx.Response) -> AsyncIterator[bytes]:
         raise _unavailable(error) from None
 
 
-def _context_of(settings: Any) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=settings.ssl_ca_cert, cadata=settings.ca_cert_data)
+class _NamedContext(ssl.SSLContext):
+    """Expects one name of whoever answers, at whatever address, also behind a proxy."""
+
+    name: str | None = None
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        name = self.name or server_hostname
+        return super().wrap_bio(incoming, outgoing, server_side, name, session)
+
+
+def _context_of(settings: Any, *, name: str | None = None) -> ssl.SSLContext:
+    context = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.name = name
+    if settings.ssl_ca_cert or settings.ca_cert_data:
+        context.load_verify_locations(settings.ssl_ca_cert, cadata=settings.ca_cert_data)
+    else:
+        context.load_default_certs()
     if settings.assert_hostname is False or not settings.verify_ssl:
         context.check_hostname = False
     if not settings.verify_ssl:

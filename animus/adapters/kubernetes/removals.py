@@ -44,6 +44,14 @@ class KnownJob:
     name: str
     uid: str
 
+    @classmethod
+    def of(cls, job: JsonObject) -> KnownJob:
+        return cls(job["metadata"]["name"], job["metadata"]["uid"])
+
+    def is_in(self, job: JsonObject) -> bool:
+        """Whether it is this one, and not another that was given its name."""
+        return self == KnownJob.of(job)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
@@ -55,7 +63,7 @@ class Removal:
         nothing is left, and raises `StillThere` where something stays."""
         deadline = time.monotonic() + CLEAR_WITHIN
         if job is not None and not self.watcher.is_blind:
-            await self._remove_heard(job.name)
+            await self._remove_heard(job)
         pauses = iter(_PAUSES)
         while left := await self._remove(selector, job):
             if time.monotonic() > deadline:
@@ -70,41 +78,40 @@ class Removal:
         await self._delete(pods)
         return pods
 
-    async def _remove_heard(self, job: str) -> None:
-        """What the watch has told of; what it has not is left to those who ask."""
-        pods = self.watcher.look(job).pods
-        await self._delete(pods)
-        if pods:
-            await self._until_gone(_Left(kind=Kind.PODS, jobs=frozenset([job])))
-        seen = self.watcher.look(job)
-        if seen.job is not None and not seen.pods:
-            await self._remove_job(job)
-            await self._until_gone(_Left(kind=Kind.JOBS, jobs=frozenset([job])))
-        self.watcher.forget(job)
+    async def _remove_heard(self, job: KnownJob) -> None:
+        """What the watch has told of; what it has not is left to those who ask: there may be a pod
+        of which it does not know yet, and pods come first."""
+        if pods := self.watcher.look(job.name).pods:
+            await self._delete(pods)
+            await self._until_gone(_Left(kind=Kind.PODS, jobs=frozenset([job.name])))
+            seen = self.watcher.look(job.name)
+            if seen.job is not None and not seen.pods and job.is_in(seen.job):
+                await self._remove_job(job)
+                await self._until_gone(_Left(kind=Kind.JOBS, jobs=frozenset([job.name])))
+        self.watcher.forget(job.name)
 
     async def _remove(self, selector: str, job: KnownJob | None) -> _Left | None:
         """Ask for everything to be removed; what there was still, and is to go first."""
         if pods := await self.end_pods(selector):
             return _Left(kind=Kind.PODS, jobs=frozenset(map(_job_of, pods)))
-        names = await self._jobs(selector, job)
-        for name in names:
-            await self._remove_job(name)
-        return _Left(kind=Kind.JOBS, jobs=names) if names else None
+        jobs = await self._jobs(selector, job)
+        for each in jobs:
+            await self._remove_job(each)
+        return _Left(kind=Kind.JOBS, jobs={each.name for each in jobs}) if jobs else None
 
-    async def _jobs(self, selector: str, job: KnownJob | None) -> Set[str]:
-        """Names of those that are there."""
+    async def _jobs(self, selector: str, job: KnownJob | None) -> Sequence[KnownJob]:
+        """Those that are there."""
         if job is not None:
             found = await self.client.find_job(job.name)
-            is_there = found is not None and found["metadata"]["uid"] == job.uid
-            return frozenset([job.name] if is_there else ())
+            return [job] if found is not None and job.is_in(found) else []
         listing = await self.client.list(Kind.JOBS, selector)
-        return frozenset(each["metadata"]["name"] for each in listing.items)
+        return [KnownJob.of(each) for each in listing.items]
 
-    async def _remove_job(self, name: str) -> None:
-        for secret in (name, run_secret_name(name), step_secret_name(name)):
+    async def _remove_job(self, job: KnownJob) -> None:
+        for secret in (job.name, run_secret_name(job.name), step_secret_name(job.name)):
             await self.client.delete_secret(secret)
-        await self.client.release_job(name, finalizer=OUTCOME_FINALIZER)
-        await self.client.delete_job(name)
+        await self.client.release_job(job.name, finalizer=OUTCOME_FINALIZER)
+        await self.client.delete_job(job.name, uid=job.uid)
 
     async def _delete(self, pods: Iterable[JsonObject]) -> None:
         for pod in pods:

@@ -8,7 +8,7 @@ import sys
 import time
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,7 +138,8 @@ async def _agent(file: Path) -> AsyncIterator[asyncio.subprocess.Process]:
         _tell("\n".join(said.read_text(errors="replace").splitlines()[-LAST_WORDS:]))
         raise
     finally:
-        agent.terminate()
+        with suppress(ProcessLookupError):
+            agent.terminate()
         await agent.wait()
 
 

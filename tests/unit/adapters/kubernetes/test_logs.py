@@ -57,6 +57,23 @@ class Node:
         yield (self._streams.pop(0) if self._streams else Chunks()).said()
 
 
+class SlowToLeave(Node):
+    """Whose connections take a while to be closed."""
+
+    def __init__(self, *streams: Chunks) -> None:
+        super().__init__(*streams)
+        self.is_leaving = asyncio.Event()
+
+    @asynccontextmanager
+    async def follow_log(
+        self, _pod: str, _container: str, *, since: str | None
+    ) -> AsyncIterator[AsyncIterator[bytes] | None]:
+        async with super().follow_log(_pod, _container, since=since) as chunks:
+            yield chunks
+        self.is_leaving.set()
+        await asyncio.sleep(0.05)
+
+
 class ForgetfulNode(Node):
     @asynccontextmanager
     async def follow_log(
@@ -157,6 +174,26 @@ async def test_a_connection_that_died_is_given_up_for_another(
     assert [line[-5:] for line in stored(follower, tmp_path).splitlines()] == ["hello", "t end"]
 
 
+async def test_a_container_may_end_while_its_last_connection_is_closed(tmp_path: Path) -> None:
+    node = SlowToLeave(Chunks(NOON + b" hello\n"))
+    follower = follow(node, tmp_path)
+    await node.is_leaving.wait()
+    assert await follower.finish(within=10)
+
+
+async def test_a_follower_that_fails_is_not_whole_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(LogFiles, "append", fail)
+    follower = follow(Node(Chunks(NOON + b" hello\n")), tmp_path)
+    assert not await follower.finish(within=10)
+    said = capsys.readouterr()
+    assert "a fault of ours" in said.out + said.err
+
+
 async def test_a_log_that_nobody_knows_any_more_is_not_whole(tmp_path: Path) -> None:
     assert not await follow(ForgetfulNode(), tmp_path).finish(within=5)
 
@@ -191,8 +228,7 @@ async def test_a_long_line_is_the_same_however_it_was_interrupted(
     if is_killed:
         killed = follow(Node(broken), tmp_path, values=values)
         await until(killed.files.head.exists, "a part of it was kept")
-        killed.close()
-        await killed.finish(within=60)
+        await killed.close()
         follower = follow(Node(Chunks(MORE[:at], MORE[at:])), tmp_path, values=values)
     else:
         follower = follow(Node(broken, Chunks(MORE[:9], MORE[9:])), tmp_path, values=values)
