@@ -47,7 +47,7 @@ from animus.domain.canonical import JsonObject
 FIELD_MANAGER = "animus-agent"
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
-QUIET_SECONDS = 300.0
+QUIET_SECONDS = 900.0
 CALLS_AT_ONCE = 16
 _KEPT_CONNECTIONS = CALLS_AT_ONCE + 8  # and those of watches
 PAGE = 500
@@ -119,7 +119,9 @@ class KubernetesClient:
             namespace=namespace,
             _api=ApiClient(settings),
             _threads=threads,
-            _long=LongAnswers(settings=settings, connect_seconds=CONNECT_SECONDS),
+            _long=LongAnswers(
+                settings=settings, connect_seconds=CONNECT_SECONDS, answer_seconds=ANSWER_SECONDS
+            ),
         )
 
     def within(self, namespace: str) -> KubernetesClient:

@@ -6,6 +6,7 @@ it signs in with and trusts the connection is the official client's, whose own o
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -15,9 +16,12 @@ from typing import Any
 
 import httpx
 from kubernetes.client.rest import should_bypass_proxies
+from kubernetes.utils.keepalive import tcp_keepalive_socket_options
 
 from animus.adapters.kubernetes.errors import ClusterUnavailable
 
+OPENED_AT_ONCE = 32
+"""Where thousands shake hands at the same time, all of them are late."""
 _BROKEN = (httpx.HTTPError, OSError)
 
 
@@ -25,8 +29,13 @@ _BROKEN = (httpx.HTTPError, OSError)
 class LongAnswers:
     settings: Any  # Any: the official client has no types
     connect_seconds: float
+    answer_seconds: float
+    """For an answer to begin."""
     _trust: ssl.SSLContext | None = field(default=None, repr=False)
     _trusted: tuple[tuple[str, int], ...] = ()
+    _opening: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(OPENED_AT_ONCE), repr=False
+    )
 
     @asynccontextmanager
     async def open(
@@ -44,7 +53,8 @@ class LongAnswers:
                 "GET", url, headers={**headers, "Accept-Encoding": "identity"}
             )
             try:
-                answer = await client.send(asked, stream=True)
+                async with self._opening, asyncio.timeout(self.answer_seconds):
+                    answer = await client.send(asked, stream=True)
             except _BROKEN as error:
                 raise _unavailable(error) from None
             try:
@@ -55,10 +65,13 @@ class LongAnswers:
     def _client(self, silence: float) -> httpx.AsyncClient:
         """For one answer: where thousands share one, each looks at all for a free connection."""
         return httpx.AsyncClient(
-            verify=self._context(),
-            proxy=self._proxy(),
+            transport=httpx.AsyncHTTPTransport(
+                verify=self._context(),
+                proxy=self._proxy(),
+                socket_options=tcp_keepalive_socket_options(),
+                trust_env=False,
+            ),
             timeout=httpx.Timeout(self.connect_seconds, read=silence),
-            trust_env=False,
         )
 
     def _proxy(self) -> httpx.Proxy | None:

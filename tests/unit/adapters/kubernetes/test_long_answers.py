@@ -15,6 +15,7 @@ import urllib3
 from animus.adapters.kubernetes.clients import KubernetesClient
 from animus.adapters.kubernetes.errors import ClusterUnavailable, Refusal
 from animus.adapters.kubernetes.logs import LogFiles, LogFollower
+from animus.adapters.kubernetes.long_answers import OPENED_AT_ONCE
 from animus.adapters.steps.redaction import Redactor
 from deploy.dev_cluster.certificates import Authority, Pair, Subject, load_or_create_authority
 from deploy.embedded.accounts import caller
@@ -226,12 +227,18 @@ async def test_both_sides_of_a_tls_connection_prove_who_they_are(tmp_path: Path)
             await read(renewed)
 
 
-async def test_many_logs_that_say_nothing_take_no_threads(tmp_path: Path) -> None:
+async def test_many_logs_are_opened_in_turns_and_take_no_threads(tmp_path: Path) -> None:
     goes_on = asyncio.Event()
+    opening: list[int] = [0, 0]
+    """Now, and the most there were."""
 
     async def wait(
         _head: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
+        opening[0] += 1
+        opening[1] = max(opening)
+        await asyncio.sleep(0.02)
+        opening[0] -= 1
         writer.write(chunked(HELLO, ends=False))
         await writer.drain()
         await goes_on.wait()
@@ -252,6 +259,7 @@ async def test_many_logs_that_say_nothing_take_no_threads(tmp_path: Path) -> Non
 
         await eventually(all_follow, "all logs are followed")
         assert threading.active_count() < MANY / 4
+        assert 1 < opening[1] <= OPENED_AT_ONCE
         goes_on.set()
         finished = await asyncio.gather(*(follower.finish(within=120) for follower in followers))
     assert finished == [True] * MANY
