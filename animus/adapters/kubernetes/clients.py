@@ -119,9 +119,7 @@ class KubernetesClient:
             namespace=namespace,
             _api=ApiClient(settings),
             _threads=threads,
-            _long=LongAnswers(
-                settings=settings, connect_seconds=CONNECT_SECONDS, answer_seconds=ANSWER_SECONDS
-            ),
+            _long=LongAnswers(settings=settings, connect_seconds=CONNECT_SECONDS),
         )
 
     def within(self, namespace: str) -> KubernetesClient:

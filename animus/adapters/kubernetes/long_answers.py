@@ -20,8 +20,9 @@ from kubernetes.utils.keepalive import tcp_keepalive_socket_options
 
 from animus.adapters.kubernetes.errors import ClusterUnavailable
 
-OPENED_AT_ONCE = 32
+CONNECTED_AT_ONCE = 32
 """Where thousands shake hands at the same time, all of them are late."""
+_ASKED = "http11.receive_response_headers.started"
 _BROKEN = (httpx.HTTPError, OSError)
 
 
@@ -29,12 +30,10 @@ _BROKEN = (httpx.HTTPError, OSError)
 class LongAnswers:
     settings: Any  # Any: the official client has no types
     connect_seconds: float
-    answer_seconds: float
-    """For an answer to begin."""
     _trust: ssl.SSLContext | None = field(default=None, repr=False)
     _trusted: tuple[tuple[str, int], ...] = ()
-    _opening: asyncio.Semaphore = field(
-        default_factory=lambda: asyncio.Semaphore(OPENED_AT_ONCE), repr=False
+    _turns: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(CONNECTED_AT_ONCE), repr=False
     )
 
     @asynccontextmanager
@@ -49,11 +48,13 @@ class LongAnswers:
                 "The cluster's certificates can't be read.", detail=repr(error)
             ) from None
         async with client:
+            turn = _Turn(self._turns)
             asked = client.build_request(
-                "GET", url, headers={**headers, "Accept-Encoding": "identity"}
-            )
+                "GET", url, headers={**headers, "Accept-Encoding": "identity"},
+                extensions={"trace": turn.trace},
+            )  # fmt: skip
             try:
-                async with self._opening, asyncio.timeout(self.answer_seconds):
+                async with turn:
                     answer = await client.send(asked, stream=True)
             except _BROKEN as error:
                 raise _unavailable(error) from None
@@ -94,6 +95,32 @@ class LongAnswers:
             self._trust = _context_of(settings, name=settings.tls_server_name)
             self._trusted = versions
         return self._trust
+
+
+class _Turn:
+    """To connect and to ask. It ends before there is an answer: of a container that says nothing
+    there is none, not even its head."""
+
+    def __init__(self, turns: asyncio.Semaphore) -> None:
+        self._turns = turns
+        self._is_on = False
+
+    async def __aenter__(self) -> None:
+        await self._turns.acquire()
+        self._is_on = True
+
+    async def __aexit__(self, *_: object) -> None:
+        self._end()
+
+    async def trace(self, event: str, about: Mapping[str, Any]) -> None:
+        """What `httpcore` tells while it works; it asks a proxy first."""
+        if event == _ASKED and about["request"].method == b"GET":
+            self._end()
+
+    def _end(self) -> None:
+        if self._is_on:
+            self._is_on = False
+            self._turns.release()
 
 
 async def chunks_of(answer: httpx.Response) -> AsyncIterator[bytes]:

@@ -15,7 +15,7 @@ import urllib3
 from animus.adapters.kubernetes.clients import KubernetesClient
 from animus.adapters.kubernetes.errors import ClusterUnavailable, Refusal
 from animus.adapters.kubernetes.logs import LogFiles, LogFollower
-from animus.adapters.kubernetes.long_answers import OPENED_AT_ONCE
+from animus.adapters.kubernetes.long_answers import CONNECTED_AT_ONCE
 from animus.adapters.steps.redaction import Redactor
 from deploy.dev_cluster.certificates import Authority, Pair, Subject, load_or_create_authority
 from deploy.embedded.accounts import caller
@@ -24,7 +24,6 @@ from tests.unit.adapters.kubernetes.api_servers import client_of
 
 HOST = "127.0.0.1"
 HELLO = b"2026-01-01T12:00:00.000000001Z hello\n"
-MANY = 200
 
 Answer = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -42,7 +41,7 @@ async def answering(answer: Answer, *, tls: ssl.SSLContext | None = None) -> Asy
         finally:
             writer.close()
 
-    server = await asyncio.start_server(serve, HOST, 0, ssl=tls, backlog=MANY)
+    server = await asyncio.start_server(serve, HOST, 0, ssl=tls, backlog=4 * CONNECTED_AT_ONCE)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
@@ -227,44 +226,70 @@ async def test_both_sides_of_a_tls_connection_prove_who_they_are(tmp_path: Path)
             await read(renewed)
 
 
-async def test_many_logs_are_opened_in_turns_and_take_no_threads(tmp_path: Path) -> None:
+async def test_many_logs_take_no_threads_and_those_of_the_silent_hold_up_nobody(
+    tmp_path: Path,
+) -> None:
+    """A node begins an answer with the first line."""
     goes_on = asyncio.Event()
-    opening: list[int] = [0, 0]
-    """Now, and the most there were."""
 
-    async def wait(
-        _head: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    async def say_or_wait(
+        head: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        opening[0] += 1
-        opening[1] = max(opening)
-        await asyncio.sleep(0.02)
-        opening[0] -= 1
+        if b"/silent-" in head:
+            await goes_on.wait()
         writer.write(chunked(HELLO, ends=False))
         await writer.drain()
         await goes_on.wait()
         writer.write(b"0\r\n\r\n")
 
-    async with answering(wait) as port:
+    async with answering(say_or_wait) as port:
         client = client_of(f"http://{HOST}:{port}", tmp_path)
-        followers = [
-            LogFollower(
-                client, LogFiles(directory=tmp_path / str(number), limit=2**20),
-                pod=f"pod-{number}", container="main", redactor=Redactor(),
-            )
-            for number in range(MANY)
-        ]  # fmt: skip
 
-        async def all_follow() -> bool:
-            return all(follower.files.head.exists() for follower in followers)
+        def follow(pod: str) -> LogFollower:
+            files = LogFiles(directory=tmp_path / pod, limit=2**20)
+            return LogFollower(client, files, pod=pod, container="main", redactor=Redactor())
 
-        await eventually(all_follow, "all logs are followed")
-        assert threading.active_count() < MANY / 4
-        assert 1 < opening[1] <= OPENED_AT_ONCE
+        silent = [follow(f"silent-{number}") for number in range(2 * CONNECTED_AT_ONCE)]
+        talking = [follow(f"talking-{number}") for number in range(2 * CONNECTED_AT_ONCE)]
+
+        async def all_have_said() -> bool:
+            return all(follower.files.head.exists() for follower in talking)
+
+        await eventually(all_have_said, "who says something is heard")
+        assert threading.active_count() < len(talking)
         goes_on.set()
-        finished = await asyncio.gather(*(follower.finish(within=120) for follower in followers))
-    assert finished == [True] * MANY
-    kept = {follower.files.head.read_bytes() for follower in followers}
+        both = [*silent, *talking]
+        assert all(await asyncio.gather(*(follower.finish(within=120) for follower in both)))
+    kept = {follower.files.head.read_bytes() for follower in both}
     assert kept == {b"2026-01-01T12:00:00.000000001Z stdout F hello\n"}
+
+
+async def test_connections_are_made_in_turns(tmp_path: Path) -> None:
+    tls = _serving_as(_issue(_authority(tmp_path, "ours"), tmp_path, "server", serves=(HOST,)))
+    now = most = 0
+
+    async def connect_slowly(
+        head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.05)
+        now -= 1
+        await tunnel(head, reader, writer)
+
+    async with (
+        answering(saying(chunked(HELLO)), tls=tls) as port,
+        answering(connect_slowly) as proxy,
+    ):
+        told = {
+            "proxy-url": f"http://{HOST}:{proxy}",
+            "certificate-authority": str(tmp_path / "ours.crt"),
+        }
+        client = client_of(f"https://{HOST}:{port}", tmp_path, cluster=told)
+        said = await asyncio.gather(*(read(client) for _ in range(3 * CONNECTED_AT_ONCE)))
+    assert set(said) == {HELLO}
+    assert 1 < most <= CONNECTED_AT_ONCE
 
 
 def _serving_as(pair: Pair) -> ssl.SSLContext:
