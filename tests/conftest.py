@@ -20,7 +20,10 @@ _PROPERTY = "cases of "
 RecordCases = Callable[[str, int], None]
 
 
-_SLOWEST_FIRST = ("e2e", "agent", "workflows", "attacker", "cluster/test_demo.py")
+_SLOWEST_FIRST = (
+    *("e2e", "agent", "workflows", "attacker"),
+    *("cluster/test_demo.py", "cluster/execution/test_egress.py"),
+)
 """Folders and files in this order, then the others: the last file to end should be a short one."""
 
 
