@@ -43,9 +43,12 @@ def test_it_begins_at_the_runs_that_wait(platform: Platform, filled: Team) -> No
         connection.execute("ANALYZE approval_gates")
         connection.execute("ANALYZE gate_closures")
         plan = _plan(connection, filled)
+        connection.execute("SET enable_seqscan = off")
+        by_indexes = _plan(connection, filled)
     assert "runs_at_gates" in plan, plan
     for filled_table in ("runs", "approval_gates", "gate_closures"):
         assert f"Seq Scan on {filled_table} " not in plan, plan
+    assert "Seq Scan" not in by_indexes, by_indexes
 
 
 def _plan(connection: psycopg.Connection, team: Team) -> str:

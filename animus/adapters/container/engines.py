@@ -21,6 +21,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from animus.adapters.container.inspection import ContainerState, ImageState
+from animus.adapters.waiting import to_its_end
 from animus.domain.canonical import JsonObject
 from animus.domain.errors import AnimusError, Unavailable
 
@@ -107,12 +108,7 @@ class Engine:
         """What a command prints, with `variables` in its environment. Raises `EngineFailed`."""
         command = [*self.argv, *arguments]
         environment = {**self.environment, **(variables or {})}
-        running = asyncio.create_task(_run(command, environment, PATIENCE))
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            await asyncio.wait([running])
-            raise
+        return await to_its_end(_run(command, environment, PATIENCE))
 
     async def wait(self, identity: str) -> None:
         """Until docker reports an end. Changes nothing, and so may be broken off."""

@@ -12,7 +12,6 @@ import asyncio
 from collections.abc import (
     AsyncIterator,
     Callable,
-    Coroutine,
     Iterator,
     Mapping,
     Sequence,
@@ -42,6 +41,7 @@ from animus.adapters.kubernetes.errors import (
 )
 from animus.adapters.kubernetes.long_answers import LongAnswers, chunks_of
 from animus.adapters.kubernetes.streams import Stream
+from animus.adapters.waiting import to_its_end
 from animus.domain.canonical import JsonObject
 
 FIELD_MANAGER = "animus-agent"
@@ -165,7 +165,7 @@ class KubernetesClient:
         """As it was stored; None where there is one of its name. Raises `NotAdmitted`,
         `NoQuota`."""
         try:
-            return await _to_its_end(self._asked("POST", path, body=manifest))
+            return await to_its_end(self._asked("POST", path, body=manifest))
         except Refusal as refusal:
             if refusal.reason == _EXISTS:
                 return None
@@ -318,7 +318,8 @@ class KubernetesClient:
         if since is not None:
             query["sinceTime"] = since
         path = f"{self._path(Kind.PODS, pod)}/log"
-        _, url, headers, *_ = await self._in_thread(self._words, "GET", path, query)
+        with _answering():  # somebody may be asked for a token
+            _, url, headers, *_ = await self._in_thread(self._words, "GET", path, query)
         async with self._long.open(url, headers, silence=QUIET_SECONDS) as answer:
             if answer.status_code in (_BAD, _MISSING):
                 yield None
@@ -348,7 +349,8 @@ class KubernetesClient:
     def _try(self, path: str, manifest: JsonObject) -> Sequence[str]:
         pretending = {"dryRun": "All", "fieldValidation": "Strict"}
         with _answering():
-            answer = self._send("POST", path, pretending, body=manifest, timeout=_PATIENCE)
+            words = self._words("POST", path, pretending, body=manifest)
+            answer = self._send(words, timeout=_PATIENCE)
             content = answer.read()
         if answer.status >= _BAD:
             refusal = Refusal(answer.status, content)
@@ -400,7 +402,8 @@ class KubernetesClient:
         form: str | None = None,
     ) -> bytes:
         with _answering():
-            answer = self._send(method, path, query, body=body, form=form, timeout=_PATIENCE)
+            words = self._words(method, path, query, body=body, form=form)
+            answer = self._send(words, timeout=_PATIENCE)
             content: bytes = answer.read()
         if answer.status >= _BAD:
             raise Refusal(answer.status, content)
@@ -408,23 +411,16 @@ class KubernetesClient:
 
     def _open(self, path: str, query: Mapping[str, str], *, silence: float | None) -> Stream:
         with _answering():
-            answer = self._send("GET", path, query, timeout=(CONNECT_SECONDS, silence))
+            words = self._words("GET", path, query)
+            answer = self._send(words, timeout=(CONNECT_SECONDS, silence))
             if answer.status >= _BAD:
                 raise Refusal(answer.status, answer.read())
         stream: Stream = answer.response
         return stream
 
     def _send(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str],
-        *,
-        timeout: tuple[float | None, float | None],
-        body: JsonObject | None = None,
-        form: str | None = None,
+        self, words: tuple[Any, ...], *, timeout: tuple[float | None, float | None]
     ) -> Any:  # Any: `kubernetes.client.rest.RESTResponse`
-        words = self._words(method, path, query, body=body, form=form)
         return self._api.call_api(*words, _request_timeout=timeout)
 
     def _words(
@@ -443,15 +439,14 @@ class KubernetesClient:
         headers = {"Accept": "application/json"}
         if body is not None:
             headers["Content-Type"] = form or "application/json"
-        with _answering():  # it may ask somebody for a token
-            words: tuple[Any, ...] = self._api.param_serialize(
-                method=method,
-                resource_path=path,
-                query_params=list(asked.items()),
-                header_params=headers,
-                body=body,
-                auth_settings=["BearerToken"],
-            )
+        words: tuple[Any, ...] = self._api.param_serialize(
+            method=method,
+            resource_path=path,
+            query_params=list(asked.items()),
+            header_params=headers,
+            body=body,
+            auth_settings=["BearerToken"],
+        )
         return words
 
     def _path(self, kind: str, name: str = "") -> str:
@@ -462,17 +457,6 @@ class KubernetesClient:
 
 async def _whole(answer: httpx.Response) -> bytes:
     return b"".join([chunk async for chunk in chunks_of(answer)])
-
-
-async def _to_its_end(call: Coroutine[Any, Any, T]) -> T:
-    """A thread can't be called back: who is told to go away waits until it has made its object, so
-    that what removes everything afterwards finds it."""
-    running = asyncio.create_task(call)
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.gather(running, return_exceptions=True)
-        raise
 
 
 def _selecting(kind: Kind, selector: str) -> dict[str, str]:

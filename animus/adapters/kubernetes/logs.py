@@ -22,6 +22,7 @@ from animus.adapters.kubernetes.errors import ClusterUnavailable
 from animus.adapters.kubernetes.streams import Lines
 from animus.adapters.steps.logs import MAX_LINE_BYTES, WITHHELD, Piece, read_k8s_file, write_log
 from animus.adapters.steps.redaction import Redactor
+from animus.adapters.waiting import to_its_end
 
 PAUSE_SECONDS = 1.0
 LONGEST_PAUSE = 30.0
@@ -325,14 +326,7 @@ class _OpenLine:
 
 
 async def _in_thread(work: Callable[..., T], *words: object) -> T:
-    """To its end, also for who is told to go away."""
-    loop = asyncio.get_running_loop()
-    running = loop.run_in_executor(_WRITERS, work, *words)
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait([running])
-        raise
+    return await to_its_end(asyncio.get_running_loop().run_in_executor(_WRITERS, work, *words))
 
 
 def _record(time: str, text: bytes, *, is_end: bool) -> bytes:

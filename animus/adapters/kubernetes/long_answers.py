@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from animus.adapters.kubernetes.errors import ClusterUnavailable
 
 CONNECTED_AT_ONCE = 32
 """Where thousands shake hands at the same time, all of them are late."""
+_CONNECTED = "connection.connect_tcp.complete"
 _ASKED = "http11.receive_response_headers.started"
 _BROKEN = (httpx.HTTPError, OSError)
 
@@ -30,7 +31,7 @@ _BROKEN = (httpx.HTTPError, OSError)
 class LongAnswers:
     settings: Any  # Any: the official client has no types
     connect_seconds: float
-    _trust: ssl.SSLContext | None = field(default=None, repr=False)
+    _trust: dict[str | None, ssl.SSLContext] = field(default_factory=dict, repr=False)
     _trusted: tuple[tuple[str, int], ...] = ()
     _turns: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(CONNECTED_AT_ONCE), repr=False
@@ -48,13 +49,13 @@ class LongAnswers:
                 "The cluster's certificates can't be read.", detail=repr(error)
             ) from None
         async with client:
-            turn = _Turn(self._turns)
+            connecting = _Connecting(self._turns)
             asked = client.build_request(
                 "GET", url, headers={**headers, "Accept-Encoding": "identity"},
-                extensions={"trace": turn.trace},
+                extensions={"trace": connecting.trace},
             )  # fmt: skip
             try:
-                async with turn:
+                async with connecting:
                     answer = await client.send(asked, stream=True)
             except _BROKEN as error:
                 raise _unavailable(error) from None
@@ -67,7 +68,7 @@ class LongAnswers:
         """For one answer: where thousands share one, each looks at all for a free connection."""
         return httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(
-                verify=self._context(),
+                verify=self._context(self.settings.tls_server_name),
                 proxy=self._proxy(),
                 socket_options=tcp_keepalive_socket_options(),
                 trust_env=False,
@@ -83,38 +84,49 @@ class LongAnswers:
         return httpx.Proxy(
             settings.proxy,
             headers=settings.proxy_headers,
-            ssl_context=(settings.proxy_ssl_context or _context_of(settings)) if over_tls else None,
+            ssl_context=(settings.proxy_ssl_context or self._context()) if over_tls else None,
         )
 
-    def _context(self) -> ssl.SSLContext:
-        """One for all connections, until a file with certificates is another one."""
+    def _context(self, name: str | None = None) -> ssl.SSLContext:
+        """For whoever has this name, or that of its address. One for all connections, until a
+        file with certificates is another one."""
         settings = self.settings
         files = (settings.ssl_ca_cert, settings.cert_file, settings.key_file)
         versions = tuple((file, Path(file).stat().st_mtime_ns) for file in files if file)
-        if self._trust is None or versions != self._trusted:
-            self._trust = _context_of(settings, name=settings.tls_server_name)
-            self._trusted = versions
-        return self._trust
+        if versions != self._trusted:
+            self._trust, self._trusted = {}, versions
+        if name not in self._trust:
+            self._trust[name] = _context_of(settings, name=name)
+        return self._trust[name]
 
 
-class _Turn:
-    """To connect and to ask. It ends before there is an answer: of a container that says nothing
-    there is none, not even its head."""
+class _Connecting:
+    """A turn to connect and to ask. It ends before there is an answer: of a container that says
+    nothing there is none, not even its head.
+
+    Whoever gives up while it lasts closes the connection: `httpcore` forgets the one it shakes
+    hands on.
+    """
 
     def __init__(self, turns: asyncio.Semaphore) -> None:
         self._turns = turns
         self._is_on = False
+        self._connection = AsyncExitStack()
 
     async def __aenter__(self) -> None:
         await self._turns.acquire()
         self._is_on = True
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, fault: type[BaseException] | None, *_: object) -> None:
         self._end()
+        if fault is not None:
+            await self._connection.aclose()
 
     async def trace(self, event: str, about: Mapping[str, Any]) -> None:
         """What `httpcore` tells while it works; it asks a proxy first."""
-        if event == _ASKED and about["request"].method == b"GET":
+        if event == _CONNECTED:
+            self._connection.push_async_callback(about["return_value"].aclose)
+        elif event == _ASKED and about["request"].method == b"GET":
             self._end()
 
     def _end(self) -> None:
@@ -149,7 +161,7 @@ class _NamedContext(ssl.SSLContext):
         return super().wrap_bio(incoming, outgoing, server_side, name, session)
 
 
-def _context_of(settings: Any, *, name: str | None = None) -> ssl.SSLContext:
+def _context_of(settings: Any, *, name: str | None) -> ssl.SSLContext:
     context = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)
     context.name = name
     if settings.ssl_ca_cert or settings.ca_cert_data:

@@ -293,6 +293,28 @@ async def test_connections_are_made_in_turns(tmp_path: Path) -> None:
     assert 1 < most <= CONNECTED_AT_ONCE
 
 
+async def test_who_gives_up_shaking_hands_leaves_no_connection_open(tmp_path: Path) -> None:
+    asked, left = asyncio.Event(), asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        asked.set()
+        await reader.read()
+        left.set()
+        writer.close()
+
+    server = await asyncio.start_server(say_nothing, HOST, 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        reading = asyncio.create_task(read(client_of(f"https://{HOST}:{port}", tmp_path)))
+        async with asyncio.timeout(60):
+            await asked.wait()
+            reading.cancel()
+            await asyncio.wait([reading])
+            await left.wait()
+    assert reading.cancelled()
+
+
 def _serving_as(pair: Pair) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(pair.certificate, pair.key)
