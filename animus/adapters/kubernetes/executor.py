@@ -139,8 +139,7 @@ class KubernetesExecutor(Executor):
         follower: LogFollower | None = None
         live = ExitStack()
         try:
-            job = await self._ensure_job(task, journal, name)
-            if not knows_given(task, job):
+            if not knows_given(task, await self._ensure_job(task, journal, name)):
                 _log.warning("log_withheld", attempt=str(task.attempt_id))
                 redactor = Redactor(knows_all=False)
             pod = None
