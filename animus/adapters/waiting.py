@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
 async def to_its_end(work: Awaitable[T]) -> T:
-    """Who is told to go away goes when it has ended, so that whoever comes next finds all of it."""
+    """Who is told to go away, however often, goes when it has ended: whoever comes next finds all
+    of it."""
     running = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
-        await asyncio.wait([running])
+        while not running.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([running])
+        if not running.cancelled():
+            running.exception()  # nobody is there to hear it
         raise

@@ -51,6 +51,11 @@ QUIET_SECONDS = 900.0
 CALLS_AT_ONCE = 16
 _KEPT_CONNECTIONS = CALLS_AT_ONCE + 8  # and those of watches
 PAGE = 500
+_SILENT = (
+    *(urllib3.exceptions.HTTPError, OSError, ValueError),
+    ApiException,  # the official client's own, for a TLS connection that broke or never was
+    config.ConfigException,  # of a token's file that is being written
+)
 _PATIENCE = (CONNECT_SECONDS, ANSWER_SECONDS)
 _MERGE = "application/strategic-merge-patch+json"
 _RIGHTS, _SIGNING_IN = "/apis/authorization.k8s.io/v1", "/apis/authentication.k8s.io/v1"
@@ -470,6 +475,5 @@ def _selecting(kind: Kind, selector: str) -> dict[str, str]:
 def _answering() -> Iterator[None]:
     try:
         yield
-    except (urllib3.exceptions.HTTPError, ApiException, OSError, ValueError) as error:
-        # ApiException: the official client's own, for a TLS connection that broke or never was.
+    except _SILENT as error:
         raise ClusterUnavailable("The cluster does not answer.", detail=repr(error)) from None

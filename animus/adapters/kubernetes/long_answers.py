@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from animus.adapters.kubernetes.errors import ClusterUnavailable
 
 CONNECTED_AT_ONCE = 32
 """Where thousands shake hands at the same time, all of them are late."""
+_STEPS = 4
+"""To the proxy, to shake hands with it, through it, to shake hands with the cluster."""
 _CONNECTED = "connection.connect_tcp.complete"
 _ASKED = "http11.receive_response_headers.started"
 _BROKEN = (httpx.HTTPError, OSError)
@@ -49,13 +51,10 @@ class LongAnswers:
                 "The cluster's certificates can't be read.", detail=repr(error)
             ) from None
         async with client:
-            connecting = _Connecting(self._turns)
-            asked = client.build_request(
-                "GET", url, headers={**headers, "Accept-Encoding": "identity"},
-                extensions={"trace": connecting.trace},
-            )  # fmt: skip
+            told = {**headers, "Accept-Encoding": "identity"}
             try:
-                async with connecting:
+                async with self._connecting() as trace:
+                    asked = client.build_request("GET", url, headers=told, extensions=trace)
                     answer = await client.send(asked, stream=True)
             except _BROKEN as error:
                 raise _unavailable(error) from None
@@ -63,6 +62,32 @@ class LongAnswers:
                 yield answer
             finally:
                 await answer.aclose()
+
+    @asynccontextmanager
+    async def _connecting(self) -> AsyncIterator[Mapping[str, Any]]:
+        """A turn to connect and to ask, with `httpx`'s extensions for whoever asks. It ends before
+        there is an answer: of a container that says nothing there is none, not even its head.
+
+        Where it fails or is given up the connection is closed: `httpcore` forgets the one it shakes
+        hands on.
+        """
+        await self._turns.acquire()
+        async with AsyncExitStack() as opened:
+            turn = opened.enter_context(ExitStack())
+            turn.callback(self._turns.release)
+            patience = asyncio.timeout(_STEPS * self.connect_seconds)
+
+            async def notice(event: str, about: Mapping[str, Any]) -> None:
+                if event == _CONNECTED:
+                    opened.push_async_callback(about["return_value"].aclose)
+                elif event == _ASKED and about["request"].method == b"GET":  # no proxy's CONNECT
+                    patience.reschedule(None)
+                    turn.close()
+
+            async with patience:
+                yield {"trace": notice}
+            opened.pop_all()
+            turn.close()
 
     def _client(self, silence: float) -> httpx.AsyncClient:
         """For one answer: where thousands share one, each looks at all for a free connection."""
@@ -100,41 +125,6 @@ class LongAnswers:
         return self._trust[name]
 
 
-class _Connecting:
-    """A turn to connect and to ask. It ends before there is an answer: of a container that says
-    nothing there is none, not even its head.
-
-    Whoever gives up while it lasts closes the connection: `httpcore` forgets the one it shakes
-    hands on.
-    """
-
-    def __init__(self, turns: asyncio.Semaphore) -> None:
-        self._turns = turns
-        self._is_on = False
-        self._connection = AsyncExitStack()
-
-    async def __aenter__(self) -> None:
-        await self._turns.acquire()
-        self._is_on = True
-
-    async def __aexit__(self, fault: type[BaseException] | None, *_: object) -> None:
-        self._end()
-        if fault is not None:
-            await self._connection.aclose()
-
-    async def trace(self, event: str, about: Mapping[str, Any]) -> None:
-        """What `httpcore` tells while it works; it asks a proxy first."""
-        if event == _CONNECTED:
-            self._connection.push_async_callback(about["return_value"].aclose)
-        elif event == _ASKED and about["request"].method == b"GET":
-            self._end()
-
-    def _end(self) -> None:
-        if self._is_on:
-            self._is_on = False
-            self._turns.release()
-
-
 async def chunks_of(answer: httpx.Response) -> AsyncIterator[bytes]:
     """Its body as it comes. Raises `ClusterUnavailable` where it breaks off."""
     try:
@@ -147,7 +137,17 @@ async def chunks_of(answer: httpx.Response) -> AsyncIterator[bytes]:
 class _NamedContext(ssl.SSLContext):
     """Expects one name of whoever answers, at whatever address, also behind a proxy."""
 
-    name: str | None = None
+    name = ""
+
+    @classmethod
+    def of(cls, name: str) -> _NamedContext:
+        context = cls(ssl.PROTOCOL_TLS_CLIENT)
+        context.name = name
+        ssl.SSLContext.set_alpn_protocols(context, ["http/1.1"])
+        return context
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        """Said already: `anyio` uses this in threads, and so it stays as it is."""
 
     def wrap_bio(
         self,
@@ -157,13 +157,11 @@ class _NamedContext(ssl.SSLContext):
         server_hostname: str | bytes | None = None,
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLObject:
-        name = self.name or server_hostname
-        return super().wrap_bio(incoming, outgoing, server_side, name, session)
+        return super().wrap_bio(incoming, outgoing, server_side, self.name, session)
 
 
 def _context_of(settings: Any, *, name: str | None) -> ssl.SSLContext:
-    context = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.name = name
+    context = _NamedContext.of(name) if name else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if settings.ssl_ca_cert or settings.ca_cert_data:
         context.load_verify_locations(settings.ssl_ca_cert, cadata=settings.ca_cert_data)
     else:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import urllib3
+from kubernetes.config import ConfigException
 
 from animus.adapters.kubernetes.clients import KubernetesClient
 from animus.adapters.kubernetes.errors import ClusterUnavailable, Refusal
@@ -128,7 +129,14 @@ async def test_a_page_to_sign_in_is_no_log(tmp_path: Path) -> None:
             await read(client_of(f"http://{HOST}:{port}", tmp_path))
 
 
-@pytest.mark.parametrize("fault", [urllib3.exceptions.HTTPError("away"), ValueError("no JSON")])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        urllib3.exceptions.HTTPError("away"),
+        ValueError("no JSON"),
+        ConfigException("Token file exists but empty."),
+    ],
+)
 async def test_who_gives_tokens_may_be_away_for_a_while(tmp_path: Path, fault: Exception) -> None:
     async with answering(saying(chunked(HELLO))) as port:
         client = client_of(f"http://{HOST}:{port}", tmp_path)
@@ -230,6 +238,7 @@ async def test_many_logs_take_no_threads_and_those_of_the_silent_hold_up_nobody(
     tmp_path: Path,
 ) -> None:
     """A node begins an answer with the first line."""
+    tls = _serving_as(_issue(_authority(tmp_path, "ours"), tmp_path, "server", serves=(HOST,)))
     goes_on = asyncio.Event()
 
     async def say_or_wait(
@@ -242,8 +251,9 @@ async def test_many_logs_take_no_threads_and_those_of_the_silent_hold_up_nobody(
         await goes_on.wait()
         writer.write(b"0\r\n\r\n")
 
-    async with answering(say_or_wait) as port:
-        client = client_of(f"http://{HOST}:{port}", tmp_path)
+    async with answering(say_or_wait, tls=tls) as port:
+        trusts = {"certificate-authority": str(tmp_path / "ours.crt")}
+        client = client_of(f"https://{HOST}:{port}", tmp_path, cluster=trusts)
 
         def follow(pod: str) -> LogFollower:
             files = LogFiles(directory=tmp_path / pod, limit=2**20)
@@ -293,26 +303,49 @@ async def test_connections_are_made_in_turns(tmp_path: Path) -> None:
     assert 1 < most <= CONNECTED_AT_ONCE
 
 
-async def test_who_gives_up_shaking_hands_leaves_no_connection_open(tmp_path: Path) -> None:
+async def say_nothing(
+    _head: bytes, reader: asyncio.StreamReader, _writer: asyncio.StreamWriter
+) -> None:
+    await reader.read()
+
+
+@pytest.mark.parametrize("server", ["cluster", "proxy"])
+async def test_who_gives_up_shaking_hands_leaves_no_connection_open(
+    server: str, tmp_path: Path
+) -> None:
     asked, left = asyncio.Event(), asyncio.Event()
 
-    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
         asked.set()
         await reader.read()
         left.set()
         writer.close()
 
-    server = await asyncio.start_server(say_nothing, HOST, 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
-        reading = asyncio.create_task(read(client_of(f"https://{HOST}:{port}", tmp_path)))
+    async with await asyncio.start_server(listen, HOST, 0) as listening:
+        url = f"https://{HOST}:{listening.sockets[0].getsockname()[1]}"
+        client = (
+            client_of(url, tmp_path)
+            if server == "cluster"
+            else client_of("https://cluster.invalid", tmp_path, cluster={"proxy-url": url})
+        )
+        reading = asyncio.create_task(read(client))
         async with asyncio.timeout(60):
             await asked.wait()
             reading.cancel()
             await asyncio.wait([reading])
             await left.wait()
     assert reading.cancelled()
+
+
+async def test_a_proxy_that_answers_nobody_holds_up_nobody_for_long(tmp_path: Path) -> None:
+    async with answering(say_nothing) as port:
+        told = {"proxy-url": f"http://{HOST}:{port}"}
+        client = client_of("https://cluster.invalid", tmp_path, cluster=told)
+        client._long.connect_seconds = 0.1
+        both = (read(client) for _ in range(CONNECTED_AT_ONCE + 1))
+        said = await asyncio.gather(*both, return_exceptions=True)
+    assert {type(each) for each in said} == {ClusterUnavailable}
 
 
 def _serving_as(pair: Pair) -> ssl.SSLContext:
