@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime, timedelta
-from typing import Any, LiteralString
+from typing import Any
 
 import psycopg
 import pytest
@@ -19,6 +19,7 @@ from animusd.wiring import utc_now
 from tests.api.test_approvals import decide, inbox, waiting, waiting_for_account
 from tests.conftest import RecordCases
 from tests.support.clients import Client, problem_of
+from tests.support.databases import table, unguarded
 from tests.support.documents import demand, rule
 from tests.support.limits import limit_project
 from tests.support.people import Team, make_member, make_service_account
@@ -238,15 +239,15 @@ async def test_a_gate_whose_deadline_has_passed_is_not_opened_again(
     """It was satisfied only by what is taken back, and nobody else said yes in time."""
     run, gate = await waiting(platform, client, team)
     decision = await approved(client, team, gate, team.reviewer)
-    with psycopg.connect(platform.owner_url) as connection:
-        connection.execute("ALTER TABLE approval_gates DISABLE TRIGGER USER")
+    with (
+        psycopg.connect(platform.owner_url) as connection,
+        unguarded(connection, "approval_gates"),
+    ):
         connection.execute(
             "UPDATE approval_gates SET opened_at = now() - interval '2 days', "
             "deadline = now() - interval '1 second' WHERE id = %s",
             [gate["id"]],
         )
-        connection.execute("ALTER TABLE approval_gates ENABLE ALWAYS TRIGGER refuse_change")
-        connection.execute("ALTER TABLE approval_gates ENABLE ALWAYS TRIGGER refuse_truncate")
     assert (await withdraw(client, team, decision, team.reviewer)).status_code == 201
     assert (await look(client, team, gate))["closing"] == "expired"
     await run.finalise()
@@ -298,18 +299,11 @@ def backdate(platform: Platform, run: DrivenRun, by: timedelta) -> None:
     }  # fmt: skip
     with psycopg.connect(platform.owner_url) as connection:
         for name, column in moments.items():
-            names = {"table": sql.Identifier(name), "column": sql.Identifier(column)}
-            for statement in (_UNGUARD, _EARLIER, *_GUARD):
-                values = {"by": by, "run": run.id} if statement is _EARLIER else None
-                connection.execute(sql.SQL(statement).format(**names), values)
-
-
-_UNGUARD: LiteralString = "ALTER TABLE {table} DISABLE TRIGGER USER"
-_EARLIER: LiteralString = "UPDATE {table} SET {column} = {column} - %(by)s WHERE run_id = %(run)s"
-_GUARD: tuple[LiteralString, ...] = (
-    "ALTER TABLE {table} ENABLE ALWAYS TRIGGER refuse_change",
-    "ALTER TABLE {table} ENABLE ALWAYS TRIGGER refuse_truncate",
-)
+            earlier = sql.SQL("UPDATE {0} SET {1} = {1} - %s WHERE run_id = %s")
+            with unguarded(connection, name):
+                connection.execute(
+                    earlier.format(table(name), sql.Identifier(column)), [by, run.id]
+                )
 
 
 async def test_a_run_that_waited_for_room_goes_back_and_keeps_its_place(

@@ -21,6 +21,7 @@ from tests.sdk.terminals import Terminal
 
 pytestmark = [pytest.mark.stack, pytest.mark.engine]
 
+SLEEPS = 'import time; print("asleep-%d" % 2, flush=True); time.sleep(1000)'
 LOOKS = """\
 import hashlib, json, os, resource, socket, sys
 def files(root):
@@ -93,8 +94,8 @@ async def test_on_a_terminal_it_is_a_shell_with_the_runs_name(
         session.wait_for(f"{failed.name}/train $ ")
         session.type("echo changed > train.py; echo written-$((1 + 1))\n")
         session.wait_for("written-2")  # else Ctrl+C would end this
-        session.type("echo asleep-$((1 + 1)); sleep 1000\n")
-        session.wait_for("asleep-2")
+        session.type(f"python -c '{SLEEPS}'\n")
+        session.wait_for("asleep-2")  # said by the program: between two a shell may miss Ctrl+C
         session.type("\x03")
         session.type("echo still-$((40 + 2))\n")
         session.wait_for("still-42")

@@ -38,6 +38,30 @@ def connected(
         connection.rollback()
 
 
+@contextmanager
+def unguarded(connection: psycopg.Connection, name: str) -> Iterator[None]:
+    """A table without our triggers, as a superuser can have it; then each is as it was."""
+    guards = connection.execute(
+        "SELECT tgname, tgenabled = 'A' FROM pg_trigger "
+        "WHERE tgrelid = %s::regclass AND NOT tgisinternal AND tgenabled <> 'D'",
+        [name],
+    ).fetchall()
+    connection.execute(sql.SQL("ALTER TABLE {} DISABLE TRIGGER USER").format(table(name)))
+    yield
+    for guard, is_always in guards:
+        again: LiteralString = "ENABLE ALWAYS" if is_always else "ENABLE"
+        enabling = sql.SQL("ALTER TABLE {} " + again + " TRIGGER {}")
+        connection.execute(enabling.format(table(name), sql.Identifier(guard)))
+
+
+def unguarded_tables(platform: Platform) -> list[str]:
+    with connected(platform) as connection:
+        rows = connection.execute(
+            "SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger WHERE tgenabled = 'D'"
+        ).fetchall()
+    return sorted(name for (name,) in rows)
+
+
 def state_of(
     connection: psycopg.Connection,
     statement: Statement,

@@ -28,10 +28,12 @@ def backends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 async def platform(
     backends: Servers, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Platform]:
+    from tests.support.databases import unguarded_tables
     from tests.support.platforms import running_platform
 
     async with running_platform(backends, tmp_path_factory.mktemp("platform")) as running:
         yield running
+        assert unguarded_tables(running) == [], "a test has left them open to all that came after"
 
 
 @pytest.fixture(scope="session")
