@@ -10,6 +10,7 @@ from tests.lints import (
     append_only,
     aware_time,
     commit_at_edge,
+    loops_and_interrupts,
     project_scope,
     settings_in_one_place,
 )
@@ -37,6 +38,10 @@ CAUGHT: dict[ModuleType, tuple[str, ...]] = {
         "datetime.today()",
     ),
     commit_at_edge: ("session.commit()", "connection.rollback()"),
+    loops_and_interrupts: (
+        "with if_interrupted('x'), f() as y:\n    for z in y: g(z)",
+        "try:\n    if x:\n        while True: f()\nexcept (KeyboardInterrupt, E):\n    pass",
+    ),
     project_scope: (
         "def f(session): return session.all(select(Run))",
         "def f(session): return session.all(select(Run).where(col(Run.id) == 1))",
@@ -56,6 +61,11 @@ LEFT_ALONE: dict[ModuleType, tuple[str, ...]] = {
     append_only: ("update(Run).values(state='x')", "delete(Outbox)", "text('UPDATE outbox SET x')"),
     aware_time: ("datetime.now(UTC)", "datetime.fromtimestamp(0, UTC)", "datetime.now(tz=UTC)"),
     commit_at_edge: ("uow.flush()",),
+    loops_and_interrupts: (
+        "with if_interrupted('x'):\n    f(lambda: [y for y in z])",
+        "try:\n    f()\nexcept KeyboardInterrupt:\n    for x in y: f(x)",
+        "with f():\n    for x in y: f(x)",
+    ),
     project_scope: (
         "def f(session, project_id): return session.all(scoped(Run, project_id))",
         "def f(s, p): return s.all(select(Run).where(col(Run.project_id) == p))",

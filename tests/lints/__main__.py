@@ -8,12 +8,20 @@ from tests.lints import (
     append_only,
     aware_time,
     commit_at_edge,
+    loops_and_interrupts,
     project_scope,
     settings_in_one_place,
 )
 from tests.lints.findings import Finding, sources
 
-LINTS = (append_only, aware_time, commit_at_edge, project_scope, settings_in_one_place)
+LINTS = (
+    append_only,
+    aware_time,
+    commit_at_edge,
+    loops_and_interrupts,
+    project_scope,
+    settings_in_one_place,
+)
 
 
 def findings() -> list[Finding]:

@@ -59,14 +59,20 @@ def wait_for_run(
             if_interrupted(again, f"To end it: animus run cancel {run_id}"),
             _view(here.screen, show=show) as view,
         ):
-            for detail in follow_run(here.client, run_id, deadline=deadline, away=view.tell_away):
-                view.show(detail)
-                if is_reached(until, detail["state"]):
-                    return detail, code_of_run(detail["state"], detail["failure_code"])
+            return _followed(here, run_id, until, deadline, view)
     except AnimusError as error:
         if error.retryable:
             error.message += f" {again}"
         raise
+
+
+def _followed(
+    here: Session, run_id: str, until: Until, deadline: float | None, view: _View
+) -> tuple[RunDetail, ExitCode]:
+    for detail in follow_run(here.client, run_id, deadline=deadline, away=view.tell_away):
+        view.show(detail)
+        if is_reached(until, detail["state"]):
+            return detail, code_of_run(detail["state"], detail["failure_code"])
     return detail, _code_at_timeout(detail)
 
 
@@ -155,6 +161,8 @@ class _Lines(_Nothing):
 
 
 class _LiveTable:
+    """Drawn by a thread of its own: Ctrl+C, which meets the main thread, leaves no half of it."""
+
     def __init__(self, screen: Screen) -> None:
         self._detail: RunDetail | None = None
         self._width = screen.text_width
@@ -174,11 +182,9 @@ class _LiveTable:
 
     def show(self, detail: RunDetail) -> None:
         self._detail, self._away = detail, ""
-        self._live.refresh()
 
     def tell_away(self, error: AnimusError) -> None:
         self._away = f"{error.message} It is tried again."
-        self._live.refresh()
 
     def _render(self) -> Group:
         detail = self._detail

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -67,8 +68,7 @@ def list_events(
     )
 
     def render() -> None:
-        for event in page["events"]:
-            show_event(here.screen, event)
+        show_events(here.screen, page["events"])
         if len(page["events"]) == limit:
             here.screen.note(f"There is more: --after {page['next_after']}")
 
@@ -77,21 +77,42 @@ def list_events(
 
 def follow_events(here: Session, wanted: EventOptions) -> None:
     """Events as they happen, until Ctrl+C. With --json one document a line."""
-    chosen, after = _filter(here, wanted), wanted.after
+    following = _Following(here, _filter(here, wanted), wanted)
     try:
+        following.run()
+    except KeyboardInterrupt:
+        on = f"To go on from here: animus audit follow --after {following.after}"
+        raise Interrupted(on) from None
+
+
+class _Following:
+    def __init__(self, here: Session, chosen: EventFilter, wanted: EventOptions) -> None:
+        self.after = wanted.after
+        """Up to which event all were shown."""
+        self._here = here
+        self._chosen = chosen
+        self._platform = wanted.platform
+
+    def run(self) -> None:
+        """Until Ctrl+C."""
         while True:
-            page = here.client.audit.page(chosen, after=after, platform=wanted.platform)
+            page = self._here.client.audit.page(
+                self._chosen, after=self.after, platform=self._platform
+            )
             for event in page["events"]:
-                show_event(here.screen, event)
-                after = event["index"]
-            after = page["next_after"]
+                _show_event(self._here.screen, event)
+                self.after = event["index"]
+            self.after = page["next_after"]
             if not page["events"]:
                 time.sleep(POLL_SECONDS)
-    except KeyboardInterrupt:
-        raise Interrupted(f"To go on from here: animus audit follow --after {after}") from None
 
 
-def show_event(screen: Screen, event: AuditEvent) -> None:
+def show_events(screen: Screen, events: Iterable[AuditEvent]) -> None:
+    for event in events:
+        _show_event(screen, event)
+
+
+def _show_event(screen: Screen, event: AuditEvent) -> None:
     if screen.as_json:
         screen.json_line(event)
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -65,28 +65,38 @@ def show_logs(
     wanted = WantedLogs(step=step, attempt=attempt, tail=shown.tail)
     _check_step(detail, step)
     lines = follow_logs(here.client, run_id, wanted) if follow else _lines(here, detail, wanted)
-    writer = _Writer(here.screen, detail, step=step, timestamps=shown.timestamps)
+    writer = _Writer(here.screen, detail, step=step, timestamps=shown.timestamps, since=since)
     again = f"The run goes on. To look again: animus run logs {run_id} -f"
     with if_interrupted(again if follow else INTERRUPTED):
-        for line in lines:
-            if since is None or line.time is None or parse_time(line.time) >= since:
-                writer.write(line)
+        writer.write_all(lines)
 
 
 class _Writer:
     """A line for each line; where there may be several steps, it begins with its step's name."""
 
     def __init__(
-        self, screen: Screen, detail: RunDetail, *, step: str | None, timestamps: bool
+        self,
+        screen: Screen,
+        detail: RunDetail,
+        *,
+        step: str | None,
+        timestamps: bool,
+        since: datetime | None,
     ) -> None:
         names = [each["name"] for each in detail["steps"]]
         self._screen = screen
         self._timestamps = timestamps
+        self._since = since
         self._is_labelled = step is None and len(names) != 1  # none are known before it is planned
         self._width = max(map(len, names), default=0)
         self._styles = {name: STYLES[n % len(STYLES)] for n, name in enumerate(names)}
 
-    def write(self, line: LogLine) -> None:
+    def write_all(self, lines: Iterable[LogLine]) -> None:
+        for line in lines:
+            if self._since is None or line.time is None or parse_time(line.time) >= self._since:
+                self._write(line)
+
+    def _write(self, line: LogLine) -> None:
         if self._screen.as_json:
             self._screen.json_line(_document(line))
             return

@@ -10,7 +10,7 @@ from rich.text import Text
 from animus_sdk.cli.ci_triggers import trigger_words
 from animus_sdk.cli.commands import submissions
 from animus_sdk.cli.commands.artifacts import show_artifacts
-from animus_sdk.cli.commands.audit import show_event
+from animus_sdk.cli.commands.audit import show_events
 from animus_sdk.cli.commands.explanations import explain
 from animus_sdk.cli.commands.local_runs import run_locally
 from animus_sdk.cli.commands.plan_differences import show_diff
@@ -225,8 +225,7 @@ def list_events(
         return
     again = f"The run goes on. To look again: animus run events {run_id} -f"
     with if_interrupted(again if follow else INTERRUPTED):
-        for event in events:
-            show_event(here.screen, event)
+        show_events(here.screen, events)
 
 
 def _row(run: Run) -> list[str | Text]:
