@@ -50,8 +50,17 @@ def remove_bridge(config: ClusterConfig) -> None:
     if not _links("ifname", config.name):
         return
     for link in _links("master", config.name):
-        _ip("link", "delete", link["ifname"])
+        _unplug(link["ifname"])
     _ip("link", "delete", config.name)
+
+
+def _unplug(name: str) -> None:
+    """It goes by itself a moment after the network namespace that has its other end."""
+    try:
+        _ip("link", "delete", name)
+    except StackError:
+        if _links("ifname", name):
+            raise
 
 
 def free_network() -> IPv4Network:

@@ -16,6 +16,8 @@ from deploy.embedded.errors import StackError
 from deploy.embedded.files import write_private
 
 POLL_INTERVAL = 0.02
+KILL_TIME = 60.0
+"""What is killed ends once the disk has what it had handed over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +86,7 @@ def kill_tree(process: ProcessRef) -> None:
     send_signal(process, signal.SIGKILL)
     for child in below:
         send_signal(child, signal.SIGKILL)
-    if still_running((process, *below), within=5.0):
+    if still_running((process, *below), within=KILL_TIME):
         raise StackError(f"Process {process.pid} or a child of it does not end, even by SIGKILL.")
 
 
