@@ -13,6 +13,7 @@ from secrets import token_hex
 
 from animus.adapters.s3.settings import S3Settings
 from deploy.embedded.servers import OBJECT_STORE, program_path
+from tests.support.ports import reserved_port
 from tests.support.waiting import PATIENCE
 
 POLL_EVERY = 0.02
@@ -40,19 +41,12 @@ class Gateway:
         )
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @contextmanager
 def running_gateway(
     folder: Path, *, region: str = "us-east-1", options: Sequence[str] = ()
 ) -> Iterator[Gateway]:
     """`folder` must be on a file system with extended attributes."""
-    port, secret = free_port(), token_hex(16)
+    port, secret = reserved_port(), token_hex(16)
     data, versions = folder / "data", folder / "versions"
     data.mkdir()
     versions.mkdir()

@@ -40,7 +40,8 @@ from animus.ports import (
 )
 from tests.adapters.clients import BODY, MINUTES_10, opened, send, transport_of
 from tests.adapters.dishonest_stores import Behaviour, dishonest_store
-from tests.adapters.gateways import free_port, running_gateway
+from tests.adapters.gateways import running_gateway
+from tests.support.ports import closed_port
 
 PROJECT = ProjectId(uuid4())
 
@@ -225,7 +226,7 @@ async def test_an_error_shows_no_signature_and_no_key() -> None:
     with dishonest_store(Behaviour()) as settings:
         away = replace(
             settings,
-            endpoint=f"http://127.0.0.1:{free_port()}",
+            endpoint=f"http://127.0.0.1:{closed_port()}",
             secret_key="the-secret-key",
             upload_access_key="uploader",
             upload_secret_key="the-upload-secret",

@@ -26,7 +26,8 @@ from tests.adapters.clients import (
     opened,
     transport_of,
 )
-from tests.adapters.gateways import Gateway, free_port, running_gateway
+from tests.adapters.gateways import Gateway, running_gateway
+from tests.support.ports import closed_port
 
 pytestmark = pytest.mark.stack
 
@@ -96,7 +97,7 @@ async def test_a_store_that_is_away_is_unavailable_and_worth_another_try(
     gateway: Gateway, project: ProjectId
 ) -> None:
     settings = replace(
-        gateway.settings(bucket_prefix="away"), endpoint=f"http://127.0.0.1:{free_port()}"
+        gateway.settings(bucket_prefix="away"), endpoint=f"http://127.0.0.1:{closed_port()}"
     )
     async with opened(settings) as store:
         assert not await store.is_ready()

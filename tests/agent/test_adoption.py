@@ -91,7 +91,7 @@ async def test_the_engine_ends_what_no_agent_watches_any_more(
     platform: Platform, images: Images, make_agent: MakeAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(phases, "ENGINE_GRACE", 1)
-    step = python_step(images.demo, f"{COUNT}; import time; time.sleep(300)", timeout=2)
+    step = python_step(images.demo, f"{COUNT}; import time; time.sleep(300)", timeout=15)
     order = await platform.open_attempt(step)
     away = make_agent()
     asking = asyncio.create_task(away.execute(order))
@@ -148,13 +148,15 @@ async def test_who_stops_waiting_stops_nothing(
     platform: Platform, images: Images, bench: Bench
 ) -> None:
     """As when Temporal cancels the activity: `stop_attempt` ends containers, nothing else."""
-    order = await open_counted(platform, images)
+    script = f"import os, time; {COUNT}\nwhile not os.path.exists('go'): time.sleep(0.05)"
+    order = await platform.open_attempt(python_step(images.demo, script, outputs=["count"]))
     asking = asyncio.create_task(bench.execute(order))
     await until(lambda: bench.has_said(order, "begun"))
     asking.cancel()
     await asyncio.wait([asking])
     assert asking.cancelled()
     assert await bench.is_running(order, ExecutionPhase.MAIN)
+    (bench.directory(order) / "data" / "work" / "go").touch()
     assert await told(platform, await bench.result(order)) == "succeeded: x"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -16,9 +17,11 @@ import pytest
 
 from animus.adapters.container.engines import Engine, EngineFailed
 from animus.adapters.container.outcomes import exit_code_of_unstarted, refused_start
+from animus.adapters.gateway import Gateway
 from animus.domain.canonical import JsonObject
 from animus.domain.work_orders import AttemptResult
 from animus.ports import ExecutionPhase
+from animusd.agent_wiring import build_agent
 from deploy.embedded.stack import Stack
 from tests.agent.agents import Bench, read_result, until
 from tests.agent.conftest import BOTH, Images, MakeAgent
@@ -368,13 +371,20 @@ async def test_a_corrupted_input_is_a_failure_of_the_data(
 async def test_a_mover_that_dies_is_a_failure_of_the_platform(
     platform: Platform, bench: Bench, images: Images
 ) -> None:
+    """It is killed while it waits for an api that takes its connection and says nothing."""
     order = await platform.open_attempt(python_step(images.demo, "pass"))
-    running = asyncio.create_task(bench.result(order))
     name = bench.name(order, ExecutionPhase.FETCH)
-    while (state := await bench.engine.find_container(name)) is None or not state.is_running:
-        assert not running.done()
-    await bench.engine.kill(name)
-    assert _told(await running) == "platform/fetch_failed"
+    gateway = Gateway(bench.section.api_url, token_file=bench.section.token_file)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        agent = build_agent(bench.section.model_copy(update={"api_url": url}), gateway)
+        running = asyncio.create_task(replace(bench, agent=agent).result(order))
+        while (state := await bench.engine.find_container(name)) is None or not state.is_running:
+            assert not running.done()
+        await bench.engine.kill(name)
+        assert _told(await running) == "platform/fetch_failed"
+    await agent.close()
+    await gateway.close()
 
 
 def _corrupt(stack: Stack, content: bytes, changed: bytes) -> None:

@@ -71,7 +71,7 @@ async def test_lines_are_seen_before_the_step_has_ended(
     platform: Platform, bench: Bench, images: Images
 ) -> None:
     """By two who came early and one who came late; in the end all have seen the stored log."""
-    order = await platform.open_attempt(python_step(images.demo, TALK))
+    order = await platform.open_attempt(python_step(images.demo, TALK, timeout=600))
     executing = asyncio.create_task(bench.execute(order))
     one, two, late = (reader_of(platform, order) for _ in range(3))
     following = [asyncio.create_task(one.read()), asyncio.create_task(two.read())]
@@ -99,7 +99,7 @@ async def test_a_follower_notices_nothing_of_an_agent_that_is_killed(
     platform: Platform, images: Images, make_agent: MakeAgent, tmp_path: Path
 ) -> None:
     bench = make_agent()
-    order = await platform.open_attempt(python_step(images.demo, TALK))
+    order = await platform.open_attempt(python_step(images.demo, TALK, timeout=600))
     reader = reader_of(platform, order)
     following = asyncio.create_task(reader.read())
     for number in range(2):
@@ -144,7 +144,7 @@ async def test_api_and_store_may_be_away_while_a_step_talks(
 async def test_live_logs_that_never_work_cost_a_step_nothing(
     platform: Platform, bench: Bench, images: Images, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    order = await platform.open_attempt(python_step(images.demo, TALK))
+    order = await platform.open_attempt(python_step(images.demo, TALK, timeout=600))
     monkeypatch.setattr("animus.adapters.chunk_uploads.ENDS_PATH", "/api/v1/nowhere")
     executing = asyncio.create_task(bench.execute(order))
     await until(partial(bench.has_said, order, "err 0"))

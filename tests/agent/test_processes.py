@@ -126,7 +126,8 @@ async def test_an_order_is_executed_through_the_ends_of_two_agents_without_a_dat
     tmp_path: Path,
 ) -> None:
     script = f"{COUNT}\nimport os, time\nwhile not os.path.exists('go'): time.sleep(0.1)"
-    order = await platform.open_attempt(python_step(images.demo, script, outputs=["count"]))
+    step = python_step(images.demo, script, outputs=["count"], timeout=600)
+    order = await platform.open_attempt(step)
     program = AgentProcess(bench, stack, tmp_path)
     async with forwarding(program.upstreams):
         asked = await temporal.start_workflow(

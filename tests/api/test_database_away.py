@@ -63,6 +63,11 @@ async def test_callers_are_told_to_try_again_while_every_connection_is_in_use(
     async with running_app(settings) as app, client_of(app) as client:
         address, body = f"{team.path}/datasets", {"name": "data"}
         said = {"idempotency-key": "while-all-are-in-use"}
+
+        async def is_known() -> bool:
+            return (await client.send("GET", address, team.editor)).status_code == 200
+
+        await eventually(is_known, "who asks is looked up, on connections of their own")
         async with AsyncExitStack() as others:
             for _ in range(2):
                 unit = await others.enter_async_context(app.state.context.database.write())

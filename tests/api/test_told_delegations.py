@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
 
 import psycopg
 import pytest
@@ -15,10 +14,10 @@ from animus.domain.notifications import Channel
 from animus.services import notifications
 from tests.api.test_delegations import delegated, drop_role, revoke
 from tests.support.clients import Client
+from tests.support.databases import unguarded
 from tests.support.people import Team, grant, make_member
 from tests.support.platforms import Member, Platform
 from tests.support.telling import TERMS, Pigeon, give_address, post_with, tell_all
-from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.stack
 
@@ -89,14 +88,17 @@ async def test_nor_is_who_it_was_over_for_anyway(
     platform: Platform, client: Client, team: Team, second: Member
 ) -> None:
     """Alone: with another in force of the same two, that would be taken back with it."""
-    short = await delegated(client, team, team.reviewer, second, life=timedelta(seconds=3))
+    short = await delegated(client, team, team.reviewer, second)
     assert len(await told(platform, second)) == 1
-
-    async def is_over() -> bool:
-        listed = await client.get(f"{team.path}/delegations", second)
-        return short["id"] not in {one["id"] for one in listed["delegations"]}
-
-    await eventually(is_over, "the delegation is over")
+    with (
+        psycopg.connect(platform.owner_url) as connection,
+        unguarded(connection, "delegations"),
+    ):
+        connection.execute(
+            "UPDATE delegations SET until = clock_timestamp() WHERE id = %s", [short["id"]]
+        )
+    listed = await client.get(f"{team.path}/delegations", second)
+    assert short["id"] not in {one["id"] for one in listed["delegations"]}
     assert (await revoke(client, team, short, team.reviewer)).status_code == 200
     assert await told(platform, second) == []
 

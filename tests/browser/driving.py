@@ -32,12 +32,12 @@ class Window:
         self._session = attached["sessionId"]
         for domain in ("Page", "Network", "DOM"):
             self._ask(f"{domain}.enable")
+        self._ask("Page.setLifecycleEventsEnabled", enabled=True)
         self._ask("Emulation.setScriptExecutionDisabled", value=True)
 
     def open(self, address: str) -> str:
         """The document that is there once it is loaded."""
-        self._ask("Page.navigate", url=address)
-        return self._loaded()
+        return self._loaded(self._ask("Page.navigate", url=address)["loaderId"])
 
     def reload(self) -> str:
         self._ask("Page.reload")
@@ -53,17 +53,19 @@ class Window:
             self._ask("Input.dispatchMouseEvent", type=act, **place)
         return self._loaded()
 
-    def _loaded(self) -> str:
+    def _loaded(self, loader: str | None = None) -> str:
+        """By that loader, where it is known: an empty page may say late that it is there."""
         deadline = time.monotonic() + SECONDS
-        while not self._take("Page.loadEventFired"):
+        while not any(loader in (None, one) for one in self._take_loaders()):
             self._hear(deadline)
         root = self._ask("DOM.getDocument", depth=0)["root"]["nodeId"]
         return str(self._ask("DOM.getOuterHTML", nodeId=root)["outerHTML"])
 
-    def _take(self, name: str) -> bool:
-        found = [event for event in self._events if event["method"] == name]
-        self._events = [event for event in self._events if event["method"] != name]
-        return bool(found)
+    def _take_loaders(self) -> list[str]:
+        """Of documents that said since that they are there."""
+        told = [one["params"] for one in self._events if one["method"] == "Page.lifecycleEvent"]
+        self._events.clear()
+        return [one["loaderId"] for one in told if one["name"] == "load"]
 
     def _ask(self, method: str, **params: Any) -> dict[str, Any]:
         self._count += 1

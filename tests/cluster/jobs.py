@@ -65,6 +65,14 @@ def apply(cluster: Cluster, manifest: dict[str, Any], *, scratch: Path) -> None:
     cluster.kubectl("apply", "--filename", str(file))
 
 
+def apply_quota(cluster: Cluster, manifest: dict[str, Any], *, scratch: Path) -> None:
+    """Apply it, and wait until it is in force."""
+    apply(cluster, manifest, scratch=scratch)
+    named = ("--namespace", manifest["metadata"]["namespace"])
+    quota = f"resourcequota/{manifest['metadata']['name']}"
+    cluster.kubectl("wait", *named, quota, "--for=jsonpath={.status.hard}", "--timeout=100s")
+
+
 def run_job(cluster: Cluster, image: str, *, scratch: Path) -> str:
     """Run a hardened Job to its end; what it printed."""
     name = new_name()

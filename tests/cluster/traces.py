@@ -122,10 +122,17 @@ def _cgroups() -> list[str]:
 def _files(cluster: Cluster) -> Iterable[Path]:
     """Outside of the state directory."""
     state = cluster.config.state
-    yield from (link for link in LOG_LINKS.glob("*") if link.readlink().is_relative_to(state))
+    yield from (link for link in LOG_LINKS.glob("*") if _leads_into(link, state))
     yield from NETWORK_RESULTS.glob(f"{cluster.config.name}-*")
     for address in state.glob("containerd/state/io.containerd.runtime.v2.task/*/*/address"):
         yield Path(address.read_text().removeprefix("unix://"))
+
+
+def _leads_into(link: Path, folder: Path) -> bool:
+    try:
+        return link.readlink().is_relative_to(folder)
+    except FileNotFoundError:  # another cluster's, gone meanwhile
+        return False
 
 
 def _say(*command: str) -> str:

@@ -5,6 +5,7 @@ A word beside it that is no secret is searched for in the same places, and found
 
 from __future__ import annotations
 
+import os
 import secrets
 import subprocess
 import sys
@@ -112,8 +113,8 @@ def in_memory() -> list[Path]:
 
 async def is_cleared(story: Story) -> bool:
     home = process_files(story.installation.stack.site).agent_home
-    left = [each for each in (home / "attempts").rglob("*") if each.is_file()]
-    return all("journal" in each.parts for each in left)
+    left = [place for place, _, files in os.walk(home / "attempts") if files]
+    return all("journal" in Path(place).parts for place in left)
 
 
 async def objects_of(story: Story, run: E2eRun) -> dict[str, bytes]:

@@ -120,7 +120,7 @@ async def test_whatever_ends_the_command_takes_its_container_away(
     for ended_by in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
 
         def leave(session: Terminal, by: signal.Signals = ended_by) -> int:
-            session.wait_for(f"{failed.name}/train ")
+            session.wait_for(f"{failed.name}/train $ ")
             session.process.send_signal(by)
             return session.end()
 
@@ -133,7 +133,7 @@ async def test_what_a_kill_left_is_taken_away_by_the_next(
     person: Person, failed: Failed, installation: Installation
 ) -> None:
     def kill(session: Terminal) -> int:
-        session.wait_for(f"{failed.name}/train ")
+        session.wait_for(f"{failed.name}/train $ ")
         session.process.kill()
         return session.process.wait()
 
@@ -145,7 +145,7 @@ async def test_what_a_kill_left_is_taken_away_by_the_next(
 
 async def test_only_one_at_a_time_is_in_a_folder(person: Person, failed: Failed) -> None:
     def look(session: Terminal) -> int:
-        session.wait_for(f"{failed.name}/train ")
+        session.wait_for(f"{failed.name}/train $ ")
         second = asyncio.run(person.run("step", "shell", failed.step))
         assert second.code == 2
         assert "Another command is at work" in second.err

@@ -27,7 +27,7 @@ from tests.support.waiting import eventually
 
 CLUSTER = "machine"
 SENDER = "animus@mail.test"
-REMIND_AT, ESCALATE_AT = 0.1, 0.2
+REMIND_AT, ESCALATE_AT = 0.25, 0.35
 """Of a gate's life: seconds, where it lives for a minute."""
 REASON = "the quarterly model <b>now</b>"
 

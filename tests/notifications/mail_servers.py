@@ -13,14 +13,14 @@ from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
 
-from tests.adapters.gateways import free_port
+from tests.support.ports import reserved_port
 from tests.support.waiting import eventually
 
 
 @dataclass(slots=True, kw_only=True)
 class MailServer:
     folder: Path
-    port: int = field(default_factory=free_port)
+    port: int = field(default_factory=reserved_port)
     _process: Process | None = field(default=None, init=False)
 
     async def start(self) -> None:

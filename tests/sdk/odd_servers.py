@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -17,6 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from tests.support.ports import closed_port
 
 _NOT_PASSED_ON = ("connection", "transfer-encoding", "content-length", "date", "server")
 
@@ -108,9 +109,7 @@ def make_certificate(folder: Path) -> Path:
 
 def unused_address() -> tuple[str, int]:
     """Where nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        host, port = listener.getsockname()
-    return str(host), int(port)
+    return "127.0.0.1", closed_port()
 
 
 @contextmanager

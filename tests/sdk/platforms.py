@@ -18,6 +18,7 @@ from animus_sdk.wire.retries import RetryPolicy
 
 from deploy.embedded.stack import Stack
 from tests.sdk.drivers import Driver, OpenAttempt
+from tests.support.waiting import PATIENCE
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(sys.executable).parent / "animus"
@@ -86,6 +87,7 @@ class Platform:
             f"{self.url}/api/v1/agent/attempts:claim",
             json=attempt.claim_body(),
             headers={"Authorization": f"Bearer {self.tokens['agent']}"},
+            timeout=PATIENCE,
         )
         answer.raise_for_status()
         claimed: dict[str, Any] = answer.json()

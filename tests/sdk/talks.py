@@ -11,6 +11,7 @@ import httpx
 
 from tests.sdk.drivers import OpenAttempt
 from tests.sdk.platforms import Platform
+from tests.support.waiting import PATIENCE
 
 BEGIN = "2026-01-02T01:04:05"
 
@@ -40,7 +41,9 @@ class Talk:
         }
         said = self._post("/agent/live-logs:place", self.platform.tokens["agent"], chunks=[chunk])
         (place,) = said["places"]
-        httpx.put(place["url"], headers=place["headers"], content=body).raise_for_status()
+        httpx.put(
+            place["url"], headers=place["headers"], content=body, timeout=PATIENCE
+        ).raise_for_status()
         self.log += body
 
     def end(self, *, is_tried_again: bool = False) -> None:
@@ -48,7 +51,9 @@ class Talk:
         stored = {"sha256": "sha256:" + sha256(self.log).hexdigest(), "size": len(self.log)}
         said = self._post("/attempt/uploads", self.claimed["attempt_token"], objects=[stored])
         for upload in said["uploads"]:
-            put = httpx.put(upload["url"], headers=upload["headers"], content=self.log)
+            put = httpx.put(
+                upload["url"], headers=upload["headers"], content=self.log, timeout=PATIENCE
+            )
             put.raise_for_status()
         failure = {
             "failure_class": "user" if is_tried_again else "data",
@@ -65,6 +70,7 @@ class Talk:
             f"{self.platform.url}/api/v1{path}",
             json=body,
             headers={"Authorization": f"Bearer {token}"},
+            timeout=PATIENCE,
         )
         answer.raise_for_status()
         return answer.json()

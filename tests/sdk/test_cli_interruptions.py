@@ -18,10 +18,12 @@ from tests.sdk.platforms import CLUSTER, Platform, pipeline, unique
 from tests.sdk.silences import silent
 from tests.sdk.talks import begin, line
 from tests.sdk.terminals import Terminal
+from tests.support.waiting import PATIENCE
 
 AT_ONCE = 15.0
 """Seconds from Ctrl+C to the end, on a machine under load; a silent server is waited for longer."""
-LARGE = 64 * 1024**2
+LARGE = 256 * 1024**2
+"""Bytes that no store takes before it is stopped."""
 
 
 def leave(person: Terminal) -> str:
@@ -97,8 +99,7 @@ def test_a_download_leaves_nothing_half(
         with silent(platform.stack, "object-store"):
             shown = leave(person)
     there = {one.name for one in (animus.folder / "got").glob("*")}
-    if "all digests are right" not in shown:  # it was quicker than Ctrl+C
-        assert "what has a name here is whole" in shown
+    assert "what has a name here is whole" in shown
     for one in there:
         assert (animus.folder / "got" / one).read_bytes() == (data / one).read_bytes()
     done = animus.json("dataset", "download", f"{name}@1", "--to", "got")
@@ -144,7 +145,7 @@ def test_a_program_reads_what_stands_in_a_problem_document(
     proxy.faults, proxy.method, proxy.path = [HELD], "GET", "/events"
     through = animus.with_environment(ANIMUS_GATEWAY_URL=proxy.url)
     with through.on_terminal("run", "wait", run_id, "--json") as person:
-        assert proxy.holding.wait(AT_ONCE)
+        assert proxy.holding.wait(PATIENCE)
         leave(person)
     problem = json.loads(person.shown.replace("^C", ""))
     assert problem["code"] == "interrupted"
@@ -164,7 +165,7 @@ def test_a_submission_without_its_answer_is_not_known_to_be_none(
     (animus.folder / "pipeline.yaml").write_text(json.dumps(pipeline(data=False)))
     submit = ("run", "submit", "pipeline.yaml", "--no-code", "--cluster", CLUSTER)
     with animus.with_environment(ANIMUS_GATEWAY_URL=proxy.url).on_terminal(*submit) as person:
-        assert proxy.holding.wait(AT_ONCE)
+        assert proxy.holding.wait(PATIENCE)
         assert "it may be there: animus run show @last" in leave(person)
 
 

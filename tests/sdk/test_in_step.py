@@ -26,6 +26,7 @@ from animus_sdk.wire.retries import RetryPolicy
 from tests.sdk.attempt_places import AttemptPlace, forwarded, open_place, proxied, start_run
 from tests.sdk.faulty_proxies import LOST, faulty_proxy, unix_server
 from tests.sdk.platforms import QUICK, Finished, Platform, pipeline, unique
+from tests.support.waiting import PATIENCE
 
 NOW_OR_NEVER = RetryPolicy(retries=0)
 
@@ -314,6 +315,7 @@ def _messages(platform: Platform, run_id: str) -> list[dict[str, Any]]:
     answer = httpx.get(
         f"{platform.url}/api/v1/projects/{platform.project_id}/runs/{run_id}/messages",
         headers={"Authorization": f"Bearer {platform.tokens['engineer']}"},
+        timeout=PATIENCE,
     )
     found: list[dict[str, Any]] = answer.raise_for_status().json()
     return found

@@ -142,7 +142,7 @@ class Repository:
         }
         isolated = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
         return subprocess.run(
-            ["git", *arguments],
+            ["git", "-c", "maintenance.auto=false", *arguments],
             cwd=self.root,
             env=inherited | person | isolated,
             input=stdin,

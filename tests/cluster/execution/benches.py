@@ -104,6 +104,16 @@ def name_of(order: Order) -> str:
     return job_name(WorkOrder.model_validate(decode_strictly(order.order)))
 
 
+async def let_go_on(cluster: Cluster, bench: ClusterBench, order: Order, name: str) -> None:
+    """What main waits for in `/tmp` is there."""
+    assert bench.section.kubernetes is not None
+    pod = await bench.until_running(order, "main")
+    await asyncio.to_thread(
+        cluster.kubectl, "exec", "--namespace", str(bench.section.kubernetes.namespace), pod.name,
+        "--container", "main", "--", "python3", "-c", f"open('/tmp/{name}', 'w')",
+    )  # fmt: skip
+
+
 async def eventually(condition: Callable[[], Awaitable[bool]], *, within: float = PATIENCE) -> None:
     deadline = time.monotonic() + within
     while not await condition():

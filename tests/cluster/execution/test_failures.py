@@ -16,15 +16,16 @@ from deploy.dev_cluster.clusters import Cluster
 from tests.agent.conftest import Images
 from tests.agent.platforms import Platform
 from tests.agent.steps import python_step
-from tests.cluster.execution.benches import USER, ClusterBench, eventually
+from tests.cluster.execution.benches import USER, ClusterBench, eventually, let_go_on
 from tests.cluster.execution.conftest import MakeBench
 from tests.cluster.execution.moments import is_in_main
-from tests.cluster.jobs import apply
+from tests.cluster.jobs import apply, apply_quota
 from tests.conftest import RecordCases
 
 pytestmark = pytest.mark.cluster
 
 NOWHERE = "localhost/nowhere@sha256:" + "0" * 64
+WAIT = "import os, time\nwhile not os.path.exists('/tmp/go'): time.sleep(0.1)"
 HUNGRY = "x = bytearray(512 * 1024**2); print(len(x), flush=True); import time; time.sleep(60)"
 STUBBORN = (
     "import os, signal, time\n"
@@ -117,7 +118,7 @@ async def test_a_full_quota_is_said_and_not_waited_for_for_ever(
     tmp_path: Path,
 ) -> None:
     make_namespace("small")
-    apply(cluster, quota_of("small", {"requests.cpu": "100m"}), scratch=tmp_path)
+    apply_quota(cluster, quota_of("small", {"requests.cpu": "100m"}), scratch=tmp_path)
     bench = await make_bench(kubernetes={"namespace": "small", "room_seconds": 5})
     result = await bench.result(await platform.open_attempt(python_step(images.demo, "pass")))
     assert code_of(result) == "environment/quota_exceeded"
@@ -156,13 +157,14 @@ async def test_a_step_that_runs_is_adopted_although_no_more_secrets_may_be_made(
     make_namespace("secretless")
     kubernetes = {"namespace": "secretless", "room_seconds": 0}
     bench = await make_bench(kubernetes=kubernetes)
-    order = await platform.open_attempt(python_step(images.demo, "import time; time.sleep(6)"))
+    order = await platform.open_attempt(python_step(images.demo, WAIT))
     running = asyncio.create_task(bench.result(order))
     await eventually(lambda: is_in_main(bench, order))
     apply(cluster, quota_of("secretless", {"count/secrets": "1"}), scratch=tmp_path)
     await bench.agent.close()
     with pytest.raises(AttemptInterrupted):
         await running
+    await let_go_on(cluster, bench, order, "go")
     other = await make_bench(kubernetes=kubernetes)
     assert code_of(await other.result(order)) == "succeeded"
 

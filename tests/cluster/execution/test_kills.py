@@ -31,7 +31,7 @@ pytestmark = pytest.mark.cluster
 COUNT_AND_STAY = (
     "import time\n"
     "open('/animus/out/count', 'a').write('x'); print('begun', flush=True)\n"
-    "time.sleep(4); print('ended')"
+    "time.sleep(6); print('ended')"
 )
 """Leaves one x for each time that main was started."""
 COMPONENTS = ("apiserver", "kubelet", "controller-manager", "scheduler", "etcd", "containerd")

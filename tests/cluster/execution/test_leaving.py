@@ -92,6 +92,7 @@ async def test_what_does_not_go_away_keeps_nothing_else_from_going(
     held, free = orphaned_job(bench), orphaned_job(bench)
     held["metadata"]["finalizers"].append("example.com/hold")
     for job in (held, free):
+        job["spec"]["suspend"] = True  # without pods nothing else takes its time
         apply(cluster, job, scratch=tmp_path)
     names = [job["metadata"]["name"] for job in (held, free)]
     try:

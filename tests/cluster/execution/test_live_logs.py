@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from deploy.dev_cluster.clusters import Cluster
-from deploy.local.clusters import NAMESPACE
 from tests.agent.agents import Driver, read_result
 from tests.agent.conftest import Images
-from tests.agent.platforms import Order, Platform
+from tests.agent.platforms import Platform
 from tests.agent.steps import python_step
-from tests.cluster.execution.benches import ClusterBench
+from tests.cluster.execution.benches import let_go_on
 from tests.cluster.execution.conftest import MakeBench
 from tests.support.log_readers import LogReader
 
@@ -28,14 +27,6 @@ for n in range({WORDS}):
         time.sleep(0.1)
 print("last")
 """
-
-
-async def let_go_on(cluster: Cluster, bench: ClusterBench, order: Order, number: int) -> None:
-    pod = await bench.until_running(order, "main")
-    await asyncio.to_thread(
-        cluster.kubectl, "exec", "--namespace", NAMESPACE, pod.name, "--container", "main",
-        "--", "python3", "-c", f"open('/tmp/go{number}', 'w')",
-    )  # fmt: skip
 
 
 async def test_a_step_is_followed_past_the_death_of_its_agent(
@@ -53,12 +44,12 @@ async def test_a_step_is_followed_past_the_death_of_its_agent(
             await reader.has_seen(f"word {number} \\x1b[2J")
         finally:
             driver.kill()
-        await let_go_on(cluster, bench, order, number)
+        await let_go_on(cluster, bench, order, f"go{number}")
     other = await make_bench(state_dir=tmp_path / "second")
     executing = asyncio.create_task(other.execute(order))
     await reader.has_seen("word 2")
     assert not executing.done()
-    await let_go_on(cluster, other, order, 2)
+    await let_go_on(cluster, other, order, "go2")
     signed = await executing
     await platform.close_attempt(order, signed.document, signed.signature)
     assert (await following)["complete"]

@@ -39,7 +39,7 @@ from tests.agent.platforms import Order, Platform
 from tests.agent.steps import python_step
 from tests.cluster.execution.benches import agent_section, eventually, name_of
 from tests.cluster.execution.conftest import CLUSTER
-from tests.cluster.jobs import apply, hardened_job
+from tests.cluster.jobs import apply, apply_quota, hardened_job
 
 pytestmark = pytest.mark.cluster
 
@@ -306,7 +306,7 @@ async def test_a_full_quota_of_one_project_is_none_of_anothers(
         "metadata": {"name": "full", "namespace": full},
         "spec": {"hard": {"requests.cpu": "100m"}},
     }  # fmt: skip
-    apply(cluster, quota, scratch=tmp_path)
+    apply_quota(cluster, quota, scratch=tmp_path)
     try:
         step = python_step(images.demo, "pass", resources=SMALL)
         orders = [await each.open_attempt(step) for each in (platform, neighbour)]

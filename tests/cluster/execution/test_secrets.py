@@ -23,7 +23,7 @@ from tests.agent.agents import Driver, read_result
 from tests.agent.conftest import Images
 from tests.agent.platforms import Platform
 from tests.agent.steps import python_step
-from tests.cluster.execution.benches import ClusterBench, eventually, name_of
+from tests.cluster.execution.benches import ClusterBench, eventually, let_go_on, name_of
 from tests.cluster.execution.conftest import MakeBench
 from tests.support.canaries import Canary, databases_with, files_with
 from tests.support.secret_files import SecretFile
@@ -41,8 +41,11 @@ print(value, file=sys.stderr, flush=True)
 pathlib.Path('/dev/termination-log').write_text(value)
 print('mode', oct(file.stat().st_mode & 0o777), any(value in each for each in os.environ.values()))
 """
-STAY = "import pathlib, time; print('begun', flush=True); time.sleep(6);\n" + TELL
-"""Tells it while another agent watches."""
+STAY = (
+    "import os, time; print('begun', flush=True)\n"
+    "while not os.path.exists('/tmp/go'): time.sleep(0.1)\n" + TELL
+)
+"""Tells it once another agent is to watch."""
 ENDS = {"succeeds": "", "fails": "sys.exit(value)"}
 
 MakeSecretiveBench = Callable[[str], Awaitable[ClusterBench]]
@@ -146,8 +149,9 @@ async def test_a_namespace_that_the_agent_may_not_read_is_named(
 
 @pytest.mark.parametrize("then", ["kept", "rotated", "removed"])
 async def test_an_agent_that_adopts_a_job_hides_what_main_says_from_then_on(
-    platform: Platform, images: Images, make_bench: MakeBench, tmp_path: Path, then: str
-) -> None:
+    cluster: Cluster, platform: Platform, images: Images, make_bench: MakeBench, tmp_path: Path,
+    then: str,
+) -> None:  # fmt: skip
     """Where the store has the value no more, all that main says from then on is left out."""
     file, value = SecretFile.make(tmp_path), secrets.token_hex(16)
     file.put(platform.project_id, **{"databases/warehouse": value})
@@ -169,6 +173,7 @@ async def test_an_agent_that_adopts_a_job_hides_what_main_says_from_then_on(
             file.put(platform.project_id, **{"databases/warehouse": secrets.token_hex(16)})
         case "removed":
             file.remove(platform.project_id, "databases/warehouse")
+    await let_go_on(cluster, bench, order, "go")
     result = await bench.result(order)
     assert result.failure is None
     assert result.log is not None

@@ -25,8 +25,8 @@ from animus.adapters.couriers.webhooks import WebhookCourier, Webhooks, is_fit, 
 from animus.couriers import NotTaken, Parcel, Superseded, Unanswered
 from animus.domain.errors import Invalid
 from animus.domain.notification_templates import Letter
-from tests.adapters.gateways import free_port
 from tests.sdk.odd_servers import make_certificate
+from tests.support.ports import closed_port
 from tests.support.waiting import eventually
 
 TO = "maria@people.test"
@@ -167,7 +167,7 @@ async def test_the_address_that_was_refused_stays_out_of_the_log() -> None:
 
 async def test_a_server_that_is_not_there_takes_nothing() -> None:
     with pytest.raises(NotTaken, match="smtp_unreachable"):
-        await courier(free_port()).deliver(parcel(), go_on)
+        await courier(closed_port()).deliver(parcel(), go_on)
 
 
 async def test_tls_is_verified_and_the_password_is_read_at_each_login(tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ async def test_a_password_that_smtp_cannot_say_is_named_and_nothing_is_sent(
 async def test_a_file_of_certificates_that_went_away_is_not_told_as_the_password(
     tmp_path: Path,
 ) -> None:
-    told = courier(free_port(), tls="starttls", ca_file=tmp_path / "none")
+    told = courier(closed_port(), tls="starttls", ca_file=tmp_path / "none")
     with pytest.raises(NotTaken, match="smtp_ca_unreadable"):
         await told.examine()
 
@@ -445,7 +445,7 @@ async def test_a_channel_that_drips_is_waited_for_no_longer_than_any_other(
 
     async with talking(talk) as port:
         (tmp_path / "credit").write_text(f"http://127.0.0.1:{port}/hook\n")
-        chat = WebhookCourier(Webhooks(folder=tmp_path, seconds=1.0))
+        chat = WebhookCourier(Webhooks(folder=tmp_path, seconds=4.0 if hears else 1.0))
         try:
             with pytest.raises(raised):
                 await chat.deliver(parcel(place="credit"), go_on if hears else stuck)
@@ -455,7 +455,7 @@ async def test_a_channel_that_drips_is_waited_for_no_longer_than_any_other(
 
 async def test_a_channel_that_is_away_or_fenced_off_hears_nothing(tmp_path: Path) -> None:
     bodies: list[bytes] = []
-    async with channel(tmp_path, free_port()) as chat:
+    async with channel(tmp_path, closed_port()) as chat:
         with pytest.raises(NotTaken, match="chat_unreachable"):
             await chat.deliver(parcel(place="credit"), go_on)
         with pytest.raises(NotTaken, match="chat_address_unreadable"):

@@ -144,7 +144,7 @@ async def test_answers_of_an_interrupted_question_are_nobody_elses(judge: Proces
 async def test_all_rules_of_a_plan_together_are_bounded(
     judge: ProcessRuleJudge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(children, "ALL_RULES_SECONDS", children.RULE_SECONDS + 0.2)
+    monkeypatch.setattr(children, "ALL_RULES_SECONDS", 1.9 * children.RULE_SECONDS)
     said = await judge.answer(LONG, ["true", RUNAWAY, "true", "true"])
     assert [one.answer for one in said] == [Answer.MATCHED, *[Answer.ERROR] * 3]
 

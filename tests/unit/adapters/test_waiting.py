@@ -29,20 +29,26 @@ async def test_however_often_somebody_is_told_to_go_the_work_has_ended_when_he_g
 
 
 async def test_a_failure_that_nobody_waits_for_any_more_is_no_complaint() -> None:
+    gc.collect()  # what others have left
     complaints = list[dict[str, Any]]()
-    asyncio.get_running_loop().set_exception_handler(lambda _, about: complaints.append(about))
+    loop = asyncio.get_running_loop()
+    before = loop.get_exception_handler()
+    loop.set_exception_handler(lambda _, about: complaints.append(about))
 
     async def fail() -> None:
         await asyncio.sleep(0.01)
         raise OSError("the disk is full")
 
-    waiting = asyncio.create_task(to_its_end(fail()))
-    await asyncio.sleep(0.001)
-    waiting.cancel()
-    await asyncio.wait([waiting])
-    assert waiting.cancelled()
-    del waiting
-    gc.collect()
+    try:
+        waiting = asyncio.create_task(to_its_end(fail()))
+        await asyncio.sleep(0.001)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert waiting.cancelled()
+        del waiting
+        gc.collect()
+    finally:
+        loop.set_exception_handler(before)
     assert complaints == []
 
 

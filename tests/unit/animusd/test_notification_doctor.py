@@ -14,8 +14,8 @@ from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword, Session
 
 from animusd.__main__ import main
 from deploy.embedded.settings_files import Scalar, Section, to_toml
-from tests.adapters.gateways import free_port
 from tests.sdk.odd_servers import make_certificate
+from tests.support.ports import closed_port
 from tests.unit.adapters.test_couriers import Kept, mail_server
 
 CANARY = "s3cr3t-canary"
@@ -125,7 +125,7 @@ async def test_a_certificate_of_another_authority_is_named(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"port": free_port()}, "nothing answers there"),
+        ({"port": closed_port()}, "nothing answers there"),
         ({"host": "mail.invalid"}, "nothing answers there"),
         ({"tls": "implicit"}, "or tls is another kind"),
         ({"user": "gr\u00fcn"}, "one line of ASCII each"),
