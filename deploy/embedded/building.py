@@ -123,14 +123,18 @@ def _run(command: list[str], *, what: str, at: Path, log: Path, to: Console) -> 
             command, cwd=at, env=build_environment(), stdout=output, stderr=output
         )
     try:
-        while process.poll() is None:
-            progress.tick(_describe_progress(log))
-            time.sleep(POLL_INTERVAL)
+        _wait(process, progress, log)
     except BaseException:  # the person gave up: the build must not go on behind their back
         process.terminate()
         process.wait()
         raise
     _end(progress, process.returncode, log=log)
+
+
+def _wait(process: subprocess.Popen[bytes], progress: Progress, log: Path) -> None:
+    while process.poll() is None:
+        progress.tick(_describe_progress(log))
+        time.sleep(POLL_INTERVAL)
 
 
 def _end(progress: Progress, code: int, *, log: Path) -> None:

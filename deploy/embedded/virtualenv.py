@@ -17,7 +17,7 @@ import time
 import venv
 from pathlib import Path
 
-from deploy.embedded.console import Console
+from deploy.embedded.console import Console, Progress
 from deploy.embedded.errors import StackError
 from deploy.embedded.locks import locked
 
@@ -79,15 +79,19 @@ def _pip(arguments: tuple[str, ...], *, what: str, console: Console) -> None:
     progress = console.progress(what)
     with tempfile.NamedTemporaryFile() as log:
         with subprocess.Popen(command, cwd=CHECKOUT, stdout=log, stderr=log) as pip:
-            while pip.poll() is None:
-                progress.tick(_describe(Path(log.name)))
-                time.sleep(POLL_INTERVAL)
+            _wait(pip, progress, Path(log.name))
         if pip.returncode != 0:
             progress.fail()
             lines = Path(log.name).read_text(errors="replace").splitlines()[-LOG_TAIL:]
             said = "\n".join(f"      {line}" for line in lines)
             raise StackError(f"pip could not install everything:\n{said}\n{_NOT_INSTALLED}")
     progress.done()
+
+
+def _wait(pip: subprocess.Popen[bytes], progress: Progress, log: Path) -> None:
+    while pip.poll() is None:
+        progress.tick(_describe(log))
+        time.sleep(POLL_INTERVAL)
 
 
 def _describe(log: Path) -> str:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -375,16 +376,17 @@ async def test_a_mover_that_dies_is_a_failure_of_the_platform(
     order = await platform.open_attempt(python_step(images.demo, "pass"))
     name = bench.name(order, ExecutionPhase.FETCH)
     gateway = Gateway(bench.section.api_url, token_file=bench.section.token_file)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
+    async with AsyncExitStack() as left:
+        left.push_async_callback(gateway.close)
+        silent = left.enter_context(socket.create_server(("127.0.0.1", 0)))
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         agent = build_agent(bench.section.model_copy(update={"api_url": url}), gateway)
+        left.push_async_callback(agent.close)
         running = asyncio.create_task(replace(bench, agent=agent).result(order))
         while (state := await bench.engine.find_container(name)) is None or not state.is_running:
             assert not running.done()
         await bench.engine.kill(name)
         assert _told(await running) == "platform/fetch_failed"
-    await agent.close()
-    await gateway.close()
 
 
 def _corrupt(stack: Stack, content: bytes, changed: bytes) -> None:

@@ -16,7 +16,7 @@ from tests.agent.steps import python_step
 pytestmark = BOTH
 
 MIB = 1024 * 1024
-WORK = "for _ in range(150_000_000): pass"
+WORK = "for _ in range(400_000_000): pass"
 """Some seconds. By an amount: a sandbox's clock counts what the machine gave to others too."""
 BUSY = (
     "import os\n"

@@ -28,7 +28,8 @@ pytestmark = pytest.mark.stack
 
 ROUNDS = 12
 LEADS = {0: (0.0, 1.0), 1: (1.0, 0.0)}
-"""Rounds in which it is sure who comes first, by the seconds that each of the two waits before."""
+"""Rounds in which it is sure who comes first, by the seconds that each of the two waits before; the
+others are as it happens."""
 
 
 async def second_reviewer(platform: Platform, team: Team) -> Member:

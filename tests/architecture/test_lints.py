@@ -40,7 +40,10 @@ CAUGHT: dict[ModuleType, tuple[str, ...]] = {
     commit_at_edge: ("session.commit()", "connection.rollback()"),
     loops_and_interrupts: (
         "with if_interrupted('x'), f() as y:\n    for z in y: g(z)",
+        "with if_interrupted('x'): y = {f(z) for z in zs if z}",
         "try:\n    if x:\n        while True: f()\nexcept (KeyboardInterrupt, E):\n    pass",
+        "try:\n    while x: f()\nexcept BaseException:\n    raise",
+        "try:\n    while x: f()\nexcept:\n    raise",
     ),
     project_scope: (
         "def f(session): return session.all(select(Run))",
@@ -62,7 +65,7 @@ LEFT_ALONE: dict[ModuleType, tuple[str, ...]] = {
     aware_time: ("datetime.now(UTC)", "datetime.fromtimestamp(0, UTC)", "datetime.now(tz=UTC)"),
     commit_at_edge: ("uow.flush()",),
     loops_and_interrupts: (
-        "with if_interrupted('x'):\n    f(lambda: [y for y in z])",
+        "with if_interrupted('x'):\n    f((g(y) for y in z), lambda: [y for y in z])",
         "try:\n    f()\nexcept KeyboardInterrupt:\n    for x in y: f(x)",
         "with f():\n    for x in y: f(x)",
     ),

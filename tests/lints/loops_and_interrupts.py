@@ -16,6 +16,8 @@ from tests.lints.findings import Finding, Source, called_name, calls
 CODE = "loops-and-interrupts"
 FOLDERS = ("sdk/animus_sdk", "deploy", "animusd")
 _HANDLERS = {"if_interrupted"}
+_INTERRUPTS = {"KeyboardInterrupt", "BaseException"}
+_LOOPS = (ast.For, ast.AsyncFor, ast.While, ast.ListComp, ast.SetComp, ast.DictComp)
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
@@ -35,19 +37,20 @@ def _handles_interrupts(block: ast.AST) -> TypeGuard[ast.With | ast.Try]:
             opened = (call for item in items for call in calls(item.context_expr))
             return any(called_name(call) in _HANDLERS for call in opened)
         case ast.Try(handlers=handlers):
-            caught = (
-                name for one in handlers if one.type is not None for name in ast.walk(one.type)
-            )
-            return any(isinstance(n, ast.Name) and n.id == "KeyboardInterrupt" for n in caught)
+            return any(one.type is None or _names(one.type) & _INTERRUPTS for one in handlers)
         case _:
             return False
 
 
-def _loops(statements: list[ast.stmt]) -> Iterator[ast.For | ast.While]:
+def _names(caught: ast.expr) -> set[str]:
+    return {node.id for node in ast.walk(caught) if isinstance(node, ast.Name)}
+
+
+def _loops(statements: list[ast.stmt]) -> Iterator[ast.stmt | ast.expr]:
     left: list[ast.AST] = [*statements]
     while left:
         node = left.pop()
-        if isinstance(node, ast.For | ast.While):
+        if isinstance(node, _LOOPS):
             yield node
         elif not isinstance(node, _FUNCTIONS):
             left += ast.iter_child_nodes(node)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import atexit
 import socket
+from dataclasses import dataclass
 
-from deploy.embedded.ports import free_ports
+from deploy.embedded.ports import reserve_ports
 
 _HELD = list[socket.socket]()
 
@@ -20,7 +21,12 @@ def closed_port() -> int:
 
 def reserved_port() -> int:
     """For a server of ours; nobody else of this machine's tests and connections takes it."""
-    return free_ports().api
+    return reserve_ports(_One)["port"]
+
+
+@dataclass
+class _One:
+    port: int
 
 
 @atexit.register

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from typing import Literal, Protocol
@@ -59,7 +60,7 @@ def wait_for_run(
             if_interrupted(again, f"To end it: animus run cancel {run_id}"),
             _view(here.screen, show=show) as view,
         ):
-            return _followed(here, run_id, until, deadline, view)
+            return _followed(here, run_id, until=until, deadline=deadline, view=view)
     except AnimusError as error:
         if error.retryable:
             error.message += f" {again}"
@@ -67,7 +68,7 @@ def wait_for_run(
 
 
 def _followed(
-    here: Session, run_id: str, until: Until, deadline: float | None, view: _View
+    here: Session, run_id: str, *, until: Until, deadline: float | None, view: _View
 ) -> tuple[RunDetail, ExitCode]:
     for detail in follow_run(here.client, run_id, deadline=deadline, away=view.tell_away):
         view.show(detail)
@@ -160,14 +161,31 @@ class _Lines(_Nothing):
             self._screen.line(f"{what}: {words}")
 
 
-class _LiveTable:
+class _Drawing(Live):
     """Drawn by a thread of its own: Ctrl+C, which meets the main thread, leaves no half of it."""
 
+    failure: Exception | None = None
+
+    def refresh(self) -> None:
+        try:
+            super().refresh()
+        except Exception as error:  # the main thread has it to raise
+            if threading.current_thread() is threading.main_thread():
+                raise
+            self.failure = error
+
+    def check(self) -> None:
+        """Raise what the thread met, such as a terminal that is gone."""
+        if self.failure is not None:
+            raise self.failure
+
+
+class _LiveTable:
     def __init__(self, screen: Screen) -> None:
         self._detail: RunDetail | None = None
         self._width = screen.text_width
         self._away = ""
-        self._live = Live(
+        self._live = _Drawing(
             get_renderable=self._render,
             console=screen.stdout,
             refresh_per_second=REFRESH_PER_SECOND,
@@ -181,9 +199,11 @@ class _LiveTable:
         self._live.__exit__(None, None, None)
 
     def show(self, detail: RunDetail) -> None:
+        self._live.check()
         self._detail, self._away = detail, ""
 
     def tell_away(self, error: AnimusError) -> None:
+        self._live.check()
         self._away = f"{error.message} It is tried again."
 
     def _render(self) -> Group:

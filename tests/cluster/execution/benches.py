@@ -17,6 +17,7 @@ from animus.agent.execution import Agent, Signed
 from animus.domain.canonical import JsonObject, decode_strictly
 from animus.domain.ids import AttemptId
 from animus.domain.work_orders import AttemptResult, StopReceipt, WorkOrder
+from animus.ports import ExecutionPhase
 from animusd.settings import AgentSection
 from deploy.dev_cluster.clusters import Cluster
 from deploy.embedded.stack import Stack
@@ -57,6 +58,11 @@ class ClusterBench:
     def has_fact(self, order: Order, fact: str) -> bool:
         folder = self.section.state_dir / "attempts" / str(order.attempt_id)
         return (folder / "journal" / f"{fact}.json").is_file()
+
+    def follows_main(self, order: Order) -> bool:
+        """Whether this agent itself has seen that main runs, and reads what it says."""
+        progress = self.agent.progress(order.attempt_id)
+        return progress is not None and progress.phase is ExecutionPhase.MAIN
 
     async def left(self, attempt_id: AttemptId) -> list[str]:
         """Names of what the cluster has of an attempt."""

@@ -13,6 +13,7 @@ from animus.agent.execution import AttemptInterrupted
 from animus.domain.canonical import JsonObject
 from animus.domain.work_orders import AttemptResult
 from deploy.dev_cluster.clusters import Cluster
+from tests.agent.agents import until
 from tests.agent.conftest import Images
 from tests.agent.platforms import Platform
 from tests.agent.steps import python_step
@@ -160,13 +161,15 @@ async def test_a_step_that_runs_is_adopted_although_no_more_secrets_may_be_made(
     order = await platform.open_attempt(python_step(images.demo, WAIT))
     running = asyncio.create_task(bench.result(order))
     await eventually(lambda: is_in_main(bench, order))
-    apply(cluster, quota_of("secretless", {"count/secrets": "1"}), scratch=tmp_path)
+    apply_quota(cluster, quota_of("secretless", {"count/secrets": "1"}), scratch=tmp_path)
     await bench.agent.close()
     with pytest.raises(AttemptInterrupted):
         await running
-    await let_go_on(cluster, bench, order, "go")
     other = await make_bench(kubernetes=kubernetes)
-    assert code_of(await other.result(order)) == "succeeded"
+    adopting = asyncio.create_task(other.result(order))
+    await until(lambda: other.follows_main(order))
+    await let_go_on(cluster, other, order, "go")
+    assert code_of(await adopting) == "succeeded"
 
 
 def quota_of(namespace: str, hard: Mapping[str, str]) -> JsonObject:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterator
@@ -19,7 +20,7 @@ from deploy.embedded.stack import Stack
 from deploy.kubernetes.rendering import ACCOUNT
 from deploy.local.clusters import AGENT_NAMESPACE, NAMESPACE
 from deploy.programs import CommandFailed
-from tests.agent.agents import Driver, read_result
+from tests.agent.agents import Driver, read_result, until
 from tests.agent.conftest import Images
 from tests.agent.platforms import Platform
 from tests.agent.steps import python_step
@@ -45,7 +46,7 @@ STAY = (
     "import os, time; print('begun', flush=True)\n"
     "while not os.path.exists('/tmp/go'): time.sleep(0.1)\n" + TELL
 )
-"""Tells it once another agent is to watch."""
+"""Tells it while another agent watches."""
 ENDS = {"succeeds": "", "fails": "sys.exit(value)"}
 
 MakeSecretiveBench = Callable[[str], Awaitable[ClusterBench]]
@@ -173,8 +174,10 @@ async def test_an_agent_that_adopts_a_job_hides_what_main_says_from_then_on(
             file.put(platform.project_id, **{"databases/warehouse": secrets.token_hex(16)})
         case "removed":
             file.remove(platform.project_id, "databases/warehouse")
+    adopting = asyncio.create_task(bench.result(order))
+    await until(lambda: bench.follows_main(order))
     await let_go_on(cluster, bench, order, "go")
-    result = await bench.result(order)
+    result = await adopting
     assert result.failure is None
     assert result.log is not None
     log = await platform.read_log(result)

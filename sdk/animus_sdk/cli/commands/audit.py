@@ -77,7 +77,7 @@ def list_events(
 
 def follow_events(here: Session, wanted: EventOptions) -> None:
     """Events as they happen, until Ctrl+C. With --json one document a line."""
-    following = _Following(here, _filter(here, wanted), wanted)
+    following = _Following(here, wanted)
     try:
         following.run()
     except KeyboardInterrupt:
@@ -86,11 +86,11 @@ def follow_events(here: Session, wanted: EventOptions) -> None:
 
 
 class _Following:
-    def __init__(self, here: Session, chosen: EventFilter, wanted: EventOptions) -> None:
+    def __init__(self, here: Session, wanted: EventOptions) -> None:
         self.after = wanted.after
         """Up to which event all were shown."""
         self._here = here
-        self._chosen = chosen
+        self._chosen = _filter(here, wanted)
         self._platform = wanted.platform
 
     def run(self) -> None:
