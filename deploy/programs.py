@@ -65,7 +65,7 @@ def run_long(
         except OSError as error:
             raise CommandFailed(f"{command[0]} can't be started: {error.strerror}") from error
         try:
-            _wait(process, tick)
+            wait_for(process, tick)
         except BaseException:  # the person gave up: it must not go on behind their back
             process.terminate()
             process.wait()
@@ -76,7 +76,8 @@ def run_long(
         raise CommandFailed(_complaint(said, process.returncode))
 
 
-def _wait(process: subprocess.Popen[bytes], tick: Callable[[], None]) -> None:
+def wait_for(process: subprocess.Popen[bytes], tick: Callable[[], None]) -> None:
+    """Until it has ended, calling `tick` meanwhile."""
     while True:
         try:
             process.wait(POLL_INTERVAL)

@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -23,12 +22,12 @@ from deploy.embedded.toolchain import (
     obtain_go,
     required_version,
 )
+from deploy.programs import wait_for
 
 GIB = 1024**3
 NEEDED_SPACE = 6 * GIB
 """Measured with empty caches: 2.1 GiB of modules, 2.4 GiB of build cache, 0.4 GiB of programs."""
 
-POLL_INTERVAL = 0.2
 LOG_TAIL = 15
 
 _ADVICE = (
@@ -123,18 +122,12 @@ def _run(command: list[str], *, what: str, at: Path, log: Path, to: Console) -> 
             command, cwd=at, env=build_environment(), stdout=output, stderr=output
         )
     try:
-        _wait(process, progress, log)
+        wait_for(process, lambda: progress.tick(_describe_progress(log)))
     except BaseException:  # the person gave up: the build must not go on behind their back
         process.terminate()
         process.wait()
         raise
     _end(progress, process.returncode, log=log)
-
-
-def _wait(process: subprocess.Popen[bytes], progress: Progress, log: Path) -> None:
-    while process.poll() is None:
-        progress.tick(_describe_progress(log))
-        time.sleep(POLL_INTERVAL)
 
 
 def _end(progress: Progress, code: int, *, log: Path) -> None:

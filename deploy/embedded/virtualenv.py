@@ -13,13 +13,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import venv
 from pathlib import Path
 
-from deploy.embedded.console import Console, Progress
+from deploy.embedded.console import Console
 from deploy.embedded.errors import StackError
 from deploy.embedded.locks import locked
+from deploy.programs import wait_for
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 HOME = CHECKOUT / ".venv"
@@ -28,7 +28,6 @@ LOCK_FILE = CHECKOUT / "requirements" / "dev.txt"
 PACKAGES = ("activities", "animus", "animusd", "api", "deploy", "sdk", "tests", "workflows")
 SOURCES = (LOCK_FILE, CHECKOUT / "pyproject.toml", CHECKOUT / "sdk" / "pyproject.toml")
 
-POLL_INTERVAL = 0.2
 LOG_TAIL = 12
 
 _NOT_INSTALLED = (
@@ -79,19 +78,13 @@ def _pip(arguments: tuple[str, ...], *, what: str, console: Console) -> None:
     progress = console.progress(what)
     with tempfile.NamedTemporaryFile() as log:
         with subprocess.Popen(command, cwd=CHECKOUT, stdout=log, stderr=log) as pip:
-            _wait(pip, progress, Path(log.name))
+            wait_for(pip, lambda: progress.tick(_describe(Path(log.name))))
         if pip.returncode != 0:
             progress.fail()
             lines = Path(log.name).read_text(errors="replace").splitlines()[-LOG_TAIL:]
             said = "\n".join(f"      {line}" for line in lines)
             raise StackError(f"pip could not install everything:\n{said}\n{_NOT_INSTALLED}")
     progress.done()
-
-
-def _wait(pip: subprocess.Popen[bytes], progress: Progress, log: Path) -> None:
-    while pip.poll() is None:
-        progress.tick(_describe(log))
-        time.sleep(POLL_INTERVAL)
 
 
 def _describe(log: Path) -> str:

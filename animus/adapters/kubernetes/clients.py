@@ -52,7 +52,9 @@ CALLS_AT_ONCE = 16
 _KEPT_CONNECTIONS = CALLS_AT_ONCE + 8  # and those of watches
 PAGE = 500
 _SILENT = (
-    *(urllib3.exceptions.HTTPError, OSError, ValueError),
+    urllib3.exceptions.HTTPError,
+    OSError,
+    ValueError,
     ApiException,  # the official client's own, for a TLS connection that broke or never was
     config.ConfigException,  # of a token's file that is being written
 )
