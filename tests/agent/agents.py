@@ -60,6 +60,10 @@ class Bench:
         log = self.directory(order) / "logs" / ExecutionPhase.MAIN
         return log.is_file() and word in log.read_text()
 
+    def let_go_on(self, order: Order) -> None:
+        """Main, which waits `UNTIL_GO`."""
+        (self.directory(order) / "data" / "work" / "go").touch()
+
     async def is_running(self, order: Order, phase: ExecutionPhase) -> bool:
         state = await self.engine.find_container(self.name(order, phase))
         return state is not None and state.is_running

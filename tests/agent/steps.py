@@ -8,6 +8,9 @@ from typing import Any
 from animus.domain.canonical import JsonObject
 from tests.support.documents import explicit_step, output
 
+UNTIL_GO = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)\n"
+"""In a script: main waits here for `Bench.let_go_on`."""
+
 
 def python_step(
     image: str,

@@ -16,7 +16,7 @@ from animus.ports import ExecutionPhase
 from tests.agent.agents import Bench, Driver, until
 from tests.agent.conftest import BOTH, Images, MakeAgent
 from tests.agent.platforms import Order, Platform
-from tests.agent.steps import python_step
+from tests.agent.steps import UNTIL_GO, python_step
 from tests.conftest import RecordCases
 
 pytestmark = BOTH
@@ -148,7 +148,7 @@ async def test_who_stops_waiting_stops_nothing(
     platform: Platform, images: Images, bench: Bench
 ) -> None:
     """As when Temporal cancels the activity: `stop_attempt` ends containers, nothing else."""
-    script = f"import os, time; {COUNT}\nwhile not os.path.exists('go'): time.sleep(0.05)"
+    script = f"{COUNT}\n{UNTIL_GO}"
     order = await platform.open_attempt(python_step(images.demo, script, outputs=["count"]))
     asking = asyncio.create_task(bench.execute(order))
     await until(lambda: bench.has_said(order, "begun"))
@@ -156,7 +156,7 @@ async def test_who_stops_waiting_stops_nothing(
     await asyncio.wait([asking])
     assert asking.cancelled()
     assert await bench.is_running(order, ExecutionPhase.MAIN)
-    (bench.directory(order) / "data" / "work" / "go").touch()
+    bench.let_go_on(order)
     assert await told(platform, await bench.result(order)) == "succeeded: x"
 
 

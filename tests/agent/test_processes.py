@@ -29,7 +29,7 @@ from deploy.embedded.temporal_namespace import register_namespaces
 from tests.agent.agents import CHECKOUT, Bench, read_result, until
 from tests.agent.conftest import CLUSTERS, Images, MakeAgent
 from tests.agent.platforms import Order, Platform
-from tests.agent.steps import python_step
+from tests.agent.steps import UNTIL_GO, python_step
 from tests.agent.test_adoption import COUNT, told
 from tests.agent.test_orders import signed_order
 from tests.support.temporal import access_of, as_operator
@@ -125,7 +125,7 @@ async def test_an_order_is_executed_through_the_ends_of_two_agents_without_a_dat
     images: Images,
     tmp_path: Path,
 ) -> None:
-    script = f"{COUNT}\nimport os, time\nwhile not os.path.exists('go'): time.sleep(0.1)"
+    script = f"{COUNT}\n{UNTIL_GO}"
     step = python_step(images.demo, script, outputs=["count"], timeout=600)
     order = await platform.open_attempt(step)
     program = AgentProcess(bench, stack, tmp_path)
@@ -151,8 +151,7 @@ async def test_an_order_is_executed_through_the_ends_of_two_agents_without_a_dat
             await until(lambda: program.has_reached_main(times=2))
             second.kill()
         assert bench.processes(order), "who is killed leaves main running"
-        (work,) = bench.section.state_dir.glob(f"**/{order.attempt_id}/data/work")
-        (work / "go").touch()
+        bench.let_go_on(order)
         with program.running():
             answer = await asked.result()
     result = await answer_of(platform, order, answer)

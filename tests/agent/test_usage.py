@@ -11,7 +11,7 @@ from animus.ports import ExecutionPhase
 from tests.agent.agents import Bench, Driver, until
 from tests.agent.conftest import BOTH, Images, MakeAgent
 from tests.agent.platforms import Platform
-from tests.agent.steps import python_step
+from tests.agent.steps import UNTIL_GO, python_step
 
 pytestmark = BOTH
 
@@ -63,19 +63,14 @@ async def test_what_ended_without_an_agent_is_measured(
     platform: Platform, bench: Bench, images: Images, tmp_path: Path
 ) -> None:
     """The engine has taken the container's own group away by then."""
-    script = (
-        "import os, time; print('begun', flush=True)\n"
-        "while not os.path.exists('go'): time.sleep(0.05)\n"
-        f"{WORK}\n"
-        "print('ended')"
-    )
+    script = f"print('begun', flush=True)\n{UNTIL_GO}{WORK}\nprint('ended')"
     order = await platform.open_attempt(python_step(images.demo, script))
     driver = Driver.start(bench.section, order, scratch=tmp_path)
     try:
         await until(lambda: bench.has_said(order, "begun"))
     finally:
         driver.kill()
-    (bench.directory(order) / "data" / "work" / "go").touch()
+    bench.let_go_on(order)
     await until(lambda: not bench.processes(order))
     assert not await bench.is_running(order, ExecutionPhase.MAIN)
     usage = (await bench.result(order)).usage

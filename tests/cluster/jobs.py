@@ -68,9 +68,9 @@ def apply(cluster: Cluster, manifest: dict[str, Any], *, scratch: Path) -> None:
 def apply_quota(cluster: Cluster, manifest: dict[str, Any], *, scratch: Path) -> None:
     """Apply it, and wait until it is in force."""
     apply(cluster, manifest, scratch=scratch)
-    named = ("--namespace", manifest["metadata"]["namespace"])
-    quota = f"resourcequota/{manifest['metadata']['name']}"
-    cluster.kubectl("wait", *named, quota, "--for=jsonpath={.status.hard}", "--timeout=100s")
+    named = manifest["metadata"]
+    quota = f"resourcequota/{named['name']}"
+    wait_for(cluster, quota, "jsonpath={.status.hard}", namespace=named["namespace"])
 
 
 def run_job(cluster: Cluster, image: str, *, scratch: Path) -> str:
@@ -89,9 +89,9 @@ def start_waiting_job(cluster: Cluster, image: str, *, scratch: Path) -> str:
     return name
 
 
-def wait_for(cluster: Cluster, what: str, condition: str) -> None:
+def wait_for(cluster: Cluster, what: str, condition: str, *, namespace: str = NAMESPACE) -> None:
     cluster.kubectl(
-        *("wait", "--namespace", NAMESPACE, what, f"--for={condition}", "--timeout=100s")
+        *("wait", "--namespace", namespace, what, f"--for={condition}", "--timeout=100s")
     )
 
 

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from pkgutil import iter_modules
 
-from tests.lints import (
-    append_only,
-    aware_time,
-    commit_at_edge,
-    loops_and_interrupts,
-    project_scope,
-    settings_in_one_place,
-)
+from tests import lints
 from tests.lints.findings import Finding, sources
 
-LINTS = (
-    append_only,
-    aware_time,
-    commit_at_edge,
-    loops_and_interrupts,
-    project_scope,
-    settings_in_one_place,
-)
+_MODULES = [
+    import_module(f"tests.lints.{one.name}")
+    for one in iter_modules(lints.__path__)
+    if one.name != "__main__"
+]
+LINTS = tuple(module for module in _MODULES if hasattr(module, "CODE"))
+"""Each module here that says what it finds."""
 
 
 def findings() -> list[Finding]:

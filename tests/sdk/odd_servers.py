@@ -17,8 +17,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.support.ports import closed_port
-
 _NOT_PASSED_ON = ("connection", "transfer-encoding", "content-length", "date", "server")
 
 
@@ -105,11 +103,6 @@ def make_certificate(folder: Path) -> Path:
     file = folder / "certificate.pem"
     file.write_bytes(private + certificate.public_bytes(pem))
     return file
-
-
-def unused_address() -> tuple[str, int]:
-    """Where nothing listens."""
-    return "127.0.0.1", closed_port()
 
 
 @contextmanager

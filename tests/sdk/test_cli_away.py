@@ -17,9 +17,10 @@ from animus_sdk.wire.retries import RetryPolicy
 from tests.sdk.attempt_places import start_run
 from tests.sdk.command_lines import CommandLine
 from tests.sdk.faulty_proxies import faulty_proxy
-from tests.sdk.odd_servers import greeting_server, make_certificate, unused_address
+from tests.sdk.odd_servers import greeting_server, make_certificate
 from tests.sdk.platforms import Finished, Platform, pipeline, unique
 from tests.sdk.silences import silent
+from tests.support.ports import closed_port
 
 SOON = 60.0
 """Seconds after which a person must have been told, on a machine under load."""
@@ -84,7 +85,7 @@ def test_a_server_that_says_nothing_is_given_up(platform: Platform, animus: Comm
 
 
 def test_who_waits_is_told_so_once_and_a_program_is_not(animus: CommandLine) -> None:
-    host, port = unused_address()
+    host, port = "127.0.0.1", closed_port()
     asked = ("whoami", "--gateway", f"http://{host}:{port}")
     with animus.on_terminal(*asked) as person:
         person.wait_for("No answer yet, so it is tried again. Ctrl+C stops.")
@@ -147,7 +148,7 @@ def test_a_gateway_that_stays_away_does_not_end_the_run(
         proxy.faults, proxy.method, proxy.path = [503] * 100, "GET", f"/runs/{run_id}"
         code, problem = gone.problem("run", "watch", run_id)
     assert (code, problem["code"]) == (75, "http_503")
-    host, port = unused_address()
+    host, port = "127.0.0.1", closed_port()
     gone = animus.with_environment(ANIMUS_GATEWAY_URL=f"http://{host}:{port}")
     gone = gone.with_environment(ANIMUS_PROJECT=platform.project_id)
     done = gone("run", "watch", run_id)

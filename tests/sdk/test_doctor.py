@@ -26,9 +26,9 @@ from tests.sdk.odd_servers import (
     clock_shifting_proxy,
     greeting_server,
     make_certificate,
-    unused_address,
 )
 from tests.sdk.platforms import Platform
+from tests.support.ports import closed_port
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -152,7 +152,7 @@ def test_a_store_whose_clock_differs_is_a_matter_for_the_operators(
 def test_a_store_that_clients_do_not_reach_is_told_apart_from_the_gateway(
     platform: Platform, animus: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _reach_the_store_at(monkeypatch, unused_address())
+    _reach_the_store_at(monkeypatch, ("127.0.0.1", closed_port()))
     found = findings(animus, code=1)
     assert states(found, "gateway") == states(found, "platform") == ["ok"]
     (store,) = found["store"]

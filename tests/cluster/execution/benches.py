@@ -110,7 +110,11 @@ def name_of(order: Order) -> str:
     return job_name(WorkOrder.model_validate(decode_strictly(order.order)))
 
 
-async def let_go_on(cluster: Cluster, bench: ClusterBench, order: Order, name: str) -> None:
+UNTIL_GO = "import os, time\nwhile not os.path.exists('/tmp/go'): time.sleep(0.1)\n"
+"""In a script: main waits here for `let_go_on`."""
+
+
+async def let_go_on(cluster: Cluster, bench: ClusterBench, order: Order, name: str = "go") -> None:
     """What main waits for in `/tmp` is there."""
     assert bench.section.kubernetes is not None
     pod = await bench.until_running(order, "main")

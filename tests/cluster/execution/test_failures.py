@@ -17,7 +17,7 @@ from tests.agent.agents import until
 from tests.agent.conftest import Images
 from tests.agent.platforms import Platform
 from tests.agent.steps import python_step
-from tests.cluster.execution.benches import USER, ClusterBench, eventually, let_go_on
+from tests.cluster.execution.benches import UNTIL_GO, USER, ClusterBench, eventually, let_go_on
 from tests.cluster.execution.conftest import MakeBench
 from tests.cluster.execution.moments import is_in_main
 from tests.cluster.jobs import apply, apply_quota
@@ -26,7 +26,6 @@ from tests.conftest import RecordCases
 pytestmark = pytest.mark.cluster
 
 NOWHERE = "localhost/nowhere@sha256:" + "0" * 64
-WAIT = "import os, time\nwhile not os.path.exists('/tmp/go'): time.sleep(0.1)"
 HUNGRY = "x = bytearray(512 * 1024**2); print(len(x), flush=True); import time; time.sleep(60)"
 STUBBORN = (
     "import os, signal, time\n"
@@ -158,7 +157,7 @@ async def test_a_step_that_runs_is_adopted_although_no_more_secrets_may_be_made(
     make_namespace("secretless")
     kubernetes = {"namespace": "secretless", "room_seconds": 0}
     bench = await make_bench(kubernetes=kubernetes)
-    order = await platform.open_attempt(python_step(images.demo, WAIT))
+    order = await platform.open_attempt(python_step(images.demo, UNTIL_GO))
     running = asyncio.create_task(bench.result(order))
     await eventually(lambda: is_in_main(bench, order))
     apply_quota(cluster, quota_of("secretless", {"count/secrets": "1"}), scratch=tmp_path)
@@ -168,7 +167,7 @@ async def test_a_step_that_runs_is_adopted_although_no_more_secrets_may_be_made(
     other = await make_bench(kubernetes=kubernetes)
     adopting = asyncio.create_task(other.result(order))
     await until(lambda: other.follows_main(order))
-    await let_go_on(cluster, other, order, "go")
+    await let_go_on(cluster, other, order)
     assert code_of(await adopting) == "succeeded"
 
 

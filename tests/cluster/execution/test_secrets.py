@@ -24,7 +24,7 @@ from tests.agent.agents import Driver, read_result, until
 from tests.agent.conftest import Images
 from tests.agent.platforms import Platform
 from tests.agent.steps import python_step
-from tests.cluster.execution.benches import ClusterBench, eventually, let_go_on, name_of
+from tests.cluster.execution.benches import UNTIL_GO, ClusterBench, eventually, let_go_on, name_of
 from tests.cluster.execution.conftest import MakeBench
 from tests.support.canaries import Canary, databases_with, files_with
 from tests.support.secret_files import SecretFile
@@ -42,10 +42,7 @@ print(value, file=sys.stderr, flush=True)
 pathlib.Path('/dev/termination-log').write_text(value)
 print('mode', oct(file.stat().st_mode & 0o777), any(value in each for each in os.environ.values()))
 """
-STAY = (
-    "import os, time; print('begun', flush=True)\n"
-    "while not os.path.exists('/tmp/go'): time.sleep(0.1)\n" + TELL
-)
+STAY = "print('begun', flush=True)\n" + UNTIL_GO + TELL
 """Tells it while another agent watches."""
 ENDS = {"succeeds": "", "fails": "sys.exit(value)"}
 
@@ -176,7 +173,7 @@ async def test_an_agent_that_adopts_a_job_hides_what_main_says_from_then_on(
             file.remove(platform.project_id, "databases/warehouse")
     adopting = asyncio.create_task(bench.result(order))
     await until(lambda: bench.follows_main(order))
-    await let_go_on(cluster, bench, order, "go")
+    await let_go_on(cluster, bench, order)
     result = await adopting
     assert result.failure is None
     assert result.log is not None
